@@ -1,0 +1,23 @@
+//! The types that cross the border between host and guest, generated from `wit/`. Nothing else defines one.
+//!
+//! They are also what the journal stores as calls and answers, so each derives serde.
+#![expect(missing_docs, reason = "generated: the WIT files carry the documentation")]
+#![expect(clippy::pedantic, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "everything",
+    imports: { default: async | trappable },
+    exports: { default: async },
+    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+});
+
+pub use self::windlass::procedure::{database_maintain, database_read, database_types, run, types};
+pub use types::{Error as CallError, ErrorKind, Level, Verdict};
+
+impl CallError {
+    /// An error of this kind with a message for people.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

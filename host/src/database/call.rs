@@ -1,0 +1,218 @@
+//! What a guest can ask of a database, as values. Pure. `Display` is the line in plans and reports.
+
+use super::scope::Verb;
+use crate::contract::database_types::{ObjectName, StorageParameter};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A look at a database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "read", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the function of the same name in wit/database.wit")]
+pub enum Read {
+    Server { database: String },
+    Tables { database: String },
+    Indexes { database: String },
+    XminHolders { database: String },
+    Sessions { database: String },
+    Replication { database: String },
+    Statements { database: String, limit: u32 },
+    Invariants { database: String },
+    Invariant { database: String, name: String },
+}
+
+impl Read {
+    /// The verb that a capability must hold.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Server { .. } => Verb::Server,
+            Self::Tables { .. } => Verb::Tables,
+            Self::Indexes { .. } => Verb::Indexes,
+            Self::XminHolders { .. } | Self::Sessions { .. } => Verb::Sessions,
+            Self::Replication { .. } => Verb::Replication,
+            Self::Statements { .. } => Verb::Statements,
+            Self::Invariants { .. } | Self::Invariant { .. } => Verb::Invariants,
+        }
+    }
+
+    /// The logical name of the database.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::Server { database }
+            | Self::Tables { database }
+            | Self::Indexes { database }
+            | Self::XminHolders { database }
+            | Self::Sessions { database }
+            | Self::Replication { database }
+            | Self::Statements { database, .. }
+            | Self::Invariants { database }
+            | Self::Invariant { database, .. } => database,
+        }
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invariant { name, .. } => write!(f, "check invariant {name}"),
+            Self::XminHolders { .. } => f.write_str("read what holds back vacuum"),
+            Self::Server { .. }
+            | Self::Tables { .. }
+            | Self::Indexes { .. }
+            | Self::Sessions { .. }
+            | Self::Replication { .. }
+            | Self::Statements { .. }
+            | Self::Invariants { .. } => write!(f, "{}", self.verb()),
+        }
+    }
+}
+
+/// A change of a database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the function of the same name in wit/database.wit")]
+pub enum Effect {
+    Vacuum { database: String, table: ObjectName, analyze: bool },
+    Analyze { database: String, table: ObjectName },
+    Reindex { database: String, index: ObjectName },
+    DropInvalidIndex { database: String, index: ObjectName },
+    CancelBackend { database: String, pid: u32, backend_start: u64 },
+    SetParameters { database: String, table: ObjectName, parameters: Vec<(String, Option<String>)> },
+}
+
+impl Effect {
+    /// The verb that a capability must hold.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Vacuum { .. } => Verb::Vacuum,
+            Self::Analyze { .. } => Verb::Analyze,
+            Self::Reindex { .. } => Verb::Reindex,
+            Self::DropInvalidIndex { .. } => Verb::DropInvalidIndex,
+            Self::CancelBackend { .. } => Verb::CancelBackend,
+            Self::SetParameters { .. } => Verb::SetParameters,
+        }
+    }
+
+    /// The logical name of the database.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::Vacuum { database, .. }
+            | Self::Analyze { database, .. }
+            | Self::Reindex { database, .. }
+            | Self::DropInvalidIndex { database, .. }
+            | Self::CancelBackend { database, .. }
+            | Self::SetParameters { database, .. } => database,
+        }
+    }
+
+    /// The table or index, where there is one.
+    pub fn object(&self) -> Option<&ObjectName> {
+        match self {
+            Self::Vacuum { table, .. } | Self::Analyze { table, .. } | Self::SetParameters { table, .. } => Some(table),
+            Self::Reindex { index, .. } | Self::DropInvalidIndex { index, .. } => Some(index),
+            Self::CancelBackend { .. } => None,
+        }
+    }
+
+    /// What is done, without the object: the first column of a plan.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Vacuum { analyze: true, .. } => "vacuum (analyze)",
+            Self::Vacuum { .. } => "vacuum",
+            Self::Analyze { .. } => "analyze",
+            Self::Reindex { .. } => "reindex",
+            Self::DropInvalidIndex { .. } => "drop invalid index",
+            Self::CancelBackend { .. } => "cancel statement",
+            Self::SetParameters { .. } => "set parameters",
+        }
+    }
+
+    /// What it is done to, as people write it.
+    pub fn object_text(&self) -> String {
+        match self {
+            Self::CancelBackend { pid, .. } => format!("session {pid}"),
+            Self::Vacuum { .. }
+            | Self::Analyze { .. }
+            | Self::Reindex { .. }
+            | Self::DropInvalidIndex { .. }
+            | Self::SetParameters { .. } => self.object().map(dotted).unwrap_or_default(),
+        }
+    }
+
+    /// What must agree between a planned effect and the one that runs: everything that carries danger.
+    pub fn plan_key(&self) -> String {
+        let mut key = format!("database-maintain {} {} {}", self.action(), self.database(), self.object_text());
+        if let Self::SetParameters { parameters, .. } = self {
+            for (name, value) in parameters {
+                key.push_str(&format!(" {name}={}", value.as_deref().unwrap_or("(reset)")));
+            }
+        }
+        key
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action(), self.object_text())
+    }
+}
+
+/// How a change, or what a broken-off change left, is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "revert", rename_all = "kebab-case")]
+pub enum Revert {
+    /// Put storage parameters back to what was recorded, where they still are what the run set.
+    RestoreParameters {
+        /// Logical name.
+        database: String,
+        /// The table by name, for people, and by OID, for certainty.
+        table: ObjectName,
+        /// Its OID when the effect was prepared.
+        oid: u32,
+        /// What the run set, by parameter name; absent means reset.
+        set: Vec<(String, Option<String>)>,
+        /// What was there for those names.
+        before: Vec<StorageParameter>,
+    },
+    /// Drop the invalid indexes that a broken-off rebuild of this index left.
+    DropLeftovers {
+        /// Logical name.
+        database: String,
+        /// The index whose rebuild broke off.
+        index: ObjectName,
+        /// Names and OIDs of the leftovers.
+        leftovers: Vec<(ObjectName, u32)>,
+    },
+}
+
+impl Revert {
+    /// The logical name of the database.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::RestoreParameters { database, .. } | Self::DropLeftovers { database, .. } => database,
+        }
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RestoreParameters { set, before, .. } => {
+                let texts = set.iter().map(|(name, _)| match before.iter().find(|p| p.name == *name) {
+                    Some(p) => format!("set {name} = {}", p.value),
+                    None => format!("reset {name}"),
+                });
+                f.write_str(&texts.collect::<Vec<_>>().join(", "))
+            }
+            Self::DropLeftovers { leftovers, .. } => {
+                let names: Vec<_> = leftovers.iter().map(|(name, _)| dotted(name)).collect();
+                write!(f, "drop {}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// `schema.name`, for people.
+pub fn dotted(object: &ObjectName) -> String {
+    format!("{}.{}", object.schema, object.name)
+}

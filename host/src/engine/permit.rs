@@ -1,0 +1,117 @@
+//! The proof that a call passed the gate. Rooms take one and can make none.
+
+use crate::clock::Clock;
+use crate::contract::CallError;
+use crate::grant::Effective;
+use crate::journal::{Entry, Receipt, RunId, Store};
+use serde_json::Value;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+
+/// How far an effect is, for people. Never recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Such as "building index" or "scanning heap".
+    pub phase: String,
+    /// In the phase's own unit.
+    pub done: u64,
+    /// Zero if unknown.
+    pub total: u64,
+}
+
+/// Leave to look at the outside for one call.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    run: RunId,
+    effective: Arc<Effective>,
+    deadline: Instant,
+    stop: watch::Receiver<bool>,
+    progress: Option<mpsc::UnboundedSender<Progress>>,
+    clock: Clock,
+}
+
+impl Permit {
+    /// Only the gate and unwind call this.
+    pub(super) fn new(
+        run: RunId,
+        effective: Arc<Effective>,
+        deadline: Instant,
+        stop: watch::Receiver<bool>,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+        clock: Clock,
+    ) -> Self {
+        Self { run, effective, deadline, stop, progress, clock }
+    }
+
+    /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// What the run may see and touch.
+    pub fn effective(&self) -> &Effective {
+        &self.effective
+    }
+
+    /// When the call has to be over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The host's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Resolves when the operator wants the process gone now. A room stops waiting; the target may go on.
+    pub async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stopped| *stopped).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Shows how far the effect is.
+    pub fn progress(&self, progress: Progress) {
+        if let Some(sender) = &self.progress {
+            // Nobody watching is fine.
+            let _ = sender.send(progress);
+        }
+    }
+}
+
+/// Leave to change the outside for one effect. It takes a durable *intended* (or *undoing*) entry to make one.
+#[derive(Clone, Debug)]
+pub struct ChangePermit {
+    permit: Permit,
+    store: Store,
+    effect: u64,
+}
+
+impl ChangePermit {
+    /// Only with a receipt for the entry that announces the change.
+    pub(super) fn new(permit: Permit, store: Store, effect: u64, _announced: &Receipt) -> Self {
+        Self { permit, store, effect }
+    }
+
+    /// Number of the effect within the run.
+    pub fn effect(&self) -> u64 {
+        self.effect
+    }
+
+    /// Records durably how to recognise the effect at the target later. Call it before sending the statement.
+    pub async fn note(&self, note: Value) -> Result<(), CallError> {
+        let entry = Entry::Noted { effect: self.effect, note };
+        self.store.append(self.permit.run(), entry).await.map(drop).map_err(|error| error.into_call_error())
+    }
+}
+
+impl Deref for ChangePermit {
+    type Target = Permit;
+
+    fn deref(&self) -> &Permit {
+        &self.permit
+    }
+}
