@@ -12,7 +12,10 @@ pub struct Millis(pub u64);
 impl Millis {
     /// The same instant for calendars and people.
     pub fn timestamp(self) -> Timestamp {
-        i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+        i64::try_from(self.0)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// Milliseconds from `earlier` to `self`; zero if the clock went back.

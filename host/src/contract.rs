@@ -1,7 +1,10 @@
 //! The types that cross the border between host and guest, generated from `wit/`. Nothing else defines one.
 //!
 //! They are also what the journal stores as calls and answers, so each derives serde.
-#![expect(missing_docs, reason = "generated: the WIT files carry the documentation")]
+#![expect(
+    missing_docs,
+    reason = "generated: the WIT files carry the documentation"
+)]
 #![expect(clippy::pedantic, reason = "generated code")]
 
 wasmtime::component::bindgen!({
@@ -18,6 +21,9 @@ pub use types::{Error as CallError, ErrorKind, Level, Verdict};
 impl CallError {
     /// An error of this kind with a message for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }

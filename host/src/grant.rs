@@ -100,7 +100,10 @@ impl Capabilities {
     /// Whether the look is covered.
     pub fn allows_read(&self, read: &Read) -> bool {
         match read {
-            Read::Database(read) => self.database.iter().any(|scope| scope.allows(read.verb(), read.database())),
+            Read::Database(read) => self
+                .database
+                .iter()
+                .any(|scope| scope.allows(read.verb(), read.database())),
         }
     }
 
@@ -108,7 +111,9 @@ impl Capabilities {
     pub fn allows_effect(&self, effect: &Effect) -> bool {
         match effect {
             Effect::Database(effect) => self.database.iter().any(|scope| match effect.object() {
-                Some(object) => scope.allows_schema(effect.verb(), effect.database(), &object.schema),
+                Some(object) => {
+                    scope.allows_schema(effect.verb(), effect.database(), &object.schema)
+                }
                 None => scope.allows(effect.verb(), effect.database()),
             }),
         }
@@ -117,13 +122,27 @@ impl Capabilities {
     /// Whether an object that the change turned out to touch is covered.
     pub fn allows_touch(&self, effect: &Effect, touch: &Touch) -> bool {
         let Effect::Database(effect) = effect;
-        let Touch::Table { database, schema, table } = touch;
-        self.database.iter().any(|scope| scope.allows_table(effect.verb(), database, schema, table))
+        let Touch::Table {
+            database,
+            schema,
+            table,
+        } = touch;
+        self.database
+            .iter()
+            .any(|scope| scope.allows_table(effect.verb(), database, schema, table))
     }
 
     /// Whether a look may show this table and its indexes.
-    pub fn shows_table(&self, verb: database::Verb, database: &str, schema: &str, table: &str) -> bool {
-        self.database.iter().any(|scope| scope.allows_table(verb, database, schema, table))
+    pub fn shows_table(
+        &self,
+        verb: database::Verb,
+        database: &str,
+        schema: &str,
+        table: &str,
+    ) -> bool {
+        self.database
+            .iter()
+            .any(|scope| scope.allows_table(verb, database, schema, table))
     }
 }
 
@@ -157,8 +176,15 @@ impl Effective {
     }
 
     /// Whether a look may show this table and its indexes.
-    pub fn shows_table(&self, verb: database::Verb, database: &str, schema: &str, table: &str) -> bool {
-        self.side(|capabilities| capabilities.shows_table(verb, database, schema, table)).is_none()
+    pub fn shows_table(
+        &self,
+        verb: database::Verb,
+        database: &str,
+        schema: &str,
+        table: &str,
+    ) -> bool {
+        self.side(|capabilities| capabilities.shows_table(verb, database, schema, table))
+            .is_none()
     }
 
     fn side(&self, allows: impl Fn(&Capabilities) -> bool) -> Option<Side> {

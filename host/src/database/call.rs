@@ -8,7 +8,10 @@ use std::fmt;
 /// A look at a database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "read", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the function of the same name in wit/database.wit")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/database.wit"
+)]
 pub enum Read {
     Server { database: String },
     Tables { database: String },
@@ -70,14 +73,38 @@ impl fmt::Display for Read {
 /// A change of a database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the function of the same name in wit/database.wit")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/database.wit"
+)]
 pub enum Effect {
-    Vacuum { database: String, table: ObjectName, analyze: bool },
-    Analyze { database: String, table: ObjectName },
-    Reindex { database: String, index: ObjectName },
-    DropInvalidIndex { database: String, index: ObjectName },
-    CancelBackend { database: String, pid: u32, backend_start: u64 },
-    SetParameters { database: String, table: ObjectName, parameters: Vec<(String, Option<String>)> },
+    Vacuum {
+        database: String,
+        table: ObjectName,
+        analyze: bool,
+    },
+    Analyze {
+        database: String,
+        table: ObjectName,
+    },
+    Reindex {
+        database: String,
+        index: ObjectName,
+    },
+    DropInvalidIndex {
+        database: String,
+        index: ObjectName,
+    },
+    CancelBackend {
+        database: String,
+        pid: u32,
+        backend_start: u64,
+    },
+    SetParameters {
+        database: String,
+        table: ObjectName,
+        parameters: Vec<(String, Option<String>)>,
+    },
 }
 
 impl Effect {
@@ -108,7 +135,9 @@ impl Effect {
     /// The table or index, where there is one.
     pub fn object(&self) -> Option<&ObjectName> {
         match self {
-            Self::Vacuum { table, .. } | Self::Analyze { table, .. } | Self::SetParameters { table, .. } => Some(table),
+            Self::Vacuum { table, .. }
+            | Self::Analyze { table, .. }
+            | Self::SetParameters { table, .. } => Some(table),
             Self::Reindex { index, .. } | Self::DropInvalidIndex { index, .. } => Some(index),
             Self::CancelBackend { .. } => None,
         }
@@ -141,10 +170,18 @@ impl Effect {
 
     /// What must agree between a planned effect and the one that runs: everything that carries danger.
     pub fn plan_key(&self) -> String {
-        let mut key = format!("database-maintain {} {} {}", self.action(), self.database(), self.object_text());
+        let mut key = format!(
+            "database-maintain {} {} {}",
+            self.action(),
+            self.database(),
+            self.object_text()
+        );
         if let Self::SetParameters { parameters, .. } = self {
             for (name, value) in parameters {
-                key.push_str(&format!(" {name}={}", value.as_deref().unwrap_or("(reset)")));
+                key.push_str(&format!(
+                    " {name}={}",
+                    value.as_deref().unwrap_or("(reset)")
+                ));
             }
         }
         key
@@ -189,7 +226,9 @@ impl Revert {
     /// The logical name of the database.
     pub fn database(&self) -> &str {
         match self {
-            Self::RestoreParameters { database, .. } | Self::DropLeftovers { database, .. } => database,
+            Self::RestoreParameters { database, .. } | Self::DropLeftovers { database, .. } => {
+                database
+            }
         }
     }
 }
@@ -198,10 +237,12 @@ impl fmt::Display for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RestoreParameters { set, before, .. } => {
-                let texts = set.iter().map(|(name, _)| match before.iter().find(|p| p.name == *name) {
-                    Some(p) => format!("set {name} = {}", p.value),
-                    None => format!("reset {name}"),
-                });
+                let texts =
+                    set.iter()
+                        .map(|(name, _)| match before.iter().find(|p| p.name == *name) {
+                            Some(p) => format!("set {name} = {}", p.value),
+                            None => format!("reset {name}"),
+                        });
                 f.write_str(&texts.collect::<Vec<_>>().join(", "))
             }
             Self::DropLeftovers { leftovers, .. } => {

@@ -51,7 +51,11 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("database-maintain", "vacuum", Verb::Vacuum),
     ("database-maintain", "analyze", Verb::Analyze),
     ("database-maintain", "reindex", Verb::Reindex),
-    ("database-maintain", "drop-invalid-index", Verb::DropInvalidIndex),
+    (
+        "database-maintain",
+        "drop-invalid-index",
+        Verb::DropInvalidIndex,
+    ),
     ("database-maintain", "cancel-backend", Verb::CancelBackend),
     ("database-maintain", "set-parameters", Verb::SetParameters),
 ];
@@ -59,7 +63,10 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
 impl Verb {
     /// The verb that a function of an interface needs; none if the room has no such function.
     pub fn of_function(interface: &str, function: &str) -> Option<Self> {
-        FUNCTIONS.iter().find(|(i, f, _)| *i == interface && *f == function).map(|(_, _, verb)| *verb)
+        FUNCTIONS
+            .iter()
+            .find(|(i, f, _)| *i == interface && *f == function)
+            .map(|(_, _, verb)| *verb)
     }
 
     /// The interface that carries the verb.
@@ -80,9 +87,12 @@ impl Verb {
             | Self::Replication
             | Self::Statements
             | Self::Invariants => Danger::Read,
-            Self::Vacuum | Self::Analyze | Self::Reindex | Self::DropInvalidIndex | Self::CancelBackend | Self::SetParameters => {
-                Danger::Maintain
-            }
+            Self::Vacuum
+            | Self::Analyze
+            | Self::Reindex
+            | Self::DropInvalidIndex
+            | Self::CancelBackend
+            | Self::SetParameters => Danger::Maintain,
         }
     }
 }

@@ -42,7 +42,14 @@ impl Permit {
         progress: Option<mpsc::UnboundedSender<Progress>>,
         clock: Clock,
     ) -> Self {
-        Self { run, effective, deadline, stop, progress, clock }
+        Self {
+            run,
+            effective,
+            deadline,
+            stop,
+            progress,
+            clock,
+        }
     }
 
     /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.
@@ -93,7 +100,11 @@ pub struct ChangePermit {
 impl ChangePermit {
     /// Only with a receipt for the entry that announces the change.
     pub(super) fn new(permit: Permit, store: Store, effect: u64, _announced: &Receipt) -> Self {
-        Self { permit, store, effect }
+        Self {
+            permit,
+            store,
+            effect,
+        }
     }
 
     /// Number of the effect within the run.
@@ -103,8 +114,15 @@ impl ChangePermit {
 
     /// Records durably how to recognise the effect at the target later. Call it before sending the statement.
     pub async fn note(&self, note: Value) -> Result<(), CallError> {
-        let entry = Entry::Noted { effect: self.effect, note };
-        self.store.append(self.permit.run(), entry).await.map(drop).map_err(|error| error.into_call_error())
+        let entry = Entry::Noted {
+            effect: self.effect,
+            note,
+        };
+        self.store
+            .append(self.permit.run(), entry)
+            .await
+            .map(drop)
+            .map_err(|error| error.into_call_error())
     }
 }
 

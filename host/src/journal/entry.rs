@@ -36,7 +36,10 @@ pub struct Stamped {
 /// A question to the host itself; nothing outside is touched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the function of the same name in wit/procedure.wit")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/procedure.wit"
+)]
 pub enum Ask {
     Now,
     Random { length: u32 },
