@@ -122,7 +122,12 @@ fn collect(table: &DeTable<'_>, path: &[String], places: &mut Vec<(Range<usize>,
         if let DeValue::Table(inner) = value.get_ref() {
             collect(inner, &path, places);
         }
-        for item in value.get_ref().as_array().into_iter().flat_map(|array| array.iter()) {
+        for item in value
+            .get_ref()
+            .as_array()
+            .into_iter()
+            .flat_map(|array| array.iter())
+        {
             if let DeValue::Table(inner) = item.get_ref() {
                 places.push((item.span(), path.clone()));
                 collect(inner, &path, places);
@@ -196,7 +201,10 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_located_and_guessed() {
         let found = error("# a comment\n[database.orders]\n  conection = \"x\"\n");
-        assert_eq!(found.to_string(), "a.toml:3:3: unknown key `conection` in [database.orders]");
+        assert_eq!(
+            found.to_string(),
+            "a.toml:3:3: unknown key `conection` in [database.orders]"
+        );
         assert_eq!(found.hint(), Some("did you mean `connection`?"));
     }
 
@@ -206,7 +214,10 @@ mod tests {
         assert_eq!(found.to_string(), "a.toml:1:2: unknown key `databases`");
         assert_eq!(found.hint(), Some("did you mean `database`?"));
         let found = error("[database.orders]\nconnection = \"\"\nwhatever = 1\n");
-        assert_eq!(found.hint(), Some("keys here: `connection`, `lock-timeout`"));
+        assert_eq!(
+            found.hint(),
+            Some("keys here: `connection`, `lock-timeout`")
+        );
     }
 
     #[test]
@@ -217,20 +228,29 @@ mod tests {
             "a.toml:3:16: invalid type: string \"soon\", expected u32 for `lock-timeout` in [database.orders]"
         );
         let found = error("[[need]]\nverbs = [\"vacuum\", \"reindx\"]\n");
-        assert_eq!(found.to_string(), "a.toml:2:20: unknown value `reindx` for `verbs` in [need]");
+        assert_eq!(
+            found.to_string(),
+            "a.toml:2:20: unknown value `reindx` for `verbs` in [need]"
+        );
         assert_eq!(found.hint(), Some("did you mean `reindex`?"));
     }
 
     #[test]
     fn a_missing_key_names_its_table() {
         let found = error("\n[database.orders]\nlock-timeout = 5\n");
-        assert_eq!(found.to_string(), "a.toml:2:1: `connection` is missing in [database.orders]");
+        assert_eq!(
+            found.to_string(),
+            "a.toml:2:1: `connection` is missing in [database.orders]"
+        );
     }
 
     #[test]
     fn a_duplicate_key_and_broken_syntax_are_located() {
         let found = error("[database.orders]\nconnection = \"\"\nconnection = \"\"\n");
-        assert!(found.to_string().starts_with("a.toml:3:1: duplicate key"), "{found}");
+        assert!(
+            found.to_string().starts_with("a.toml:3:1: duplicate key"),
+            "{found}"
+        );
         let found = error("[database.orders\n");
         assert!(found.to_string().starts_with("a.toml:1:17: "), "{found}");
     }

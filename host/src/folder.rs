@@ -183,7 +183,12 @@ mod tests {
         assert_eq!(read(&path, 10).unwrap(), b"one");
         write(&path, b"three", true).unwrap();
         assert_eq!(read(&path, 10).unwrap(), b"three");
-        assert!(read(&path, 4).unwrap_err().to_string().ends_with("larger than 4 bytes"));
+        assert!(
+            read(&path, 4)
+                .unwrap_err()
+                .to_string()
+                .ends_with("larger than 4 bytes")
+        );
     }
 
     #[test]
@@ -195,6 +200,10 @@ mod tests {
         assert!(folder.read("../secret", 10).is_err());
         let missing = folder.read("nothing", 10).unwrap_err();
         assert!(missing.is_missing());
-        assert!(missing.to_string().ends_with("inner/nothing`: it does not exist"));
+        assert!(
+            missing
+                .to_string()
+                .ends_with("inner/nothing`: it does not exist")
+        );
     }
 }

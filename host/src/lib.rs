@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod contract;
 pub mod database;
 pub mod document;
@@ -12,4 +13,5 @@ pub mod engine;
 pub mod folder;
 pub mod grant;
 pub mod journal;
+pub mod plugin;
 mod suggest;

@@ -34,7 +34,10 @@ mod tests {
 
     #[test]
     fn a_slip_is_recognised_and_another_word_is_not() {
-        assert_eq!(nearest("conection", ["connection", "role"]), Some("connection"));
+        assert_eq!(
+            nearest("conection", ["connection", "role"]),
+            Some("connection")
+        );
         assert_eq!(nearest("rloe", ["connection", "role"]), Some("role"));
         assert_eq!(nearest("password", ["connection", "role"]), None);
         assert_eq!(nearest("x", []), None);
