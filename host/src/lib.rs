@@ -4,10 +4,14 @@
 
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod contract;
 pub mod database;
+pub mod document;
 pub mod engine;
+pub mod folder;
 pub mod grant;
 pub mod journal;
 pub mod plugin;
-pub mod text;
+
+mod suggest;
