@@ -10,3 +10,5 @@ pub mod database;
 pub mod engine;
 pub mod grant;
 pub mod journal;
+pub mod report;
+pub mod text;
