@@ -15,3 +15,5 @@ pub mod journal;
 pub mod plugin;
 
 mod suggest;
+pub mod report;
+pub mod text;
