@@ -15,3 +15,4 @@ pub mod grant;
 pub mod journal;
 pub mod plugin;
 mod suggest;
+pub mod text;

@@ -16,6 +16,7 @@ pub use imports::Import;
 pub use manifest::{Estimates, Manifest, ManifestError};
 pub use parameters::{ParameterError, ParameterFacts, Parameters};
 pub use problem::Problem;
+pub(crate) use problem::verb_name;
 pub use template::TemplateError;
 
 /// The package of interfaces that windlass offers, and its one supported version.
