@@ -11,7 +11,7 @@ mod schema;
 mod template;
 
 pub use component::{Component, ComponentError};
-pub use facts::Facts;
+pub use facts::{Cannot, Facts, NeedFacts};
 pub use imports::Import;
 pub use manifest::{Estimates, Manifest, ManifestError};
 pub use parameters::{ParameterError, ParameterFacts, Parameters};
