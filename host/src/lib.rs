@@ -12,8 +12,8 @@ pub mod engine;
 pub mod folder;
 pub mod grant;
 pub mod journal;
+pub mod cli;
 pub mod plugin;
-
-mod suggest;
 pub mod report;
+mod suggest;
 pub mod text;
