@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
@@ -14,5 +15,6 @@ pub mod folder;
 pub mod grant;
 pub mod journal;
 pub mod plugin;
+pub mod report;
 mod suggest;
 pub mod text;

@@ -14,3 +14,8 @@ pub fn printable(text: &str) -> String {
         })
         .collect()
 }
+
+/// Stub.
+pub fn duration(d: std::time::Duration) -> String {
+    format!("{d:?}")
+}

@@ -9,9 +9,11 @@ mod failure;
 mod grant;
 mod init;
 mod inspect;
+mod narrate;
 mod output;
 mod runs;
 mod show;
+mod standing;
 mod trace;
 
 pub use failure::{Exit, Failure};
