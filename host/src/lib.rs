@@ -1,7 +1,6 @@
 //! windlass runs maintenance procedures as sandboxed WebAssembly components.
 //!
 //! Every touch of the outside is a value that passes one gate; `ARCHITECTURE.md` tells what follows from that.
-#![forbid(unsafe_code)]
 
 pub mod call;
 pub mod cli;
