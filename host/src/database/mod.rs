@@ -11,8 +11,10 @@
 
 pub mod call;
 pub mod client;
+mod names;
+mod parameters;
 pub mod scope;
-pub mod wit;
+// mod wit;
 
 pub use call::{Effect, Read, Revert};
 pub use client::Client;
