@@ -14,8 +14,8 @@ pub mod client;
 mod names;
 mod parameters;
 pub mod scope;
-// mod wit;
+mod wit;
 
 pub use call::{Effect, Read, Revert};
-pub use client::Client;
+pub use client::{Client, Lock, LockError, Probe, Target, TargetError};
 pub use scope::{Scope, Verb};
