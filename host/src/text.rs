@@ -15,7 +15,7 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-/// stub
+/// Stub.
 pub fn duration(d: std::time::Duration) -> String {
     format!("{d:?}")
 }

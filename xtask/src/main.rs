@@ -1,6 +1,11 @@
 //! `cargo xtask`: what a newcomer's commands call.
 #![forbid(unsafe_code)]
-#![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "it prepares the machine and tells what it does")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it prepares the machine and tells what it does"
+)]
 
 mod serve;
 
@@ -9,6 +14,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match serve::serve(std::env::args().nth(2)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => { eprintln!("{e}"); ExitCode::FAILURE }
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
     }
 }

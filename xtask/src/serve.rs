@@ -12,7 +12,10 @@ pub(crate) fn serve(major: Option<String>) -> Result<(), Box<dyn Error>> {
     };
     let server = Server::start(&binaries, &Options::default())?;
     println!("{}", server.admin_url());
-    eprintln!("PostgreSQL {} runs until its standard input ends", server.version());
+    eprintln!(
+        "PostgreSQL {} runs until its standard input ends",
+        server.version()
+    );
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

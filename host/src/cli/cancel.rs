@@ -27,9 +27,9 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let by = context.environment.user();
     // Whoever holds the run reads this at its next safe point; if nobody does, it is taken over here.
     store.request_cancel(&run, &by)?;
-    let (seat, narration) = work::seat(context);
+    let (seat, watching) = work::seat(context);
     let finished = runs.cancel(&run, &by, seat).await;
-    narration.finish().await;
+    watching.finish().await;
     match finished {
         Err(EngineError::Lock(LockError::Taken { .. })) => asked(context, &run),
         finished => work::finish(context, &store, finished, None),

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Environment};
 use crate::engine::Hooks;
 use crate::grant::GrantFile;
-use crate::journal::{Store, Watcher};
+use crate::journal::{Store, StoreError, Watcher};
 use crate::plugin::Component;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,15 @@ impl Context {
         match &self.state {
             Some(state) => Ok(self.here.join(state)),
             None => Ok(self.config()?.state),
+        }
+    }
+
+    /// The journal, to look at; none where nothing was recorded yet.
+    pub(super) fn store_if_any(&self) -> Result<Option<Store>, Failure> {
+        match Store::open_read_only(&self.state_dir()?) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -18,8 +18,10 @@ mod resume;
 mod run;
 mod runs;
 mod show;
+mod standing;
 mod trace;
 mod undo;
+mod watch;
 mod work;
 
 pub use failure::{Exit, Failure};

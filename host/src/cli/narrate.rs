@@ -1,121 +1,121 @@
-//! What an operator sees while a run is under way, and how Ctrl-C stops it. Lines go to stderr; on a terminal the effect under way is
-//! drawn live.
+//! A run as plain lines, entry after entry, for those who watch it.
 
-use super::output::Printer;
-use crate::engine::{Audience, Brake, Event, Progress, Seat, Stop, brake};
-use crate::journal::{Entry, State};
-use crate::report;
-use crate::text::printable;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::contract::{Level, Verdict};
+use crate::journal::{EffectState, Entry, Stamped, State};
+use crate::text::{duration, printable};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-/// The narration of one run. Finish it before printing the result.
-#[derive(Debug)]
-pub(super) struct Narration {
-    telling: JoinHandle<()>,
-    listening: JoinHandle<()>,
-}
-
-impl Narration {
-    /// Waits until everything that happened is told.
-    pub(super) async fn finish(self) {
-        self.listening.abort();
-        // It ends when the run lets go of its side; if it broke off there is nothing more to tell.
-        let _ = self.telling.await;
-    }
-}
-
-/// A seat for an operator at this terminal.
-pub(super) fn narrate(printer: Printer) -> (Seat, Narration) {
-    let (brake, control) = brake();
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let telling = tokio::spawn(tell(printer, receiver));
-    let listening = tokio::spawn(listen(printer, brake));
-    (Seat { control, audience: Audience::new(sender) }, Narration { telling, listening })
-}
-
-/// Presses the brake at each Ctrl-C or request to terminate.
-async fn listen(printer: Printer, brake: Brake) {
-    loop {
-        if !asked_to_stop().await {
-            return;
-        }
-        match brake.press() {
-            Stop::No => {}
-            Stop::AtSafePoint => {
-                printer.note("Stopping after this effect. Once more stops now; nothing is lost either way.");
-            }
-            Stop::Now => printer.note("Stopping now. What is under way is looked at when the run is resumed."),
-        }
-    }
-}
-
-async fn asked_to_stop() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
-        terminated = terminate.recv() => terminated.is_some(),
-    }
-}
-
-async fn tell(printer: Printer, mut events: mpsc::UnboundedReceiver<Event>) {
-    let mut teller = Teller::new(printer);
-    while let Some(event) = events.recv().await {
-        teller.hear(event);
-    }
-    teller.bar.finish_and_clear();
-}
-
-struct Teller {
-    printer: Printer,
-    bar: ProgressBar,
+/// Follows a run and says in a line what each entry means, where it means something to people.
+#[derive(Debug, Default)]
+pub(super) struct Narrator {
     state: State,
-    under_way: String,
 }
 
-impl Teller {
-    fn new(printer: Printer) -> Self {
-        let target =
-            if printer.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
-            bar.set_style(style);
-        }
-        if printer.draws() {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Self { printer, bar, state: State::default(), under_way: String::new() }
+impl Narrator {
+    /// The state after everything that was told.
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
-    fn hear(&mut self, event: Event) {
-        match event {
-            Event::Recorded(_, stamped) => {
-                // A plan's entries are not a run's: what cannot be folded is still told.
-                let _ = self.state.record(&stamped);
-                if let Entry::Intended { effect, call, .. } = &stamped.entry {
-                    self.under_way = format!("{effect} {}", printable(&call.to_string()));
-                    self.bar.set_message(self.under_way.clone());
-                    self.bar.reset_elapsed();
-                }
-                if let Some(line) = report::line(&stamped, &self.state) {
-                    self.bar.suspend(|| self.printer.note(line));
-                    self.bar.set_message("");
-                }
+    /// Takes the next entry. One that does not fit is told as it is: showing a damaged record is better than hiding it.
+    pub(super) fn tell(&mut self, stamped: &Stamped) -> Option<String> {
+        if let Err(error) = self.state.record(stamped) {
+            return Some(format!("! entry {}: {}", stamped.seq, printable(&error.to_string())));
+        }
+        self.line(&stamped.entry).map(|line| printable(&line).to_string())
+    }
+
+    fn line(&self, entry: &Entry) -> Option<String> {
+        Some(match entry {
+            Entry::Begin(begin) => format!("{} {} on {}, by {}", begin.procedure, begin.version, begin.target, begin.by),
+            Entry::Resumed { by } => format!("resumed by {by}"),
+            Entry::Step { name } => format!("- {name}"),
+            Entry::Log { level, message } => match level {
+                Level::Debug => return None,
+                Level::Info => format!("  {message}"),
+                Level::Warning => format!("  warning: {message}"),
+                Level::Error => format!("  error: {message}"),
+            },
+            Entry::Check { name, verdict, evidence } => {
+                let mark = match verdict {
+                    Verdict::Pass => '✓',
+                    Verdict::Fail => '✗',
+                    Verdict::Inconclusive => '?',
+                };
+                format!("{mark} {name}: {evidence}")
             }
-            Event::Effect(progress) => self.show(&format!("{}: ", self.under_way), &progress),
-            Event::Step(progress) => self.show("", &progress),
-        }
+            Entry::Waiting { until } => format!("  waiting until {}", until.timestamp()),
+            Entry::Refused { call, error, .. } => format!("✗ refused: {call}: {}", error.message),
+            Entry::Panicked { message } => format!("✗ the procedure panicked: {message}"),
+            Entry::Observed { .. } | Entry::Noted { .. } => return None,
+            Entry::Intended { effect, .. }
+            | Entry::Done { effect, .. }
+            | Entry::Failed { effect, .. }
+            | Entry::NotDone { effect, .. }
+            | Entry::InDoubt { effect, .. }
+            | Entry::Undoing { effect, .. }
+            | Entry::Undone { effect, .. }
+            | Entry::UndoFailed { effect, .. } => effect_line(entry, self.state.effect(*effect)?),
+            Entry::Stopped { why } => format!("stopped: {why}"),
+            Entry::CancelRequested { by } => format!("{by} wants it cancelled"),
+            Entry::UndoRequested { by } => format!("{by} wants it taken back"),
+            Entry::Unwinding { why, .. } => format!("taking it back: {why}"),
+            Entry::End { summary, .. } => summary.clone(),
+        })
     }
+}
 
-    fn show(&self, before: &str, progress: &Progress) {
-        let phase = printable(&progress.phase).to_string();
-        let text = match progress.done.saturating_mul(100).checked_div(progress.total) {
-            Some(percent) => format!("{before}{phase} {} %", percent.min(100)),
-            None => format!("{before}{phase}"),
-        };
-        self.bar.set_message(text);
+fn effect_line(entry: &Entry, effect: &EffectState) -> String {
+    let name = format!("{} {}", effect.number, effect.call);
+    let took = effect.took().map(|ms| format!("  {}", duration(Duration::from_millis(ms))));
+    let took = took.unwrap_or_default();
+    match entry {
+        Entry::Intended { prepared, .. } => format!("… {name}{}", spaced(&prepared.now)),
+        Entry::Done { applied, confirmed, .. } => {
+            let confirmed = if *confirmed { "  (the target was asked)" } else { "" };
+            format!("✓ {name}{}{took}{confirmed}", change(&effect.prepared.now, &applied.after))
+        }
+        Entry::Failed { error, .. } => format!("✗ {name}: {}{took}", error.message),
+        Entry::NotDone { why, .. } => format!("· {name} did not happen: {why}"),
+        Entry::InDoubt { why, .. } => format!("? {name} is in doubt: {why}"),
+        Entry::Undoing { revert, .. } => format!("… taking back {name}: {revert}"),
+        Entry::Undone { reverted, .. } => format!("↩ {name}: {}", reverted_text(reverted)),
+        Entry::UndoFailed { error, .. } => format!("✗ {name} could not be taken back: {}", error.message),
+        Entry::Begin(_)
+        | Entry::Resumed { .. }
+        | Entry::Observed { .. }
+        | Entry::Waiting { .. }
+        | Entry::Refused { .. }
+        | Entry::Step { .. }
+        | Entry::Log { .. }
+        | Entry::Check { .. }
+        | Entry::Panicked { .. }
+        | Entry::Noted { .. }
+        | Entry::Stopped { .. }
+        | Entry::CancelRequested { .. }
+        | Entry::UndoRequested { .. }
+        | Entry::Unwinding { .. }
+        | Entry::End { .. } => name,
+    }
+}
+
+fn reverted_text(reverted: &crate::call::Reverted) -> String {
+    use crate::call::Reverted;
+    match reverted {
+        Reverted::Restored(what) => format!("restored: {what}"),
+        Reverted::NothingToDo(why) => format!("nothing to take back: {why}"),
+        Reverted::LeftAlone(why) => format!("left alone: {why}"),
+    }
+}
+
+fn spaced(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("  {text}") }
+}
+
+fn change(now: &str, after: &str) -> String {
+    match (now.is_empty(), after.is_empty()) {
+        (false, false) => format!("  {now} → {after}"),
+        (true, true) => String::new(),
+        (true, false) | (false, true) => format!("  {now}{after}"),
     }
 }

@@ -24,9 +24,9 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target)?;
     // A first plan has no journal to remember from, and makes none.
     let memory = context.store_to_read().ok();
-    let (seat, narration) = work::seat(context);
+    let (seat, watching) = work::seat(context);
     let planned = engine.plan(&order, memory, seat).await;
-    narration.finish().await;
+    watching.finish().await;
     let plan = planned?;
     if !plan.is_complete() {
         return Err(incomplete(&plan));

@@ -22,9 +22,9 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target)?;
     let store = work::store(context)?;
     let runs = work::runs(context, &engine, store.clone())?;
-    let (seat, narration) = work::seat(context);
+    let (seat, watching) = work::seat(context);
     let finished = runs.start(&order, seat).await;
-    narration.finish().await;
+    watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))
 }
 

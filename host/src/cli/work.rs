@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::narrate::{Narration, narrate};
+use super::watch::{Watching, watch};
 use crate::config::{self, Config, DatabaseTarget};
 use crate::database::{self, client};
 use crate::engine::{Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat};
@@ -144,8 +144,8 @@ pub(super) fn store(context: &Context) -> Result<Store, Failure> {
 }
 
 /// Someone who watches and can stop what happens next.
-pub(super) fn seat(context: &Context) -> (Seat, Narration) {
-    narrate(context.printer)
+pub(super) fn seat(context: &Context) -> (Seat, Watching) {
+    watch(context.printer)
 }
 
 /// Says how a run stands, and how the process ends.

@@ -39,7 +39,9 @@ pub enum Error {
     #[error("`{0}` is not installed")]
     NoClientTool(String),
     /// Neither `postgres` nor `nobody` exists.
-    #[error("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as")]
+    #[error(
+        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
+    )]
     NoAccount,
     /// A program that prepares a server failed.
     #[error(transparent)]

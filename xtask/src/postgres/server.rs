@@ -79,7 +79,9 @@ impl Server {
             .prefix("windlass-postgres-")
             .tempdir()
             .map_err(Error::file(&temporary))?;
-        account.give(home.path()).map_err(Error::file(home.path()))?;
+        account
+            .give(home.path())
+            .map_err(Error::file(home.path()))?;
         Ok(Self {
             binaries: binaries.clone(),
             account,
@@ -197,7 +199,8 @@ impl Server {
             }
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             let mut lines = text.lines();
-            if lines.next() == Some(&own) && lines.nth(6).is_some_and(|line| line.trim() == "ready") {
+            if lines.next() == Some(&own) && lines.nth(6).is_some_and(|line| line.trim() == "ready")
+            {
                 self.process = Some(process);
                 return Ok(());
             }
