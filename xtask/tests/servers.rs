@@ -1,4 +1,9 @@
 //! The servers that everything else is tested on.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "it is a test: a process is killed, and what follows is waited for"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -19,8 +24,14 @@ fn both_ends_of_the_supported_versions_start() {
     for major in [OLDEST, NEWEST] {
         let server = start(major, &Options::default());
         let mut session = connect(&server.admin_url()).unwrap();
-        let told: String = session.query_one("SHOW server_version", &[]).unwrap().get(0);
-        assert_eq!(told.split_whitespace().next(), Some(server.version().to_string().as_str()));
+        let told: String = session
+            .query_one("SHOW server_version", &[])
+            .unwrap()
+            .get(0);
+        assert_eq!(
+            told.split_whitespace().next(),
+            Some(server.version().to_string().as_str())
+        );
         session.batch_execute("CREATE DATABASE fresh").unwrap();
         let mut fresh = connect(&server.url("postgres", "fresh")).unwrap();
         fresh
@@ -60,10 +71,17 @@ fn a_crash_is_recovered_on_the_same_port() {
 fn statements_are_counted_in_the_log_by_application() {
     let server = start(OLDEST, &Options::default().log_statements());
     let mark = server.log_length();
-    let mut session = connect(&format!("{}?application_name=windlass/test", server.admin_url())).unwrap();
+    let mut session = connect(&format!(
+        "{}?application_name=windlass/test",
+        server.admin_url()
+    ))
+    .unwrap();
     session.batch_execute("SELECT 1,\n 2").unwrap();
     session.query("SELECT $1::int4", &[&1_i32]).unwrap();
-    connect(&server.admin_url()).unwrap().batch_execute("SELECT 3").unwrap();
+    connect(&server.admin_url())
+        .unwrap()
+        .batch_execute("SELECT 3")
+        .unwrap();
     let logged = server.statements(mark);
     let ours: Vec<_> = logged
         .iter()
@@ -80,9 +98,15 @@ fn a_standby_follows_its_primary() {
         let primary = start(major, &Options::default());
         let standby = Server::standby_of(&primary).unwrap();
         let sql = "CREATE TABLE followed AS SELECT generate_series(1, 1000) AS n";
-        connect(&primary.admin_url()).unwrap().batch_execute(sql).unwrap();
+        connect(&primary.admin_url())
+            .unwrap()
+            .batch_execute(sql)
+            .unwrap();
         standby.wait_for(&primary).unwrap();
-        assert_eq!(rows(&standby.admin_url(), "SELECT count(*) FROM followed"), 1_000);
+        assert_eq!(
+            rows(&standby.admin_url(), "SELECT count(*) FROM followed"),
+            1_000
+        );
         let seen = "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'standby' AND state = 'streaming'";
         assert_eq!(rows(&primary.admin_url(), seen), 1);
     }
@@ -105,7 +129,11 @@ fn no_server_outlives_a_killed_owner() {
     owner.wait().unwrap();
     let start = Instant::now();
     while home.exists() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{} is still there", home.display());
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{} is still there",
+            home.display()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(matches!(connect(&url), Err(Error::Connect(_))));

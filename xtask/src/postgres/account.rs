@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn finds_a_user_by_its_whole_name() {
-        let users = "root:x:0:0::/root:/bin/sh\npostgresql:x:7:7::/:\npostgres:x:101:104::/var:/bin/sh\n";
+        let users =
+            "root:x:0:0::/root:/bin/sh\npostgresql:x:7:7::/:\npostgres:x:101:104::/var:/bin/sh\n";
         assert_eq!(ids_of(users, "postgres"), Some((101, 104)));
         assert_eq!(ids_of(users, "nobody"), None);
     }

@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn only_the_database_is_replaced() {
         let with = |url| with_database(url, "orders").unwrap();
-        assert_eq!(with("postgres://u:p@h:1/x?a=b"), "postgres://u:p@h:1/orders?a=b");
+        assert_eq!(
+            with("postgres://u:p@h:1/x?a=b"),
+            "postgres://u:p@h:1/orders?a=b"
+        );
         assert_eq!(with("postgresql://h"), "postgresql://h/orders");
         assert!(with_database("host=h dbname=x", "orders").is_err());
     }

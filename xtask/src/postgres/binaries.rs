@@ -80,7 +80,11 @@ impl Binaries {
     }
 
     /// The programs in a directory, if that user can run them.
-    pub(super) fn in_directory(directory: &Path, account: Account, installed: bool) -> Option<Self> {
+    pub(super) fn in_directory(
+        directory: &Path,
+        account: Account,
+        installed: bool,
+    ) -> Option<Self> {
         if !directory.join("initdb").is_file() {
             return None;
         }

@@ -134,7 +134,8 @@ fn unpack(npm: &Path, package: &str, store: &Path, folder: &Path) -> Result<(), 
         .tempdir_in(store)
         .map_err(Error::file(store))?;
     let mut pack = Command::new(npm);
-    pack.args(["pack", "--silent", package]).current_dir(aside.path());
+    pack.args(["pack", "--silent", package])
+        .current_dir(aside.path());
     let said = shell::output(&mut pack)?;
     let archive = aside.path().join(said.trim());
     let root = aside.path().join("root");
@@ -166,7 +167,10 @@ fn link_libraries(root: &Path) -> Result<(), Error> {
             return Err(odd(format!("{link} is no link within the package")));
         };
         if source.parent() != link.parent() {
-            return Err(odd(format!("`{}` links to another directory", link.display())));
+            return Err(odd(format!(
+                "`{}` links to another directory",
+                link.display()
+            )));
         }
         let (Some(name), link) = (source.file_name(), root.join(&link)) else {
             return Err(odd("a link to nothing".to_owned()));

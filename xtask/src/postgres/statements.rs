@@ -66,7 +66,13 @@ mod tests {
         let found = parse(log);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].text, "SELECT 1,\n2");
-        assert_eq!((found[0].pid, found[0].application.as_str()), (7, "windlass/1"));
-        assert_eq!((found[1].text.as_str(), found[1].database.as_str()), ("VACUUM t", "orders"));
+        assert_eq!(
+            (found[0].pid, found[0].application.as_str()),
+            (7, "windlass/1")
+        );
+        assert_eq!(
+            (found[1].text.as_str(), found[1].database.as_str()),
+            ("VACUUM t", "orders")
+        );
     }
 }
