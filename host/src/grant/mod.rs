@@ -197,3 +197,15 @@ impl Effective {
         }
     }
 }
+
+impl Effective {
+    /// Leave to do nothing: for taking back, which needs no capability.
+    pub fn nothing() -> Self {
+        Self {
+            needs: Capabilities::default(),
+            grant: Capabilities::default(),
+            budget: Budget::default(),
+            expires: None,
+        }
+    }
+}
