@@ -13,6 +13,7 @@ pub mod engine;
 pub mod folder;
 pub mod grant;
 pub mod journal;
+pub mod cli;
 pub mod plugin;
 pub mod report;
 mod suggest;

@@ -1,4 +1,9 @@
 //! The servers that everything else is tested on.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "it is a test: a process is killed, and what follows is waited for"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod build;
+mod cancel;
 mod completions;
 mod context;
 mod doctor;
@@ -11,10 +12,17 @@ mod init;
 mod inspect;
 mod narrate;
 mod output;
+mod plan;
+mod refusal;
+mod resume;
+mod run;
 mod runs;
 mod show;
 mod standing;
 mod trace;
+mod undo;
+mod watch;
+mod work;
 
 pub use failure::{Exit, Failure};
 
@@ -76,6 +84,16 @@ enum Command {
     Inspect(inspect::Args),
     /// Write a grant for a procedure, or check one
     Grant(grant::Args),
+    /// Show what a run would do, each change with its undo; change nothing
+    Plan(plan::Args),
+    /// Run a procedure
+    Run(run::Args),
+    /// Go on with a run that broke off or was stopped
+    Resume(resume::Args),
+    /// Take back what a run did
+    Undo(undo::Args),
+    /// End a run and take it back
+    Cancel(cancel::Args),
     /// List the runs and what can be done about each
     Runs(runs::Args),
     /// Show the report of a run
@@ -133,6 +151,11 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Build(args) => build::execute(context, &args),
         Command::Inspect(args) => inspect::execute(context, &args),
         Command::Grant(args) => grant::execute(context, args),
+        Command::Plan(args) => plan::execute(context, &args).await,
+        Command::Run(args) => run::execute(context, &args).await,
+        Command::Resume(args) => resume::execute(context, &args).await,
+        Command::Undo(args) => undo::execute(context, &args).await,
+        Command::Cancel(args) => cancel::execute(context, &args).await,
         Command::Runs(args) => runs::execute(context, &args),
         Command::Show(args) => show::execute(context, &args).await,
         Command::Audit(args) => audit::execute(context, &args),

@@ -1,6 +1,7 @@
 //! Plugins: a component, the manifest in it, and what the two prove together.
 
 pub(crate) mod builtin;
+pub mod compiled;
 mod component;
 mod facts;
 mod imports;

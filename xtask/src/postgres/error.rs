@@ -83,6 +83,9 @@ pub enum Error {
     /// `DATABASE_URL` is not a URL.
     #[error("`DATABASE_URL` is not of the form postgres://user:password@host:port/database")]
     NotUrl,
+    /// A rebuild that had to be broken off was not.
+    #[error("the rebuild of `{0}` finished, although an older snapshot should have held it up")]
+    Finished(String),
     /// The server belongs to someone else.
     #[error("the server that `DATABASE_URL` names keeps its log to itself")]
     NoLog,
@@ -124,6 +127,7 @@ impl Error {
             | Self::File(..)
             | Self::Connect(_)
             | Self::Statement(_)
+            | Self::Finished(_)
             | Self::NoLog => None,
         }
     }

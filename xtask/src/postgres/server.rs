@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// The superuser of every server of ours.
 pub(super) const ADMIN: &str = "postgres";
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const FIRST_PORT: u16 = 15_000;
 const PORTS: u16 = 15_000;
 
@@ -142,7 +142,7 @@ impl Server {
         std::fs::write(&path, read + &text).map_err(Error::file(&path))
     }
 
-    /// Every database made from now on has pg_stat_statements, where it came with the server.
+    /// Every database made from now on has `pg_stat_statements`, where it came with the server.
     fn install_statistics(&self) -> Result<(), Error> {
         if self.binaries.has_module("pg_stat_statements") {
             for database in ["template1", ADMIN] {
@@ -183,7 +183,7 @@ impl Server {
         self.wait_until_ready(process)
     }
 
-    /// Watches the status line of `postmaster.pid`, as pg_ctl does.
+    /// Watches the status line of `postmaster.pid`, as `pg_ctl` does.
     fn wait_until_ready(&mut self, mut process: Watched) -> Result<(), Error> {
         let status = self.data().join("postmaster.pid");
         let own = process.id().to_string();
