@@ -25,15 +25,22 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let Audit::Verify { head } = &args.command;
     let verified = context.store_to_read()?.verify(head.as_deref())?;
     if context.printer.is_json() {
-        let document = json!({ "entries": verified.entries, "runs": verified.runs, "head": verified.head });
+        let document =
+            json!({ "entries": verified.entries, "runs": verified.runs, "head": verified.head });
         context.printer.json("windlass.audit/1", &document)?;
         return Ok(Exit::Succeeded);
     }
-    let noted = if head.is_some() { ", and it continues the head that you noted" } else { "" };
+    let noted = if head.is_some() {
+        ", and it continues the head that you noted"
+    } else {
+        ""
+    };
     context.printer.text(format_args!(
         "The record is whole: {} entries of {} runs{noted}.\nhead {}",
         verified.entries, verified.runs, verified.head
     ))?;
-    context.printer.note("Note the head where windlass cannot write, and pass it back later with --head.");
+    context
+        .printer
+        .note("Note the head where windlass cannot write, and pass it back later with --head.");
     Ok(Exit::Succeeded)
 }

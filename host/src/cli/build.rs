@@ -34,7 +34,9 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     // What could not be used afterwards is not written in the first place.
     let component = Component::from_bytes(built.component.clone())?;
     let name = format!("{}-{}.wasm", built.name, built.version);
-    let path = context.here.join(args.output_file.clone().unwrap_or_else(|| name.into()));
+    let path = context
+        .here
+        .join(args.output_file.clone().unwrap_or_else(|| name.into()));
     folder::write(&path, &built.component, true)?;
     let shown = context.shown(&path);
     if context.printer.is_json() {
@@ -47,15 +49,29 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         });
         context.printer.json("windlass.build/1", &document)?;
     } else {
-        context.printer.text(format_args!("{} {}  {}", built.name, built.version, component.digest()))?;
-        context.printer.text(format_args!("{shown}, {} kB", built.component.len().div_ceil(1024)))?;
+        context.printer.text(format_args!(
+            "{} {}  {}",
+            built.name,
+            built.version,
+            component.digest()
+        ))?;
+        context.printer.text(format_args!(
+            "{shown}, {} kB",
+            built.component.len().div_ceil(1024)
+        ))?;
     }
-    context.printer.note(format_args!("Next: windlass inspect {}", spec(&shown)));
+    context
+        .printer
+        .note(format_args!("Next: windlass inspect {}", spec(&shown)));
     Ok(Exit::Succeeded)
 }
 
 /// The path so that it is not taken for the name of a built-in procedure.
 fn spec(shown: &str) -> String {
     let is_path = shown.contains('/') || shown.ends_with(".wasm");
-    if is_path { shown.to_owned() } else { format!("./{shown}") }
+    if is_path {
+        shown.to_owned()
+    } else {
+        format!("./{shown}")
+    }
 }

@@ -13,7 +13,12 @@ pub(super) struct Args {
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "windlass", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut super::Cli::command(),
+        "windlass",
+        &mut script,
+    );
     context.printer.raw(&script)?;
     Ok(Exit::Succeeded)
 }

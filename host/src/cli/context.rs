@@ -31,8 +31,9 @@ impl Context {
         state: Option<PathBuf>,
         hooks: Hooks,
     ) -> Result<Self, Failure> {
-        let here = std::env::current_dir()
-            .map_err(|error| Failure::usage("this folder cannot be entered").cause(crate::folder::reason(&error)))?;
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::usage("this folder cannot be entered").cause(crate::folder::reason(&error))
+        })?;
         Ok(Self {
             printer,
             environment: Environment::process(),
@@ -84,7 +85,11 @@ impl Context {
 
     /// The journal, to record in.
     pub(super) fn store(&self, watcher: Option<Watcher>) -> Result<Store, Failure> {
-        Ok(Store::open(&self.state_dir()?, self.clock.clone(), watcher)?)
+        Ok(Store::open(
+            &self.state_dir()?,
+            self.clock.clone(),
+            watcher,
+        )?)
     }
 
     /// A procedure by its name or path.
@@ -100,6 +105,9 @@ impl Context {
 
     /// A path as people would type it here.
     pub(super) fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.here).unwrap_or(path).display().to_string()
+        path.strip_prefix(&self.here)
+            .unwrap_or(path)
+            .display()
+            .to_string()
     }
 }

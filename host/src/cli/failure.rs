@@ -1,6 +1,7 @@
 //! How a command says that it failed: the error, its causes, what holds nevertheless, and what to do next. Printed once.
 
 use crate::config::ConfigError;
+use crate::database::TargetError;
 use crate::folder::FileError;
 use crate::grant::{DraftError, GrantFileError, Refusal};
 use crate::journal::StoreError;
@@ -124,21 +125,26 @@ impl Failure {
         self
     }
 
-    /// Says what to do next; nothing changes if there is nothing to say.
+    /// Says what to do next.
     #[must_use]
-    pub fn hint<S: Into<String>>(mut self, hint: impl Into<Option<S>>) -> Self {
-        if let Some(hint) = hint.into() {
-            self.hint = Some(hint.into());
-        }
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what to do next, where there is something to say.
+    #[must_use]
+    pub fn hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
         self
     }
 
     /// Several things of one kind went wrong: one of them is the error itself, several are its causes.
     fn all<E: Error>(code: Exit, heading: &str, errors: &[E], hint: Option<String>) -> Self {
         match errors {
-            [error] => Self::of(code, error).hint(hint),
+            [error] => Self::of(code, error).hint_if(hint),
             errors => {
-                let mut failure = Self::new(code, heading).hint(hint);
+                let mut failure = Self::new(code, heading).hint_if(hint);
                 failure.causes = errors.iter().map(ToString::to_string).collect();
                 failure
             }
@@ -148,13 +154,23 @@ impl Failure {
     /// Grant files that cannot be used.
     pub fn from_grants(errors: &[GrantFileError]) -> Self {
         let hint = errors.iter().find_map(GrantFileError::hint);
-        Self::all(Exit::Usage, "some grant files cannot be used", errors, hint.map(str::to_owned))
+        Self::all(
+            Exit::Usage,
+            "some grant files cannot be used",
+            errors,
+            hint.map(str::to_owned),
+        )
     }
 
     /// Parameters that do not fit.
     pub fn from_parameters(errors: &[ParameterError]) -> Self {
         let hint = errors.iter().find_map(ParameterError::hint);
-        Self::all(Exit::Usage, "some parameters do not fit", errors, hint.map(str::to_owned))
+        Self::all(
+            Exit::Usage,
+            "some parameters do not fit",
+            errors,
+            hint.map(str::to_owned),
+        )
     }
 }
 
@@ -172,7 +188,11 @@ impl fmt::Display for Failure {
             writeln!(f, "  {}", lines(note).join("\n  "))?;
         }
         if let Some(hint) = &self.hint {
-            writeln!(f, "  {BOLD}hint:{PLAIN}  {}", lines(hint).join("\n         "))?;
+            writeln!(
+                f,
+                "  {BOLD}hint:{PLAIN}  {}",
+                lines(hint).join("\n         ")
+            )?;
         }
         Ok(())
     }
@@ -180,12 +200,14 @@ impl fmt::Display for Failure {
 
 /// The text's lines, with nothing in them that a terminal would obey.
 fn lines(text: &str) -> Vec<String> {
-    text.lines().map(|line| printable(line).to_string()).collect()
+    text.lines()
+        .map(|line| printable(line).to_string())
+        .collect()
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::of(Exit::Usage, &error).hint(error.hint())
+        Self::of(Exit::Usage, &error).hint_if(error.hint())
     }
 }
 
@@ -198,8 +220,12 @@ impl From<FileError> for Failure {
 impl From<ComponentError> for Failure {
     fn from(error: ComponentError) -> Self {
         let problems = error.problems();
-        let code = if problems.is_empty() { Exit::Usage } else { Exit::Refused };
-        let mut failure = Self::of(code, &error).hint(error.hint());
+        let code = if problems.is_empty() {
+            Exit::Usage
+        } else {
+            Exit::Refused
+        };
+        let mut failure = Self::of(code, &error).hint_if(error.hint());
         if !problems.is_empty() {
             failure.causes = problems.iter().map(ToString::to_string).collect();
         }
@@ -216,7 +242,9 @@ impl From<GrantFileError> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let mut failure = Self::of(Exit::Refused, &refusal).hint(refusal.hint());
-        failure.causes.extend(refusal.missing().iter().map(ToString::to_string));
+        failure
+            .causes
+            .extend(refusal.missing().iter().map(ToString::to_string));
         failure
     }
 }
@@ -265,13 +293,19 @@ impl From<StoreError> for Failure {
             | StoreError::Closed
             | StoreError::Sqlite { .. } => Exit::Fault,
         };
-        Self::of(code, &error).hint(error.hint())
+        Self::of(code, &error).hint_if(error.hint())
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self::of(Exit::Usage, &error).hint_if(error.hint())
     }
 }
 
 impl From<windlass_build::BuildError> for Failure {
     fn from(error: windlass_build::BuildError) -> Self {
-        Self::of(Exit::Usage, &error).hint(error.hint())
+        Self::of(Exit::Usage, &error).hint_if(error.hint())
     }
 }
 
@@ -297,7 +331,7 @@ mod tests {
         let json = serde_json::to_value(&failure).unwrap();
         assert_eq!(json["code"], 3);
         assert_eq!(json["hint"], "do d");
-        assert_eq!(Failure::usage("x").hint(None::<String>).hint, None);
+        assert_eq!(Failure::usage("x").hint_if(None).hint, None);
     }
 
     #[test]

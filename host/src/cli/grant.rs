@@ -79,7 +79,10 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
         needs: manifest.widest_needs(&args.target)?,
         budget: &manifest.budget,
         schemas: &args.schemas,
-        approved_by: &args.approved_by.clone().unwrap_or_else(|| context.environment.user()),
+        approved_by: &args
+            .approved_by
+            .clone()
+            .unwrap_or_else(|| context.environment.user()),
         reason: args.reason.as_ref().unwrap_or(&manifest.summary),
         expires: expiry(&args.expires, &config, context)?,
     };
@@ -88,20 +91,28 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     let path = config.grants.join(&name);
     let shown = context.shown(&path);
     // What is written is what will be read.
-    let file = GrantFile::parse(&shown, &text).map_err(|error| Failure::fault(error.to_string()))?;
+    let file =
+        GrantFile::parse(&shown, &text).map_err(|error| Failure::fault(error.to_string()))?;
     let written = Folder::create(&config.grants)?.write(&name, text.as_bytes(), args.force);
     written.map_err(|error| {
         if error.is_in_the_way() {
-            Failure::usage(format!("`{shown}` is already there; it was left as it is"))
-                .hint(format!("windlass grant check {shown}, or --force to replace it"))
+            Failure::usage(format!("`{shown}` is already there; it was left as it is")).hint(
+                format!("windlass grant check {shown}, or --force to replace it"),
+            )
         } else {
             error.into()
         }
     })?;
     if context.printer.is_json() {
-        context.printer.json("windlass.grant/1", &json!({ "file": path, "grant": summary(&file) }))?;
+        context.printer.json(
+            "windlass.grant/1",
+            &json!({ "file": path, "grant": summary(&file) }),
+        )?;
     } else {
-        context.printer.text(format_args!("{}\nWrote {shown}.", describe(&file, &config, context)))?;
+        context.printer.text(format_args!(
+            "{}\nWrote {shown}.",
+            describe(&file, &config, context)
+        ))?;
     }
     context.printer.note(format_args!(
         "It holds from now on; have it reviewed.  Next: windlass plan {} --target {}",
@@ -118,11 +129,16 @@ fn expiry(text: &str, config: &Config, context: &Context) -> Result<Timestamp, F
         .ok()
         .or_else(|| {
             let span: Span = text.parse().ok()?;
-            now.to_zoned(config.zone.clone()).checked_add(span).ok().map(|at: Zoned| at.timestamp())
+            now.to_zoned(config.zone.clone())
+                .checked_add(span)
+                .ok()
+                .map(|at: Zoned| at.timestamp())
         })
         .or_else(|| {
             let date: jiff::civil::Date = text.parse().ok()?;
-            date.to_zoned(config.zone.clone()).ok().map(|at| at.timestamp())
+            date.to_zoned(config.zone.clone())
+                .ok()
+                .map(|at| at.timestamp())
         });
     match at {
         Some(at) if at > now => Ok(at),
@@ -135,10 +151,24 @@ fn expiry(text: &str, config: &Config, context: &Context) -> Result<Timestamp, F
 /// What the file allows, for people.
 fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
     let mut rows = Vec::new();
-    let mut row = |label: &str, text: String| rows.push([label.to_owned(), printable(&text).to_string()]);
-    row("procedure", [Some(&file.procedure), file.version.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" "));
+    let mut row =
+        |label: &str, text: String| rows.push([label.to_owned(), printable(&text).to_string()]);
+    row(
+        "procedure",
+        [Some(&file.procedure), file.version.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
     row("digest", file.digest.clone());
-    row("target", file.target.clone().unwrap_or_else(|| "any that its scopes name".into()));
+    row(
+        "target",
+        file.target
+            .clone()
+            .unwrap_or_else(|| "any that its scopes name".into()),
+    );
     let list = |patterns: &[crate::grant::Pattern]| {
         let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
         names.join(", ")
@@ -147,7 +177,11 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
         let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
         let mut text = format!("{} on {}", verbs.join(", "), list(&scope.databases));
         if !scope.schemas.is_empty() {
-            text.push_str(&format!(", schemas {}, tables {}", list(&scope.schemas), list(&scope.tables)));
+            text.push_str(&format!(
+                ", schemas {}, tables {}",
+                list(&scope.schemas),
+                list(&scope.tables)
+            ));
         }
         row(if index == 0 { "allows" } else { "" }, text);
     }
@@ -156,7 +190,10 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
     }
     let until = file.expires.timestamp().to_zoned(config.zone.clone());
     row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());
-    row("approved", format!("by {}: {}", file.approved_by, file.reason));
+    row(
+        "approved",
+        format!("by {}: {}", file.approved_by, file.reason),
+    );
     table(context.printer.width(), None::<[&str; 2]>, rows)
 }
 
@@ -174,12 +211,21 @@ fn summary(file: &GrantFile) -> serde_json::Value {
     })
 }
 
-fn check(context: &Context, path: &std::path::Path, procedure: Option<&str>) -> Result<Exit, Failure> {
+fn check(
+    context: &Context,
+    path: &std::path::Path,
+    procedure: Option<&str>,
+) -> Result<Exit, Failure> {
     let file = GrantFile::read(path)?;
-    let component = context.component(procedure.unwrap_or(&file.procedure)).map_err(|failure| match procedure {
-        Some(_) => failure,
-        None => failure.hint(format!("name it: windlass grant check {} PATH", path.display())),
-    })?;
+    let component = context
+        .component(procedure.unwrap_or(&file.procedure))
+        .map_err(|failure| match procedure {
+            Some(_) => failure,
+            None => failure.hint(format!(
+                "name it: windlass grant check {} PATH",
+                path.display()
+            )),
+        })?;
     let targets = targets(&file);
     let mut refusals: Vec<Failure> = Vec::new();
     for target in &targets {
@@ -191,7 +237,8 @@ fn check(context: &Context, path: &std::path::Path, procedure: Option<&str>) -> 
         return Err(failure);
     }
     if context.printer.is_json() {
-        let document = json!({ "file": path, "covers": true, "targets": targets, "grant": summary(&file) });
+        let document =
+            json!({ "file": path, "covers": true, "targets": targets, "grant": summary(&file) });
         context.printer.json("windlass.grant-check/1", &document)?;
     } else {
         let config = context.config_if_any()?;
@@ -215,13 +262,21 @@ fn targets(file: &GrantFile) -> Vec<String> {
         return vec![target.clone()];
     }
     let databases = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
-    let mut names: Vec<_> = databases.filter(|p| !p.0.ends_with('*')).map(|p| p.0.clone()).collect();
+    let mut names: Vec<_> = databases
+        .filter(|p| !p.0.ends_with('*'))
+        .map(|p| p.0.clone())
+        .collect();
     names.sort();
     names.dedup();
     names
 }
 
-fn covers(context: &Context, file: &GrantFile, component: &Component, target: &str) -> Result<(), Refusal> {
+fn covers(
+    context: &Context,
+    file: &GrantFile,
+    component: &Component,
+    target: &str,
+) -> Result<(), Refusal> {
     let wanted = Wanted {
         procedure: component.name(),
         digest: component.digest(),

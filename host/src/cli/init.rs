@@ -13,19 +13,25 @@ const TEXT: &str = include_str!("init.toml");
 
 pub(super) fn execute(context: &Context, _args: &Args) -> Result<Exit, Failure> {
     let folder = Folder::open(&context.here)?;
-    folder.write(FILE, TEXT.as_bytes(), false).map_err(|error| {
-        if error.is_in_the_way() {
-            Failure::usage(format!("`{FILE}` is already here; it was left as it is")).hint("windlass doctor")
-        } else {
-            error.into()
-        }
-    })?;
+    folder
+        .write(FILE, TEXT.as_bytes(), false)
+        .map_err(|error| {
+            if error.is_in_the_way() {
+                Failure::usage(format!("`{FILE}` is already here; it was left as it is"))
+                    .hint("windlass doctor")
+            } else {
+                error.into()
+            }
+        })?;
     Folder::create(&context.here.join("grants"))?;
     if context.printer.is_json() {
-        let written = json!({ "file": context.here.join(FILE), "grants": context.here.join("grants") });
+        let written =
+            json!({ "file": context.here.join(FILE), "grants": context.here.join("grants") });
         context.printer.json("windlass.init/1", &written)?;
     } else {
-        context.printer.text(format_args!("Wrote {FILE} and the folder grants."))?;
+        context
+            .printer
+            .text(format_args!("Wrote {FILE} and the folder grants."))?;
     }
     context.printer.note(
         "Keep both in version control, but not .windlass, where runs are recorded.\n\
@@ -37,7 +43,7 @@ pub(super) fn execute(context: &Context, _args: &Args) -> Result<Exit, Failure> 
 #[cfg(test)]
 mod tests {
     use super::TEXT;
-    use crate::config::{Config, Environment};
+    use crate::config::Config;
 
     /// A comment that is an example begins without a blank.
     fn with_examples() -> String {
@@ -59,7 +65,7 @@ mod tests {
         assert!(parsed(TEXT).databases.is_empty());
         let config = parsed(&with_examples());
         let orders = config.database("orders").unwrap();
-        assert!(orders.connection(&Environment::fixed([("ORDERS_DATABASE_URL", "x")])).is_ok());
+        assert_eq!(orders.expected_standbys, Some(1));
         assert_eq!(orders.invariants.len(), 1);
     }
 }

@@ -21,9 +21,14 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         context.printer.json("windlass.inspect/1", &facts)?;
         return Ok(Exit::Succeeded);
     }
-    context.printer.text(page(&facts, context.printer.width()))?;
+    context
+        .printer
+        .text(page(&facts, context.printer.width()))?;
     if let Some(config) = context.config_if_any()? {
-        context.printer.text(format_args!("\n{}", granted(context, &config, &component, &args.procedure)?))?;
+        context.printer.text(format_args!(
+            "\n{}",
+            granted(context, &config, &component, &args.procedure)?
+        ))?;
     }
     Ok(Exit::Succeeded)
 }
@@ -35,7 +40,16 @@ fn page(facts: &Facts, width: u16) -> String {
     row("danger", facts.danger.to_string());
     for (index, need) in facts.needs.iter().enumerate() {
         let label = if index == 0 { "needs" } else { "" };
-        row(label, format!("{}: {} on {}\n{}", need.interface, need.verbs.join(", "), place(need), need.reason));
+        row(
+            label,
+            format!(
+                "{}: {} on {}\n{}",
+                need.interface,
+                need.verbs.join(", "),
+                place(need),
+                need.reason
+            ),
+        );
     }
     if facts.needs.is_empty() {
         row("needs", "nothing".into());
@@ -46,7 +60,14 @@ fn page(facts: &Facts, width: u16) -> String {
     if let Some(duration) = facts.estimates.duration {
         row("takes", format!("about {duration:#}, the author says"));
     }
-    row("can", if facts.can.is_empty() { "nothing outside".into() } else { facts.can.join(", ") });
+    row(
+        "can",
+        if facts.can.is_empty() {
+            "nothing outside".into()
+        } else {
+            facts.can.join(", ")
+        },
+    );
     for (index, cannot) in facts.cannot.iter().enumerate() {
         let label = if index == 0 { "cannot" } else { "" };
         row(label, format!("{}: {}", cannot.what, cannot.because));
@@ -58,14 +79,32 @@ fn page(facts: &Facts, width: u16) -> String {
             None if parameter.required => ", must be set".into(),
             None => String::new(),
         };
-        row(label, format!("{} ({}{default})\n{}", parameter.name, parameter.kind, parameter.description));
+        row(
+            label,
+            format!(
+                "{} ({}{default})\n{}",
+                parameter.name, parameter.kind, parameter.description
+            ),
+        );
     }
     let clean = |text: &str| -> String {
-        let lines = text.trim_end().lines().map(|line| printable(line).to_string());
+        let lines = text
+            .trim_end()
+            .lines()
+            .map(|line| printable(line).to_string());
         lines.collect::<Vec<_>>().join("\n")
     };
-    let rows = rows.into_iter().map(|[label, text]| [label, clean(&text)]).collect();
-    let head = format!("{} {}  {} kB\n{}", facts.name, facts.version, facts.size.div_ceil(1024), clean(&facts.summary));
+    let rows = rows
+        .into_iter()
+        .map(|[label, text]| [label, clean(&text)])
+        .collect();
+    let head = format!(
+        "{} {}  {} kB\n{}",
+        facts.name,
+        facts.version,
+        facts.size.div_ceil(1024),
+        clean(&facts.summary)
+    );
     format!("{head}\n\n{}", table(width, None::<[&str; 2]>, rows))
 }
 
@@ -97,7 +136,12 @@ pub(super) fn budget(budget: &Budget) -> Option<String> {
 }
 
 /// Where the component is granted, target by target.
-fn granted(context: &Context, config: &Config, component: &Component, spec: &str) -> Result<String, Failure> {
+fn granted(
+    context: &Context,
+    config: &Config,
+    component: &Component,
+    spec: &str,
+) -> Result<String, Failure> {
     let files = context.grants(config)?;
     let now = context.clock.now();
     let mut lines = Vec::new();
@@ -109,7 +153,9 @@ fn granted(context: &Context, config: &Config, component: &Component, spec: &str
         };
         lines.push(match select(files.clone(), wanted, now) {
             Ok(granted) => {
-                let until = granted.expires.map(|at| at.timestamp().to_zoned(config.zone.clone()));
+                let until = granted
+                    .expires
+                    .map(|at| at.timestamp().to_zoned(config.zone.clone()));
                 let until = until.map(|at| at.strftime(", until %Y-%m-%d %H:%M %Z").to_string());
                 format!("Granted on {target}{}.", until.unwrap_or_default())
             }
@@ -117,7 +163,10 @@ fn granted(context: &Context, config: &Config, component: &Component, spec: &str
         });
     }
     if lines.is_empty() {
-        lines.push(format!("Granted: no target is configured for {}.", short(component.digest())));
+        lines.push(format!(
+            "Granted: no target is configured for {}.",
+            short(component.digest())
+        ));
     }
     Ok(lines.join("\n"))
 }

@@ -127,15 +127,21 @@ fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
         Err(failure) => return printer.failure(&failure),
     };
     trace::start(&context.environment, printer);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return printer.failure(&Failure::fault(format!("no threads: {error}"))),
     };
-    let execution = std::panic::AssertUnwindSafe(|| runtime.block_on(execute(&context, cli.command)));
+    let execution =
+        std::panic::AssertUnwindSafe(|| runtime.block_on(execute(&context, cli.command)));
     match std::panic::catch_unwind(execution) {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => printer.failure(&failure),
-        Err(_) => printer.failure(&Failure::fault("a part of windlass broke off; what it said is above")),
+        Err(_) => printer.failure(&Failure::fault(
+            "a part of windlass broke off; what it said is above",
+        )),
     }
 }
 

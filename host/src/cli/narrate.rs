@@ -20,14 +20,22 @@ impl Narrator {
     /// Takes the next entry. One that does not fit is told as it is: showing a damaged record is better than hiding it.
     pub(super) fn tell(&mut self, stamped: &Stamped) -> Option<String> {
         if let Err(error) = self.state.record(stamped) {
-            return Some(format!("! entry {}: {}", stamped.seq, printable(&error.to_string())));
+            return Some(format!(
+                "! entry {}: {}",
+                stamped.seq,
+                printable(&error.to_string())
+            ));
         }
-        self.line(&stamped.entry).map(|line| printable(&line).to_string())
+        self.line(&stamped.entry)
+            .map(|line| printable(&line).to_string())
     }
 
     fn line(&self, entry: &Entry) -> Option<String> {
         Some(match entry {
-            Entry::Begin(begin) => format!("{} {} on {}, by {}", begin.procedure, begin.version, begin.target, begin.by),
+            Entry::Begin(begin) => format!(
+                "{} {} on {}, by {}",
+                begin.procedure, begin.version, begin.target, begin.by
+            ),
             Entry::Resumed { by } => format!("resumed by {by}"),
             Entry::Step { name } => format!("- {name}"),
             Entry::Log { level, message } => match level {
@@ -36,7 +44,11 @@ impl Narrator {
                 Level::Warning => format!("  warning: {message}"),
                 Level::Error => format!("  error: {message}"),
             },
-            Entry::Check { name, verdict, evidence } => {
+            Entry::Check {
+                name,
+                verdict,
+                evidence,
+            } => {
                 let mark = match verdict {
                     Verdict::Pass => '✓',
                     Verdict::Fail => '✗',
@@ -67,20 +79,33 @@ impl Narrator {
 
 fn effect_line(entry: &Entry, effect: &EffectState) -> String {
     let name = format!("{} {}", effect.number, effect.call);
-    let took = effect.took().map(|ms| format!("  {}", duration(Duration::from_millis(ms))));
+    let took = effect
+        .took()
+        .map(|ms| format!("  {}", duration(Duration::from_millis(ms))));
     let took = took.unwrap_or_default();
     match entry {
         Entry::Intended { prepared, .. } => format!("… {name}{}", spaced(&prepared.now)),
-        Entry::Done { applied, confirmed, .. } => {
-            let confirmed = if *confirmed { "  (the target was asked)" } else { "" };
-            format!("✓ {name}{}{took}{confirmed}", change(&effect.prepared.now, &applied.after))
+        Entry::Done {
+            applied, confirmed, ..
+        } => {
+            let confirmed = if *confirmed {
+                "  (the target was asked)"
+            } else {
+                ""
+            };
+            format!(
+                "✓ {name}{}{took}{confirmed}",
+                change(&effect.prepared.now, &applied.after)
+            )
         }
         Entry::Failed { error, .. } => format!("✗ {name}: {}{took}", error.message),
         Entry::NotDone { why, .. } => format!("· {name} did not happen: {why}"),
         Entry::InDoubt { why, .. } => format!("? {name} is in doubt: {why}"),
         Entry::Undoing { revert, .. } => format!("… taking back {name}: {revert}"),
         Entry::Undone { reverted, .. } => format!("↩ {name}: {}", reverted_text(reverted)),
-        Entry::UndoFailed { error, .. } => format!("✗ {name} could not be taken back: {}", error.message),
+        Entry::UndoFailed { error, .. } => {
+            format!("✗ {name} could not be taken back: {}", error.message)
+        }
         Entry::Begin(_)
         | Entry::Resumed { .. }
         | Entry::Observed { .. }
@@ -109,7 +134,11 @@ fn reverted_text(reverted: &crate::call::Reverted) -> String {
 }
 
 fn spaced(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("  {text}") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("  {text}")
+    }
 }
 
 fn change(now: &str, after: &str) -> String {

@@ -48,8 +48,13 @@ impl Printer {
 
     /// Columns of the terminal; 80 where stdout is none.
     pub(super) fn width(self) -> u16 {
-        let size = io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(io::stdout()).ok());
-        size.flatten().map(|size| size.ws_col).filter(|columns| *columns >= 40).unwrap_or(80)
+        let size = io::stdout()
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok());
+        size.flatten()
+            .map(|size| size.ws_col)
+            .filter(|columns| *columns >= 40)
+            .unwrap_or(80)
     }
 
     /// Data: lines on stdout.
@@ -66,7 +71,8 @@ impl Printer {
     /// Data: one JSON document on stdout, with its schema in front.
     pub(super) fn json(self, schema: &str, value: &impl Serialize) -> Result<(), Failure> {
         let document = document(schema, value)?;
-        let text = serde_json::to_string_pretty(&document).map_err(|error| Failure::fault(error.to_string()))?;
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|error| Failure::fault(error.to_string()))?;
         self.text(text)
     }
 
@@ -125,11 +131,19 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 /// What clap says of a command line that it does not understand, or of `--help`.
 pub(super) fn usage(error: &clap::Error) -> Exit {
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Succeeded }
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Succeeded
+    }
 }
 
 /// Rows under a head, without lines between them, fitted to the width.
-pub(super) fn table<const N: usize>(width: u16, head: Option<[&str; N]>, rows: Vec<[String; N]>) -> String {
+pub(super) fn table<const N: usize>(
+    width: u16,
+    head: Option<[&str; N]>,
+    rows: Vec<[String; N]>,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -155,14 +169,27 @@ mod tests {
     fn tables_fit_the_width_and_end_without_blanks() {
         let row = |name: &str| [name.to_owned(), "word ".repeat(30)];
         let text = table(40, Some(["NAME", "WHAT"]), vec![row("a"), row("longer")]);
-        assert!(text.lines().all(|line| line.chars().count() <= 40 && line == line.trim_end()), "{text}");
-        assert!(text.starts_with("NAME    WHAT\na       word word"), "{text}");
+        assert!(
+            text.lines()
+                .all(|line| line.chars().count() <= 40 && line == line.trim_end()),
+            "{text}"
+        );
+        assert!(
+            text.starts_with("NAME    WHAT\na       word word"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_document_has_its_schema_in_front() {
         let value = document("windlass.x/1", &serde_json::json!({ "b": 1, "a": 2 })).unwrap();
-        assert_eq!(value.to_string(), r#"{"schema":"windlass.x/1","b":1,"a":2}"#);
-        assert_eq!(document("s", &[1]).unwrap().to_string(), r#"{"schema":"s","value":[1]}"#);
+        assert_eq!(
+            value.to_string(),
+            r#"{"schema":"windlass.x/1","b":1,"a":2}"#
+        );
+        assert_eq!(
+            document("s", &[1]).unwrap().to_string(),
+            r#"{"schema":"s","value":[1]}"#
+        );
     }
 }

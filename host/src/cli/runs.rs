@@ -49,19 +49,27 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let rows: Vec<_> = runs
         .iter()
         .map(|(run, state)| row(&state_dir, run, state))
-        .filter(|row| args.target.as_ref().is_none_or(|target| row.target == *target))
+        .filter(|row| {
+            args.target
+                .as_ref()
+                .is_none_or(|target| row.target == *target)
+        })
         .filter(|row| !args.open || !row.is_over)
         .take(args.limit)
         .collect();
     if context.printer.is_json() {
-        context.printer.json("windlass.runs/1", &json!({ "runs": rows }))?;
+        context
+            .printer
+            .json("windlass.runs/1", &json!({ "runs": rows }))?;
     } else if rows.is_empty() {
         context.printer.note("There are no runs here.");
     } else {
         let now = context.clock.now();
         let lines = rows.into_iter().map(|row| line(row, now)).collect();
         let head = ["RUN", "PROCEDURE", "TARGET", "STATE", "SINCE", "NEXT"];
-        context.printer.text(table(context.printer.width(), Some(head), lines))?;
+        context
+            .printer
+            .text(table(context.printer.width(), Some(head), lines))?;
     }
     Ok(Exit::Succeeded)
 }
@@ -69,7 +77,8 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
 fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
     let standing = Standing::of(state, state.is_live() && is_at_work(state_dir, run, state));
     let begin = state.begin();
-    let of = |part: fn(&crate::journal::Begin) -> &String| begin.map(part).cloned().unwrap_or_default();
+    let of =
+        |part: fn(&crate::journal::Begin) -> &String| begin.map(part).cloned().unwrap_or_default();
     Row {
         run: run.clone(),
         procedure: of(|begin| &begin.procedure),
@@ -84,7 +93,16 @@ fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
 }
 
 fn line(row: Row, now: Millis) -> [String; 6] {
-    let since = row.since.map(|at| duration(Duration::from_millis(now.since(at.into()))));
-    let fields = [row.run.0, row.procedure, row.target, row.state.to_owned(), since.unwrap_or_default(), row.next];
+    let since = row
+        .since
+        .map(|at| duration(Duration::from_millis(now.since(at.into()))));
+    let fields = [
+        row.run.0,
+        row.procedure,
+        row.target,
+        row.state.to_owned(),
+        since.unwrap_or_default(),
+        row.next,
+    ];
     fields.map(|field| printable(&field).to_string())
 }

@@ -37,7 +37,11 @@ enum Format {
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let store = context.store_to_read()?;
     let run = store.find(&args.run)?;
-    let format = if context.printer.is_json() { Format::Json } else { args.format };
+    let format = if context.printer.is_json() {
+        Format::Json
+    } else {
+        args.format
+    };
     if args.follow {
         follow(context, &store, &run, format).await?;
     }
@@ -55,7 +59,12 @@ fn report(context: &Context, store: &Store, run: &RunId, format: Format) -> Resu
     }
 }
 
-async fn follow(context: &Context, store: &Store, run: &RunId, format: Format) -> Result<(), Failure> {
+async fn follow(
+    context: &Context,
+    store: &Store,
+    run: &RunId,
+    format: Format,
+) -> Result<(), Failure> {
     let state_dir = context.state_dir()?;
     let mut narrator = Narrator::default();
     let mut interval = tokio::time::interval(LOOK);

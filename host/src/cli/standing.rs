@@ -71,7 +71,9 @@ impl Standing {
             Self::Ended(Outcome::Succeeded | Outcome::Undone) => Exit::Succeeded,
             Self::Ended(Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound) => Exit::Failed,
             Self::Ended(Outcome::Refused) => Exit::Refused,
-            Self::Ended(Outcome::Stuck | Outcome::Inconclusive) | Self::InDoubt => Exit::NeedsPerson,
+            Self::Ended(Outcome::Stuck | Outcome::Inconclusive) | Self::InDoubt => {
+                Exit::NeedsPerson
+            }
             Self::Stopped | Self::Interrupted | Self::Running | Self::Unwinding => Exit::Stopped,
         }
     }
@@ -79,11 +81,16 @@ impl Standing {
 
 /// Whether a process on this machine is at work on the run: it holds the lock file of the run or of its target.
 pub(super) fn is_at_work(state_dir: &Path, run: &RunId, state: &State) -> bool {
-    let target = state.begin().map(|begin| begin.target.as_str()).unwrap_or_default();
+    let target = state
+        .begin()
+        .map(|begin| begin.target.as_str())
+        .unwrap_or_default();
     let Ok(folder) = Folder::open(state_dir) else {
         return false;
     };
-    [target, &run.0].iter().any(|name| holder(&folder, name).is_some_and(|holder| holder == run.0))
+    [target, &run.0]
+        .iter()
+        .any(|name| holder(&folder, name).is_some_and(|holder| holder == run.0))
 }
 
 /// Who holds a lock file, if somebody does.
@@ -121,7 +128,12 @@ mod tests {
             host: "0.1.0".into(),
         };
         let entry = Entry::Begin(begin);
-        State::fold(&[Stamped { seq: 0, at: Millis(1), entry }]).unwrap()
+        State::fold(&[Stamped {
+            seq: 0,
+            at: Millis(1),
+            entry,
+        }])
+        .unwrap()
     }
 
     #[test]
@@ -133,7 +145,10 @@ mod tests {
         assert_eq!(standing.label(), "interrupted");
         assert_eq!(standing.next(&run), "windlass resume 251121-k3f");
         assert_eq!(standing.exit().code(), 5);
-        let end = Entry::End { outcome: Outcome::Succeeded, summary: "done".into() };
+        let end = Entry::End {
+            outcome: Outcome::Succeeded,
+            summary: "done".into(),
+        };
         state.apply(&end).unwrap();
         assert_eq!(Standing::of(&state, false).exit().code(), 0);
     }
@@ -147,11 +162,20 @@ mod tests {
         let locks = place.path().join("locks");
         std::fs::DirBuilder::new().create(&locks).unwrap();
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).open(locks.join("orders.lock")).unwrap();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(locks.join("orders.lock"))
+            .unwrap();
         writeln!(file, "{run}").unwrap();
         assert!(!is_at_work(place.path(), &run, &state));
         file.try_lock().unwrap();
         assert!(is_at_work(place.path(), &run, &state));
-        assert!(!is_at_work(place.path(), &RunId("251121-zzz".into()), &state));
+        assert!(!is_at_work(
+            place.path(),
+            &RunId("251121-zzz".into()),
+            &state
+        ));
     }
 }
