@@ -87,7 +87,8 @@ impl<'a> Document<'a> {
         } else if message.starts_with("unknown variant") {
             (format!("unknown value `{first}`{}", under(&path)), "values")
         } else if message.starts_with("missing field") {
-            (format!("`{first}` is missing{}", within(&path)), "")
+            let table = if span.is_empty() { &[][..] } else { &path };
+            (format!("`{first}` is missing{}", within(table)), "")
         } else {
             (format!("{message}{}", under(&path)), "")
         };
@@ -242,6 +243,14 @@ mod tests {
             found.to_string(),
             "a.toml:2:1: `connection` is missing in [database.orders]"
         );
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only whether it parses matters")]
+        struct Root {
+            a: Database,
+            b: u32,
+        }
+        let found = Document::new("a.toml", "[a]\nconnection = \"\"\n").parse::<Root>();
+        assert_eq!(found.unwrap_err().to_string(), "a.toml:1:1: `b` is missing");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Every touch of the outside is a value that passes one gate; `ARCHITECTURE.md` tells what follows from that.
 
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
@@ -13,5 +14,6 @@ pub mod folder;
 pub mod grant;
 pub mod journal;
 pub mod plugin;
-
+pub mod report;
 mod suggest;
+pub mod text;

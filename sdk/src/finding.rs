@@ -37,7 +37,7 @@ impl Finding {
     /// Passes if `value` is at most `limit`, with both in the evidence.
     pub fn at_most<T: PartialOrd>(value: T, limit: T, show: impl Fn(T) -> String) -> Self {
         let ok = value <= limit;
-        let evidence = format!("{}, at most {} is allowed", show(value), show(limit));
+        let evidence = format!("{}, at most {} allowed", show(value), show(limit));
         if ok {
             Self::pass(evidence)
         } else {

@@ -80,14 +80,15 @@ pub fn number(number: u64) -> String {
 ///
 /// ```
 /// # use windlass_sdk::text::count;
-/// assert_eq!(count(1, "table"), "1 table");
-/// assert_eq!(count(1_200, "index"), "1,200 indexes");
+/// assert_eq!(count(1_u32, "table"), "1 table");
+/// assert_eq!(count(1_200_u64, "index"), "1,200 indexes");
 /// ```
-pub fn count(count: usize, thing: &str) -> String {
+pub fn count(count: impl TryInto<u64>, thing: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     let plural = match (count, thing) {
         (1, _) => "",
         (_, thing) if thing.ends_with(['s', 'x']) => "es",
         _ => "s",
     };
-    format!("{} {thing}{plural}", number(count as u64))
+    format!("{} {thing}{plural}", number(count))
 }

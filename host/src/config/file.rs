@@ -1,7 +1,8 @@
 //! What may stand in `windlass.toml`, key by key.
 
 use super::quantity::{Size, Span};
-use super::target::{Expectation, SecretSource};
+use super::target::SecretSource;
+use crate::database::client::{DEFAULT_MAX_ROWS, Expectation, Invariant};
 use crate::document::{Document, DocumentError};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -53,9 +54,29 @@ pub(super) struct RawDatabase {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawInvariant {
-    pub(super) sql: String,
-    pub(super) expect: Expectation,
-    pub(super) max_rows: Option<u64>,
+    sql: String,
+    expect: RawExpectation,
+    max_rows: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawExpectation {
+    NoRows,
+    SomeRows,
+}
+
+impl From<RawInvariant> for Invariant {
+    fn from(raw: RawInvariant) -> Self {
+        Self {
+            sql: raw.sql,
+            expect: match raw.expect {
+                RawExpectation::NoRows => Expectation::NoRows,
+                RawExpectation::SomeRows => Expectation::SomeRows,
+            },
+            max_rows: raw.max_rows.unwrap_or(DEFAULT_MAX_ROWS),
+        }
+    }
 }
 
 /// Reads the file's text.

@@ -6,7 +6,7 @@ mod quantity;
 mod target;
 
 pub use environment::Environment;
-pub use target::{DatabaseTarget, Expectation, Invariant, Secret};
+pub use target::DatabaseTarget;
 
 use crate::document::{Document, DocumentError};
 use crate::folder::{FileError, Folder};
@@ -136,6 +136,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::{Config, Environment};
+    use crate::database::Client;
     use crate::folder::write;
     use std::time::Duration;
 
@@ -187,18 +188,18 @@ connection = { file = "secrets/ledger" }
         assert_eq!(orders.invariants["no-orphans"].max_rows, 1000);
 
         let environment = Environment::fixed([]);
-        let error = orders.connection(&environment).unwrap_err();
+        let error = orders.resolve(&environment).unwrap_err();
         assert_eq!(
             error.to_string(),
             "target `orders` takes its connection from the environment variable `ORDERS_URL`, which is not set"
         );
-        let secret = config
+        let target = config
             .database("ledger")
             .unwrap()
-            .connection(&environment)
+            .resolve(&environment)
             .unwrap();
-        assert_eq!(secret.expose(), "host=db password=canary");
-        assert!(!format!("{secret:?}").contains("canary"));
+        assert!(!format!("{target:?}").contains("canary"));
+        assert!(Client::new(vec![target]).is_ok());
 
         let error = config.database("order").unwrap_err();
         assert_eq!(error.to_string(), "there is no target `order`");

@@ -2,6 +2,9 @@
 
 use super::file::RawDatabase;
 use super::{ConfigError, Environment};
+use crate::database::client::{
+    DEFAULT_LOCK_TIMEOUT, DEFAULT_STATEMENT_TIMEOUT, Invariant, Secret, Target,
+};
 use crate::folder;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -10,10 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
-const MAX_ROWS: u64 = 1000;
 
 /// A database as the operator configured it. Holds no secret.
 #[derive(Clone, Debug)]
@@ -36,99 +35,58 @@ pub struct DatabaseTarget {
     ca: Option<PathBuf>,
 }
 
-/// What an invariant's query must answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Expectation {
-    /// No row at all.
-    NoRows,
-    /// At least one row.
-    SomeRows,
-}
-
-/// A query of the operator's, run in a read-only transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invariant {
-    /// One statement.
-    pub sql: String,
-    /// What it must answer.
-    pub expect: Expectation,
-    /// Where counting rows stops.
-    pub max_rows: u64,
-}
-
-/// A value that is never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself, for the one who connects.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
 impl DatabaseTarget {
     pub(super) fn new(name: String, raw: RawDatabase, folder: &Path) -> Self {
-        let invariant = |raw: super::file::RawInvariant| Invariant {
-            sql: raw.sql,
-            expect: raw.expect,
-            max_rows: raw.max_rows.unwrap_or(MAX_ROWS),
-        };
+        let invariants = raw.invariants.into_iter();
         Self {
             name,
             role: raw.role,
             disk_size: raw.disk_size.map(|size| size.0),
             expected_standbys: raw.expected_standbys,
-            lock_timeout: raw.lock_timeout.map_or(LOCK_TIMEOUT, |span| span.0),
+            lock_timeout: raw.lock_timeout.map_or(DEFAULT_LOCK_TIMEOUT, |span| span.0),
             statement_timeout: raw
                 .statement_timeout
-                .map_or(STATEMENT_TIMEOUT, |span| span.0),
-            invariants: raw
-                .invariants
-                .into_iter()
-                .map(|(name, raw)| (name.into_inner(), invariant(raw)))
+                .map_or(DEFAULT_STATEMENT_TIMEOUT, |span| span.0),
+            invariants: invariants
+                .map(|(name, raw)| (name.into_inner(), raw.into()))
                 .collect(),
             connection: raw.connection.relative_to(folder),
             ca: raw.ca.map(|path| folder.join(path)),
         }
     }
 
-    /// Reads the connection string, now, from where the file says.
-    pub fn connection(&self, environment: &Environment) -> Result<Secret, ConfigError> {
-        match &self.connection {
-            SecretSource::Env(variable) => {
-                environment
-                    .variable(variable)
-                    .map(Secret)
-                    .ok_or_else(|| ConfigError::NoVariable {
-                        target: self.name.clone(),
-                        variable: variable.clone(),
-                    })
-            }
-            SecretSource::File(file) => {
-                let bytes = self.read(file)?;
-                let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-                if text.is_empty() {
-                    return Err(ConfigError::EmptySecret {
-                        target: self.name.clone(),
-                        file: file.clone(),
-                    });
-                }
-                Ok(Secret(text))
-            }
-        }
+    /// The target with its secrets, read now from where the file says.
+    pub fn resolve(&self, environment: &Environment) -> Result<Target, ConfigError> {
+        Ok(Target {
+            name: self.name.clone(),
+            connection: self.connection(environment)?,
+            role: self.role.clone(),
+            ca: self.ca.as_deref().map(|path| self.read(path)).transpose()?,
+            disk_size: self.disk_size,
+            expected_standbys: self.expected_standbys,
+            invariants: self.invariants.clone(),
+            lock_timeout: self.lock_timeout,
+            statement_timeout: self.statement_timeout,
+        })
     }
 
-    /// Reads the certificates (PEM) that the server's certificate must be signed by, where the operator named some.
-    pub fn ca(&self) -> Result<Option<Vec<u8>>, ConfigError> {
-        self.ca.as_deref().map(|path| self.read(path)).transpose()
+    fn connection(&self, environment: &Environment) -> Result<Secret, ConfigError> {
+        match &self.connection {
+            SecretSource::Env(variable) => match environment.variable(variable) {
+                Some(text) => Ok(Secret::new(text)),
+                None => Err(ConfigError::NoVariable {
+                    target: self.name.clone(),
+                    variable: variable.clone(),
+                }),
+            },
+            SecretSource::File(file) => match String::from_utf8_lossy(&self.read(file)?).trim() {
+                "" => Err(ConfigError::EmptySecret {
+                    target: self.name.clone(),
+                    file: file.clone(),
+                }),
+                text => Ok(Secret::new(text)),
+            },
+        }
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, ConfigError> {

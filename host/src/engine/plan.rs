@@ -48,6 +48,8 @@ pub struct Plan {
     pub remarks: Vec<String>,
     /// Why this plan cannot be run, if it cannot: refused or failed calls.
     pub problems: Vec<String>,
+    /// Whether one of the problems is a refusal.
+    pub refused: bool,
     /// The procedure's own sentence.
     pub summary: String,
 }
@@ -144,6 +146,7 @@ impl Plan {
             checks: Vec::new(),
             remarks: Vec::new(),
             problems: Vec::new(),
+            refused: false,
             summary: String::new(),
         };
         for stamped in entries {
@@ -159,7 +162,10 @@ impl Plan {
 
     fn note(&mut self, entry: &Entry) {
         match entry {
-            Entry::Refused { error, .. } => self.problems.push(error.message.clone()),
+            Entry::Refused { error, .. } => {
+                self.refused = true;
+                self.problems.push(error.message.clone());
+            }
             Entry::Log {
                 level: Level::Warning | Level::Error,
                 message,
@@ -175,7 +181,27 @@ impl Plan {
                 verdict: *verdict,
                 evidence: evidence.clone(),
             }),
-            _ => {}
+            Entry::Begin(_)
+            | Entry::Resumed { .. }
+            | Entry::Observed { .. }
+            | Entry::Waiting { .. }
+            | Entry::Step { .. }
+            | Entry::Log { .. }
+            | Entry::Panicked { .. }
+            | Entry::Intended { .. }
+            | Entry::Noted { .. }
+            | Entry::Done { .. }
+            | Entry::Failed { .. }
+            | Entry::NotDone { .. }
+            | Entry::InDoubt { .. }
+            | Entry::Unwinding { .. }
+            | Entry::Undoing { .. }
+            | Entry::Undone { .. }
+            | Entry::UndoFailed { .. }
+            | Entry::Stopped { .. }
+            | Entry::CancelRequested { .. }
+            | Entry::UndoRequested { .. }
+            | Entry::End { .. } => {}
         }
     }
 

@@ -6,6 +6,7 @@ use super::imports::{self, Import};
 use super::manifest::Manifest;
 use super::problem::{self, Problem};
 use crate::folder::{self, FileError};
+use crate::grant::Danger;
 use crate::suggest::did_you_mean;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -135,6 +136,16 @@ impl Component {
         }
     }
 
+    /// The name that people type.
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// The procedure's version.
+    pub fn version(&self) -> &str {
+        &self.manifest.version
+    }
+
     /// `sha256:…` of the bytes: the name by which grants and journals know the component.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -155,9 +166,21 @@ impl Component {
         &self.imports
     }
 
+    /// Whether it imports an interface of windlass, such as `database-maintain`.
+    pub fn imports_interface(&self, name: &str) -> bool {
+        self.imports
+            .iter()
+            .any(|import| import.package == super::PACKAGE && import.interface == name)
+    }
+
     /// Whether it was made for a language that needs a WASI. It gets an empty one.
-    pub fn uses_wasi(&self) -> bool {
+    pub fn imports_wasi(&self) -> bool {
         self.imports.iter().any(Import::is_wasi)
+    }
+
+    /// Whether it can change a target at all.
+    pub fn changes_something(&self) -> bool {
+        self.manifest.danger > Danger::Read
     }
 
     /// What a reviewer wants to know, from the bytes alone.

@@ -1,6 +1,5 @@
 //! What a reviewer wants to know of a component, from its bytes alone. Pure.
 
-use super::PACKAGE;
 use super::component::Component;
 use super::imports::Import;
 use super::manifest::Estimates;
@@ -82,7 +81,7 @@ impl Facts {
             estimates: manifest.estimates.clone(),
             parameters: manifest.parameters.facts(),
             can: can(component),
-            cannot: cannot(component.imports()),
+            cannot: cannot(component),
             imports: component.imports().to_vec(),
         }
     }
@@ -121,19 +120,15 @@ fn can(component: &Component) -> Vec<String> {
     verbs.iter().map(ToString::to_string).collect()
 }
 
-fn cannot(imports: &[Import]) -> Vec<Cannot> {
-    let has = |interface: &str| {
-        imports
-            .iter()
-            .any(|import| import.package == PACKAGE && import.interface == interface)
-    };
+fn cannot(component: &Component) -> Vec<Cannot> {
+    let maintains = component.imports_interface("database-maintain");
     let mut proofs = Vec::new();
-    if !has("database-read") && !has("database-maintain") {
+    if !maintains && !component.imports_interface("database-read") {
         proofs.push(Cannot {
             what: "reach a database",
             because: "it imports no interface of one",
         });
-    } else if !has("database-maintain") {
+    } else if !maintains {
         proofs.push(Cannot {
             what: "change a database",
             because: "it does not import database-maintain",
@@ -149,7 +144,7 @@ fn cannot(imports: &[Import]) -> Vec<Cannot> {
     });
     proofs.push(Cannot {
         what: "open files or sockets, or read the environment",
-        because: if imports.iter().any(Import::is_wasi) {
+        because: if component.imports_wasi() {
             "it imports no WASI for them"
         } else {
             "it imports no WASI"

@@ -1,6 +1,7 @@
 //! Plugins: a component, the manifest in it, and what the two prove together.
 
 pub(crate) mod builtin;
+pub mod compiled;
 mod component;
 mod facts;
 mod imports;
@@ -11,11 +12,12 @@ mod schema;
 mod template;
 
 pub use component::{Component, ComponentError};
-pub use facts::Facts;
+pub use facts::{Cannot, Facts, NeedFacts};
 pub use imports::Import;
 pub use manifest::{Estimates, Manifest, ManifestError};
 pub use parameters::{ParameterError, ParameterFacts, Parameters};
 pub use problem::Problem;
+pub(crate) use problem::verb_name;
 pub use template::TemplateError;
 
 /// The package of interfaces that windlass offers, and its one supported version.
