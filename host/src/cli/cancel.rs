@@ -27,7 +27,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let by = context.environment.user();
     // Whoever holds the run reads this at its next safe point; if nobody does, it is taken over here.
     store.request_cancel(&run, &by)?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &state);
     let finished = runs.cancel(&run, &by, seat).await;
     watching.finish().await;
     match finished {

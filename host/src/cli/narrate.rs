@@ -12,6 +12,11 @@ pub(super) struct Narrator {
 }
 
 impl Narrator {
+    /// One that joins a run of which this is already known.
+    pub(super) fn after(state: State) -> Self {
+        Self { state }
+    }
+
     /// The state after everything that was told.
     pub(super) fn state(&self) -> &State {
         &self.state

@@ -7,6 +7,7 @@ use super::work::{self, Choice};
 use crate::contract::Verdict;
 use crate::engine::{Plan, PlannedEffect};
 use crate::text::printable;
+use crate::journal::State;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target)?;
     // A first plan has no journal to remember from, and makes none.
     let memory = context.store_to_read().ok();
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &State::default());
     let planned = engine.plan(&order, memory, seat).await;
     watching.finish().await;
     let plan = planned?;

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::work::{self, Choice};
 use crate::engine::{Plan, PlanError};
+use crate::journal::State;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target)?;
     let store = work::store(context)?;
     let runs = work::runs(context, &engine, store.clone())?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &State::default());
     let finished = runs.start(&order, seat).await;
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))

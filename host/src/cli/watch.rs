@@ -4,7 +4,7 @@
 use super::narrate::Narrator;
 use super::output::Printer;
 use crate::engine::{Audience, Brake, Event, Progress, Seat, Stop, brake};
-use crate::journal::Entry;
+use crate::journal::{Entry, State};
 use crate::text::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
@@ -27,11 +27,11 @@ impl Watching {
     }
 }
 
-/// A seat for an operator at this terminal.
-pub(super) fn watch(printer: Printer) -> (Seat, Watching) {
+/// A seat for an operator at this terminal. `past` is what is already recorded of the run.
+pub(super) fn watch(printer: Printer, past: State) -> (Seat, Watching) {
     let (brake, control) = brake();
     let (sender, receiver) = mpsc::unbounded_channel();
-    let telling = tokio::spawn(tell(printer, receiver));
+    let telling = tokio::spawn(tell(Teller::new(printer, past), receiver));
     let listening = tokio::spawn(listen(printer, brake));
     (Seat { control, audience: Audience::new(sender) }, Watching { telling, listening })
 }
@@ -61,8 +61,7 @@ async fn asked_to_stop() -> bool {
     }
 }
 
-async fn tell(printer: Printer, mut events: mpsc::UnboundedReceiver<Event>) {
-    let mut teller = Teller::new(printer);
+async fn tell(mut teller: Teller, mut events: mpsc::UnboundedReceiver<Event>) {
     while let Some(event) = events.recv().await {
         teller.hear(event);
     }
@@ -77,7 +76,7 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(printer: Printer) -> Self {
+    fn new(printer: Printer, past: State) -> Self {
         let target =
             if printer.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -87,7 +86,7 @@ impl Teller {
         if printer.draws() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Self { printer, bar, narrator: Narrator::default(), under_way: String::new() }
+        Self { printer, bar, narrator: Narrator::after(past), under_way: String::new() }
     }
 
     fn hear(&mut self, event: Event) {

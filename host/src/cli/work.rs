@@ -122,8 +122,8 @@ pub(super) fn store(context: &Context) -> Result<Store, Failure> {
 }
 
 /// Someone who watches and can stop what happens next.
-pub(super) fn seat(context: &Context) -> (Seat, Watching) {
-    watch(context.printer)
+pub(super) fn seat(context: &Context, past: &State) -> (Seat, Watching) {
+    watch(context.printer, past.clone())
 }
 
 /// Where a run stands that nobody works on.
