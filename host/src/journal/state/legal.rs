@@ -90,8 +90,7 @@ impl State {
     }
 
     pub(super) fn legal(&self, entry: &Entry) -> Result<(), Illegal> {
-        self.rule(entry)
-            .map_err(|fault| self.illegal(entry, fault))
+        self.rule(entry).map_err(|fault| self.illegal(entry, fault))
     }
 
     fn rule(&self, entry: &Entry) -> Result<(), Fault> {
@@ -218,7 +217,10 @@ impl State {
             return Err(Fault::NothingToRevert(number));
         };
         // After a crash the same undo begins again.
-        if self.reverting.is_some_and(|at_work| at_work != (number, part)) {
+        if self
+            .reverting
+            .is_some_and(|at_work| at_work != (number, part))
+        {
             return self.nothing_reverting();
         }
         match part {

@@ -277,7 +277,13 @@ fn what_takes_back_is_what_was_recorded() {
     );
     assert_eq!(with(&[undone(1)]), Err(Fault::NotReverting(1)));
     assert_eq!(
-        last(&[begin(), reindex(1), done(1, None), announced, undoing(1, restore())]),
+        last(&[
+            begin(),
+            reindex(1),
+            done(1, None),
+            announced,
+            undoing(1, restore())
+        ]),
         Err(Fault::NothingToRevert(1))
     );
 }
@@ -326,7 +332,12 @@ fn a_sweep_does_not_end_the_procedure() {
     assert_eq!(state.to_sweep(), []);
     assert!(state.effect(1).unwrap().undo_note.is_some());
     assert_eq!(
-        last(&[begin(), reindex(1), done(1, Some(leftovers())), end(Outcome::Succeeded)]),
+        last(&[
+            begin(),
+            reindex(1),
+            done(1, Some(leftovers())),
+            end(Outcome::Succeeded)
+        ]),
         Err(Fault::NotGreen("something is left to clear away"))
     );
 }
@@ -335,18 +346,25 @@ fn a_sweep_does_not_end_the_procedure() {
 fn green_is_green_throughout() {
     for (entries, blemish) in [
         (vec![check("a", Verdict::Fail)], "a check failed"),
-        (vec![check("a", Verdict::Inconclusive)], "a check could not decide"),
-        (vec![cancel()], "it was cancelled"),
         (
-            vec![unwinding(Outcome::FailedAndUnwound)],
-            "it was unwound",
+            vec![check("a", Verdict::Inconclusive)],
+            "a check could not decide",
         ),
+        (vec![cancel()], "it was cancelled"),
+        (vec![unwinding(Outcome::FailedAndUnwound)], "it was unwound"),
     ] {
         let run = [&[begin()], &entries[..], &[end(Outcome::Succeeded)]].concat();
         assert_eq!(last(&run), Err(Fault::NotGreen(blemish)));
     }
-    let unsure = [begin(), check("a", Verdict::Inconclusive), end(Outcome::Inconclusive)];
-    assert_eq!(last(&unsure).unwrap().outcome(), Some(Outcome::Inconclusive));
+    let unsure = [
+        begin(),
+        check("a", Verdict::Inconclusive),
+        end(Outcome::Inconclusive),
+    ];
+    assert_eq!(
+        last(&unsure).unwrap().outcome(),
+        Some(Outcome::Inconclusive)
+    );
     assert_eq!(
         last(&[
             begin(),
@@ -375,11 +393,21 @@ fn green_is_green_throughout() {
 fn after_the_end_only_undo() {
     let ended = [begin(), tune(1), done(1, None), end(Outcome::Succeeded)];
     let with = |more: &[Entry]| last(&[&ended[..], more].concat());
-    for entry in [tune(2), resumed(), cancel(), stopped(), observed(), end(Outcome::Succeeded)] {
+    for entry in [
+        tune(2),
+        resumed(),
+        cancel(),
+        stopped(),
+        observed(),
+        end(Outcome::Succeeded),
+    ] {
         assert_eq!(with(&[entry]), Err(Fault::Phase));
     }
     let reopened = with(&[undo()]).unwrap();
-    assert_eq!(reopened.unwinding(), Some((Outcome::Undone, "undone by bob")));
+    assert_eq!(
+        reopened.unwinding(),
+        Some((Outcome::Undone, "undone by bob"))
+    );
     let undone = with(&[
         undo(),
         resumed(),
@@ -411,10 +439,7 @@ fn a_stopped_run_is_resumed_cancelled_or_undone() {
         resumed(),
     ]);
     assert_eq!(paused_unwinding.unwrap().phase(), Phase::Unwinding);
-    assert_eq!(
-        last(&[begin(), cancel(), tune(1)]),
-        Err(Fault::Cancelled)
-    );
+    assert_eq!(last(&[begin(), cancel(), tune(1)]), Err(Fault::Cancelled));
 }
 
 /// One of about everything, with numbers that are often right.
@@ -481,10 +506,15 @@ fn oracle(entries: &[Entry]) {
     for entry in entries {
         match entry {
             Entry::Intended { effect, .. } => {
-                assert_eq!((*effect, open, reverting, ended), (intended + 1, None, None, false));
+                assert_eq!(
+                    (*effect, open, reverting, ended),
+                    (intended + 1, None, None, false)
+                );
                 (intended, open) = (*effect, Some(*effect));
             }
-            Entry::Done { effect, .. } | Entry::Failed { effect, .. } | Entry::NotDone { effect, .. } => {
+            Entry::Done { effect, .. }
+            | Entry::Failed { effect, .. }
+            | Entry::NotDone { effect, .. } => {
                 assert_eq!(open.take(), Some(*effect));
             }
             Entry::Undoing { effect, .. } => {

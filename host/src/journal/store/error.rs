@@ -230,7 +230,9 @@ impl StoreError {
             Self::TooLarge { size, limit, .. } => {
                 return CallError::new(
                     ErrorKind::Limit,
-                    format!("the call or its answer has {size} bytes; the host records at most {limit}"),
+                    format!(
+                        "the call or its answer has {size} bytes; the host records at most {limit}"
+                    ),
                 );
             }
             Self::Full { .. } => "the host could not record the call: its disk is full",
@@ -266,9 +268,9 @@ impl StoreError {
                 "give this user write access to {}, or set another state directory",
                 path.parent().unwrap_or(path).display()
             )),
-            Self::Full { .. } => {
-                Some("free some space; what was recorded is safe, and the run can be resumed".into())
-            }
+            Self::Full { .. } => Some(
+                "free some space; what was recorded is safe, and the run can be resumed".into(),
+            ),
             Self::Disk { .. } | Self::Corrupt { .. } | Self::Undecodable { .. } => {
                 Some("`windlass audit verify` tells how far the record is intact".into())
             }
@@ -280,7 +282,9 @@ impl StoreError {
                 Some("use the windlass that wrote it, or a newer one".into())
             }
             Self::NoRun { .. } => Some("`windlass runs` lists them".into()),
-            Self::Ambiguous { .. } => Some("type more of the name; `windlass runs` lists them".into()),
+            Self::Ambiguous { .. } => {
+                Some("type more of the name; `windlass runs` lists them".into())
+            }
             Self::Directory { .. }
             | Self::Foreign { .. }
             | Self::Unencodable { .. }

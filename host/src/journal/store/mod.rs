@@ -256,8 +256,8 @@ impl Store {
     /// Content that was kept under this digest, checked against it.
     pub fn kept(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let ledger = lock(&self.inner.reader);
-        let blob = read::blob(&ledger.connection, &parse(digest)?)
-            .map_err(|error| ledger.fail(error))?;
+        let blob =
+            read::blob(&ledger.connection, &parse(digest)?).map_err(|error| ledger.fail(error))?;
         blob.map(|blob| blob.unpack())
             .transpose()
             .map_err(|what| StoreError::Damaged {

@@ -35,10 +35,7 @@ struct Walk<'a> {
 pub(super) fn verify(ledger: &Ledger, noted: Option<&str>) -> Result<Verified, StoreError> {
     let sqlite = |error| ledger.fail(error);
     // Dropped without a commit: it only read.
-    let _snapshot = ledger
-        .connection
-        .unchecked_transaction()
-        .map_err(sqlite)?;
+    let _snapshot = ledger.connection.unchecked_transaction().map_err(sqlite)?;
     check_file(ledger)?;
     let mut walk = Walk {
         ledger,
@@ -146,9 +143,12 @@ impl Walk<'_> {
             .record(&stamped)
             .map_err(|illegal| broken(illegal.to_string()))?;
         if let Some(begin) = state.begin()
-            && (Some(&begin.procedure), Some(&begin.target)) != (procedure.as_ref(), target.as_ref())
+            && (Some(&begin.procedure), Some(&begin.target))
+                != (procedure.as_ref(), target.as_ref())
         {
-            return Err(broken("the run is filed under another procedure or target".into()));
+            return Err(broken(
+                "the run is filed under another procedure or target".into(),
+            ));
         }
         Ok(())
     }
@@ -173,7 +173,10 @@ impl Walk<'_> {
             return Err(row.broken("it, or an entry before it, was changed or removed"));
         }
         self.head = row.hash;
-        if self.noted.is_some_and(|noted| noted == hex::encode(row.hash)) {
+        if self
+            .noted
+            .is_some_and(|noted| noted == hex::encode(row.hash))
+        {
             self.noted = None;
         }
         Ok(())

@@ -38,7 +38,11 @@ pub(super) fn reserve(connection: &Connection, now: Millis) -> rusqlite::Result<
 }
 
 /// The first to ask is the one who did.
-pub(super) fn request_cancel(connection: &Connection, run: &RunId, by: &str) -> rusqlite::Result<()> {
+pub(super) fn request_cancel(
+    connection: &Connection,
+    run: &RunId,
+    by: &str,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO signal (run, cancel_by) VALUES (?1, ?2) ON CONFLICT (run) DO NOTHING",

@@ -12,16 +12,33 @@ fn tamper(dir: &TempDir, sql: &str) {
 
 async fn two_runs(dir: &TempDir) {
     let store = open(dir);
-    write(&store, "a", [begin(), tune(1), done(1, None), answer(noise(20_000))]).await;
+    write(
+        &store,
+        "a",
+        [begin(), tune(1), done(1, None), answer(noise(20_000))],
+    )
+    .await;
     write(&store, "b", [begin(), observed(), end(Outcome::Succeeded)]).await;
 }
 
 #[tokio::test]
 async fn tampering_is_found_where_it_is() {
     for (sql, run, seq) in [
-        ("UPDATE entry SET body = replace(body, '86 MB', '87 MB') WHERE seq = 1 AND run = 1", "a", 1),
-        ("UPDATE entry SET at = at + 1 WHERE seq = 2 AND run = 1", "a", 2),
-        ("UPDATE entry SET kind = 'log' WHERE seq = 1 AND run = 2", "b", 1),
+        (
+            "UPDATE entry SET body = replace(body, '86 MB', '87 MB') WHERE seq = 1 AND run = 1",
+            "a",
+            1,
+        ),
+        (
+            "UPDATE entry SET at = at + 1 WHERE seq = 2 AND run = 1",
+            "a",
+            2,
+        ),
+        (
+            "UPDATE entry SET kind = 'log' WHERE seq = 1 AND run = 2",
+            "b",
+            1,
+        ),
         ("UPDATE entry SET hash = zeroblob(32) WHERE id = 2", "a", 1),
         ("DELETE FROM entry WHERE id = 2", "a", 2),
         ("UPDATE blob SET packed = zeroblob(100)", "a", 3),
@@ -34,7 +51,11 @@ async fn tampering_is_found_where_it_is() {
         two_runs(&dir).await;
         tamper(&dir, sql);
         match open(&dir).verify(None).unwrap_err() {
-            StoreError::Broken { run: at, seq: found, .. } => {
+            StoreError::Broken {
+                run: at,
+                seq: found,
+                ..
+            } => {
                 assert_eq!((at.0.as_str(), found), (run, seq), "{sql}");
             }
             other => panic!("{sql}: {other:?}"),
@@ -66,7 +87,14 @@ async fn newer_and_foreign_files_are_refused() {
         Store::open_read_only(dir.path()).unwrap_err(),
     ] {
         assert!(
-            matches!(refused, StoreError::Newer { found: 2, known: 1, .. }),
+            matches!(
+                refused,
+                StoreError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
             "{refused:?}"
         );
     }
@@ -122,7 +150,10 @@ async fn a_damaged_file_is_named() {
         store.entries(&run("a")).unwrap_err(),
     ] {
         assert!(
-            matches!(damaged, StoreError::Corrupt { .. } | StoreError::Damaged { .. }),
+            matches!(
+                damaged,
+                StoreError::Corrupt { .. } | StoreError::Damaged { .. }
+            ),
             "{damaged:?}"
         );
         assert!(damaged.to_string().contains("journal.db"), "{damaged}");
@@ -148,7 +179,12 @@ async fn a_full_disk_loses_nothing_and_can_be_gone_on_with() {
         }
     };
     assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
-    assert!(full.clone().into_call_error().message.contains("disk is full"));
+    assert!(
+        full.clone()
+            .into_call_error()
+            .message
+            .contains("disk is full")
+    );
     let entries = store.entries(&run("a")).unwrap().len() as u64;
     pages(1 << 20);
     let receipt = store.append(&run("a"), observed()).await.unwrap();
@@ -179,7 +215,33 @@ fn a_directory_that_cannot_be_made_is_named() {
     let inside = file.path().join("state");
     let refused = Store::open(&inside, Clock::system(), None).unwrap_err();
     assert!(refused.to_string().contains("state"), "{refused}");
-    assert!(matches!(refused, StoreError::Directory { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, StoreError::Directory { .. }),
+        "{refused:?}"
+    );
+}
+
+/// Root writes where others cannot, so what is expected depends on who runs the test.
+#[test]
+fn a_directory_without_write_access_is_told_as_such() {
+    let dir = TempDir::new().unwrap();
+    for _ in ["without a journal", "with one"] {
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        let opened = Store::open(dir.path(), Clock::system(), None);
+        match rustix::process::geteuid().is_root() {
+            true => drop(opened.unwrap()),
+            false => {
+                let refused = opened.unwrap_err();
+                assert!(
+                    matches!(refused, StoreError::ReadOnly { .. }),
+                    "{refused:?}"
+                );
+                assert!(refused.hint().unwrap().contains("write access"));
+            }
+        }
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        drop(open(&dir));
+    }
 }
 
 #[test]
@@ -189,13 +251,28 @@ fn what_sqlite_reports_is_told_in_our_words() {
         let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         StoreError::sqlite(&PathBuf::from("journal.db"), error)
     };
-    assert!(matches!(told(ffi::SQLITE_READONLY), StoreError::ReadOnly { .. }));
+    assert!(matches!(
+        told(ffi::SQLITE_READONLY),
+        StoreError::ReadOnly { .. }
+    ));
     assert!(matches!(told(ffi::SQLITE_FULL), StoreError::Full { .. }));
-    assert!(matches!(told(ffi::SQLITE_IOERR_WRITE), StoreError::Disk { .. }));
-    assert!(matches!(told(ffi::SQLITE_CORRUPT), StoreError::Corrupt { .. }));
-    assert!(matches!(told(ffi::SQLITE_NOTADB), StoreError::Corrupt { .. }));
+    assert!(matches!(
+        told(ffi::SQLITE_IOERR_WRITE),
+        StoreError::Disk { .. }
+    ));
+    assert!(matches!(
+        told(ffi::SQLITE_CORRUPT),
+        StoreError::Corrupt { .. }
+    ));
+    assert!(matches!(
+        told(ffi::SQLITE_NOTADB),
+        StoreError::Corrupt { .. }
+    ));
     assert!(matches!(told(ffi::SQLITE_BUSY), StoreError::Busy { .. }));
-    assert!(matches!(told(ffi::SQLITE_PERM), StoreError::ReadOnly { .. }));
+    assert!(matches!(
+        told(ffi::SQLITE_PERM),
+        StoreError::ReadOnly { .. }
+    ));
 }
 
 #[tokio::test]

@@ -71,7 +71,10 @@ async fn what_is_appended_is_read_back() {
     }
     let verified = store.verify(None).unwrap();
     drop(store);
-    assert!(!dir.path().join("journal.db-wal").exists(), "closed in order");
+    assert!(
+        !dir.path().join("journal.db-wal").exists(),
+        "closed in order"
+    );
 
     let store = open(&dir);
     assert_eq!(store.verify(Some(&verified.head)).unwrap(), verified);
@@ -80,11 +83,13 @@ async fn what_is_appended_is_read_back() {
     assert_eq!(listed.last().unwrap().0, golden::name(0), "newest first");
     for (n, entries) in golden::runs().iter().enumerate() {
         let stored = store.entries(&golden::name(n)).unwrap();
-        let plain = |stamped: &[Stamped]| -> Vec<_> {
-            stamped.iter().map(|s| s.entry.clone()).collect()
-        };
+        let plain =
+            |stamped: &[Stamped]| -> Vec<_> { stamped.iter().map(|s| s.entry.clone()).collect() };
         assert_eq!(plain(&stored), plain(entries));
-        assert_eq!(store.entries_after(&golden::name(n), 1).unwrap(), stored[2..]);
+        assert_eq!(
+            store.entries_after(&golden::name(n), 1).unwrap(),
+            stored[2..]
+        );
         let state = State::fold(&stored).unwrap();
         assert_eq!(store.state(&golden::name(n)).unwrap(), state);
         assert!(listed.contains(&(golden::name(n), state)));
@@ -113,10 +118,18 @@ async fn an_illegal_entry_is_not_stored() {
 async fn large_bodies_are_stored_once_and_checked() {
     let store = Store::in_memory(Clock::system()).unwrap();
     let text = noise(100_000);
-    write(&store, "a", [begin(), answer(text.clone()), answer(text.clone())]).await;
+    write(
+        &store,
+        "a",
+        [begin(), answer(text.clone()), answer(text.clone())],
+    )
+    .await;
     let count = |sql: &str| -> i64 {
         let ledger = lock(&store.inner.reader);
-        ledger.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        ledger
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
     };
     assert_eq!(count("SELECT count(*) FROM blob"), 1);
     assert_eq!(count("SELECT count(*) FROM entry WHERE body IS NULL"), 2);
@@ -181,20 +194,40 @@ async fn runs_are_found_by_what_people_type() {
 #[tokio::test]
 async fn the_newest_success_is_remembered() {
     let store = Store::in_memory(Clock::system()).unwrap();
-    let recall = |key| store.latest_remembered("pg-optimize", "orders", key).unwrap();
+    let recall = |key| {
+        store
+            .latest_remembered("pg-optimize", "orders", key)
+            .unwrap()
+    };
     assert_eq!(recall("k"), None);
     let good = end(Outcome::Succeeded);
     write(
         &store,
         "a",
-        [begin(), remember("k", "1"), remember("k", "2"), remember("j", "3"), good.clone()],
+        [
+            begin(),
+            remember("k", "1"),
+            remember("k", "2"),
+            remember("j", "3"),
+            good.clone(),
+        ],
     )
     .await;
-    write(&store, "b", [begin(), remember("k", "4"), end(Outcome::Inconclusive)]).await;
+    write(
+        &store,
+        "b",
+        [begin(), remember("k", "4"), end(Outcome::Inconclusive)],
+    )
+    .await;
     write(&store, "c", [begin(), remember("k", "5")]).await;
     assert_eq!(recall("k").as_deref(), Some("2"));
     assert_eq!(recall("j").as_deref(), Some("3"));
-    assert_eq!(store.latest_remembered("pg-optimize", "other", "k").unwrap(), None);
+    assert_eq!(
+        store
+            .latest_remembered("pg-optimize", "other", "k")
+            .unwrap(),
+        None
+    );
     write(&store, "c", [good]).await;
     assert_eq!(recall("k").as_deref(), Some("5"));
     assert_eq!(recall("j"), None, "only the newest counts");
@@ -225,7 +258,10 @@ async fn a_store_for_reading_reads_only() {
     write(&store, "a", [observed()]).await;
     assert_eq!(reader.entries_after(&run("a"), 0).unwrap().len(), 1);
     let refused = reader.append(&run("a"), observed()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, StoreError::ReadOnly { .. }),
+        "{refused:?}"
+    );
     // Whoever closes last leaves no log behind only if it can write.
     drop(reader);
     drop(store);

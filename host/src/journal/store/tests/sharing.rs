@@ -53,12 +53,18 @@ async fn two_processes_share_a_journal_and_hand_over_a_run() {
     write(&two, "a", [end(Outcome::Succeeded)]).await;
     write(&one, "b", [end(Outcome::Succeeded)]).await;
     assert_eq!(one.verify(None).unwrap(), two.verify(None).unwrap());
-    assert_eq!(one.state(&run("a")).unwrap().outcome(), Some(Outcome::Succeeded));
+    assert_eq!(
+        one.state(&run("a")).unwrap().outcome(),
+        Some(Outcome::Succeeded)
+    );
 
     assert_eq!(one.cancel_requested(&run("a")).unwrap(), None);
     two.request_cancel(&run("a"), "bob").unwrap();
     two.request_cancel(&run("a"), "carol").unwrap();
-    assert_eq!(one.cancel_requested(&run("a")).unwrap().as_deref(), Some("bob"));
+    assert_eq!(
+        one.cancel_requested(&run("a")).unwrap().as_deref(),
+        Some("bob")
+    );
 }
 
 #[test]
