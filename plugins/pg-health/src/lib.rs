@@ -1,1 +1,146 @@
-//! stub
+//! Tells whether one PostgreSQL database is healthy, with evidence. Looks only.
+//!
+//! What passes and what fails is decided in [`judge`], without a host; this file asks and records.
+#![forbid(unsafe_code)]
+
+mod judge;
+mod parameters;
+mod slow;
+mod tally;
+
+use parameters::Parameters;
+use slow::Snapshot;
+use tally::Tally;
+use windlass_sdk::{Database, Error, Finding, Kind, Procedure, Run};
+
+/// How many statements a snapshot keeps.
+const STATEMENTS: u32 = 500;
+
+struct PgHealth;
+
+windlass_sdk::export!(PgHealth);
+
+impl Procedure for PgHealth {
+    type Parameters = Parameters;
+
+    fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
+        let database = run.database();
+        let mut tally = Tally::new(run);
+        replication(&parameters, run, &database, &mut tally)?;
+        sessions(&parameters, run, &database, &mut tally)?;
+        storage(&parameters, run, &database, &mut tally)?;
+        invariants(&parameters, run, &database, &mut tally)?;
+        if parameters.slow_queries > 0 {
+            slow_queries(&parameters, run, &database)?;
+        }
+        Ok(tally.sentence())
+    }
+}
+
+fn replication(
+    parameters: &Parameters,
+    run: &Run,
+    database: &Database,
+    tally: &mut Tally<'_>,
+) -> Result<(), Error> {
+    run.step("role and replication");
+    let server = database.server()?;
+    tally.check("role", judge::role(&server));
+    let facts = database.replication()?;
+    let expected = parameters.expected_standbys.or(server.expected_standbys);
+    tally.check("standbys", judge::standbys(&facts.standbys, expected));
+    tally.check("standby lag", judge::lag(&facts.standbys, parameters));
+    tally.check("replication slots", judge::slots(&facts.slots, parameters));
+    Ok(())
+}
+
+fn sessions(
+    parameters: &Parameters,
+    run: &Run,
+    database: &Database,
+    tally: &mut Tally<'_>,
+) -> Result<(), Error> {
+    run.step("sessions");
+    let sessions = database.sessions()?;
+    tally.check("connections", judge::headroom(&sessions, parameters));
+    tally.check("idle in transaction", judge::idle(&sessions, parameters));
+    tally.check("transactions", judge::transactions(&sessions, parameters));
+    tally.check("lock waits", judge::lock_waits(&sessions, parameters));
+    let holders = database.xmin_holders()?;
+    tally.check("vacuum horizon", judge::horizon(&holders, parameters));
+    Ok(())
+}
+
+fn storage(
+    parameters: &Parameters,
+    run: &Run,
+    database: &Database,
+    tally: &mut Tally<'_>,
+) -> Result<(), Error> {
+    run.step("tables and indexes");
+    let tables = database.tables()?;
+    let indexes = database.indexes()?;
+    tally.check("tables", judge::tables(&tables, parameters));
+    tally.check("wraparound", judge::wraparound(&tables, parameters));
+    tally.check("indexes", judge::indexes(&indexes, &tables));
+    Ok(())
+}
+
+fn invariants(
+    parameters: &Parameters,
+    run: &Run,
+    database: &Database,
+    tally: &mut Tally<'_>,
+) -> Result<(), Error> {
+    run.step("invariants");
+    let declared = database.invariants()?;
+    if declared.is_empty() && parameters.invariants.is_empty() {
+        let none = "none is declared for this database in windlass.toml";
+        if parameters.require_invariants {
+            tally.check("invariants", Finding::inconclusive(none));
+        } else {
+            run.info(format!("invariants: {none}"));
+        }
+    }
+    let chosen = match parameters.invariants.as_slice() {
+        [] => &declared,
+        named => named,
+    };
+    for name in chosen {
+        let finding = if declared.contains(name) {
+            invariant(database, name)?
+        } else {
+            Finding::fail("it is not declared for this database in windlass.toml")
+        };
+        tally.check(&format!("invariant {name}"), finding);
+    }
+    Ok(())
+}
+
+fn invariant(database: &Database, name: &str) -> Result<Finding, Error> {
+    match database.invariant(name) {
+        Ok(result) => Ok(judge::invariant(&result)),
+        // Its time or its query is the matter; the other checks can still be made.
+        Err(error) if matches!(error.kind, Kind::Limit | Kind::Invalid | Kind::NotFound) => {
+            Ok(Finding::inconclusive(format!("not evaluated: {error}")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn slow_queries(parameters: &Parameters, run: &Run, database: &Database) -> Result<(), Error> {
+    run.step("slow statements");
+    let statistics = match database.statements(STATEMENTS) {
+        Ok(statistics) => statistics,
+        Err(error) if error.kind == Kind::NotFound => {
+            run.info(format!("no report of slow statements: {error}"));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let before: Option<Snapshot> = run.recall("statements")?;
+    for line in slow::report(before.as_ref(), &statistics, parameters.slow_queries) {
+        run.info(line);
+    }
+    run.remember("statements", &Snapshot::of(&statistics))
+}

@@ -1,0 +1,195 @@
+//! What naive checks pass and these must not.
+
+use super::*;
+use windlass_sdk::Verdict::{self, Fail, Inconclusive, Pass};
+use windlass_sdk::database::{ObjectName, TableKind};
+
+fn standby(name: &str) -> Standby {
+    Standby {
+        name: name.to_owned(),
+        state: "streaming".to_owned(),
+        synchronous: false,
+        lag_bytes: Some(0),
+        lag: None,
+    }
+}
+
+fn table(name: &str) -> TableFacts {
+    TableFacts {
+        name: ObjectName {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+        },
+        oid: 1,
+        kind: TableKind::Table,
+        heap_bytes: 8192,
+        index_bytes: 8192,
+        total_bytes: 16384,
+        live_rows: 1,
+        dead_rows: 0,
+        modified_since_analyze: 0,
+        bloat_bytes: None,
+        last_vacuum: None,
+        last_analyze: None,
+        frozen_age: 100,
+        parameters: Vec::new(),
+    }
+}
+
+fn sessions() -> SessionFacts {
+    SessionFacts {
+        limit: 100,
+        used: 10,
+        waiting_for_locks: 0,
+        oldest_transaction: None,
+        oldest_idle_in_transaction: None,
+        pools: Vec::new(),
+    }
+}
+
+fn verdict_of_standbys(count: usize, expected: Option<u32>) -> Verdict {
+    standbys(&vec![standby("a"); count], expected).verdict
+}
+
+#[test]
+fn a_missing_standby_is_not_fine() {
+    assert_eq!(verdict_of_standbys(0, Some(1)), Fail);
+    assert_eq!(verdict_of_standbys(1, Some(2)), Fail);
+    assert_eq!(verdict_of_standbys(2, Some(2)), Pass);
+    assert_eq!(verdict_of_standbys(0, Some(0)), Pass);
+    assert_eq!(verdict_of_standbys(0, None), Inconclusive);
+    assert_eq!(verdict_of_standbys(2, None), Inconclusive);
+}
+
+#[test]
+fn a_base_backup_is_no_standby() {
+    let backup = Standby {
+        state: "backup".to_owned(),
+        ..standby("pg_basebackup")
+    };
+    assert_eq!(
+        standbys(std::slice::from_ref(&backup), Some(1)).verdict,
+        Fail
+    );
+    assert_eq!(lag(&[backup], &Parameters::default()).verdict, Pass);
+}
+
+#[test]
+fn unknown_lag_is_fine_only_with_nothing_left_to_replay() {
+    let judged = |bytes, time| {
+        let standby = Standby {
+            lag_bytes: bytes,
+            lag: time,
+            ..standby("a")
+        };
+        lag(&[standby], &Parameters::default()).verdict
+    };
+    assert_eq!(judged(Some(0), None), Pass);
+    assert_eq!(judged(Some(1 << 30), None), Fail);
+    assert_eq!(judged(None, None), Inconclusive);
+    assert_eq!(judged(None, Some(5)), Inconclusive);
+    assert_eq!(judged(Some(4096), Some(31_000)), Fail);
+    assert_eq!(judged(Some(4096), Some(20)), Pass);
+}
+
+#[test]
+fn a_standby_that_does_not_stream_fails() {
+    let standby = Standby {
+        state: "catchup".to_owned(),
+        ..standby("a")
+    };
+    let finding = lag(&[standby], &Parameters::default());
+    assert_eq!(finding, Finding::fail("1 of 1: a is in state `catchup`"));
+}
+
+#[test]
+fn slots_that_hold_back_or_lose_log_fail() {
+    let judged = |active, status: &str, retained| {
+        let slot = ReplicationSlot {
+            name: "s".to_owned(),
+            active,
+            wal_status: status.to_owned(),
+            retained_bytes: Some(retained),
+        };
+        slots(&[slot], &Parameters::default()).verdict
+    };
+    assert_eq!(judged(true, "reserved", 0), Pass);
+    assert_eq!(judged(false, "reserved", 0), Fail);
+    assert_eq!(judged(true, "lost", 0), Fail);
+    assert_eq!(judged(true, "extended", 11 << 30), Fail);
+    assert_eq!(slots(&[], &Parameters::default()).verdict, Pass);
+}
+
+#[test]
+fn headroom_is_a_share_of_what_roles_can_have() {
+    let judged =
+        |used| headroom(&SessionFacts { used, ..sessions() }, &Parameters::default()).verdict;
+    assert_eq!(judged(80), Pass);
+    assert_eq!(judged(81), Fail);
+    assert_eq!(judged(103), Fail);
+    let unknown = SessionFacts {
+        limit: 0,
+        ..sessions()
+    };
+    assert_eq!(
+        headroom(&unknown, &Parameters::default()).verdict,
+        Inconclusive
+    );
+}
+
+#[test]
+fn old_transactions_fail() {
+    let parameters = Parameters::default();
+    assert_eq!(transactions(&sessions(), &parameters).verdict, Pass);
+    let old = SessionFacts {
+        oldest_transaction: Some(3_600_001),
+        oldest_idle_in_transaction: Some(300_001),
+        waiting_for_locks: 4,
+        ..sessions()
+    };
+    assert_eq!(transactions(&old, &parameters).verdict, Fail);
+    assert_eq!(idle(&old, &parameters).verdict, Fail);
+    assert_eq!(
+        lock_waits(&old, &parameters),
+        Finding::fail("4 sessions, at most 3 sessions allowed")
+    );
+}
+
+#[test]
+fn no_tables_at_all_fails_unless_none_is_expected() {
+    let expecting = Parameters::default();
+    assert_eq!(tables(&[], &expecting).verdict, Fail);
+    let not = Parameters {
+        expect_tables: false,
+        ..expecting
+    };
+    assert_eq!(tables(&[], &not).verdict, Pass);
+}
+
+#[test]
+fn no_index_where_tables_have_some_fails() {
+    assert_eq!(indexes(&[], &[table("a")]).verdict, Fail);
+    let without = TableFacts {
+        index_bytes: 0,
+        ..table("a")
+    };
+    assert_eq!(indexes(&[], &[without]).verdict, Pass);
+}
+
+#[test]
+fn the_oldest_table_counts_and_unseen_ones_are_not_taken_for_young() {
+    let old = TableFacts {
+        frozen_age: 600_000_000,
+        ..table("old")
+    };
+    let finding = wraparound(&[table("a"), old], &Parameters::default());
+    assert_eq!(
+        finding,
+        Finding::fail("public.old: 600,000,000 transactions, at most 500,000,000 are allowed")
+    );
+    let many = vec![table("a"); TABLES_CAP];
+    assert_eq!(
+        wraparound(&many, &Parameters::default()).verdict,
+        Inconclusive
+    );
+}

@@ -1,0 +1,209 @@
+//! What was done, and the sentence that tells it.
+
+use crate::choose::Left;
+use windlass_sdk::database::{Rebuilt, Vacuumed};
+use windlass_sdk::{Finding, text};
+
+/// Counts, object by object.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub cancelled: usize,
+    pub dropped: Vec<u64>,
+    pub rebuilt: Vec<(String, Rebuilt)>,
+    /// With the OID of the table.
+    pub vacuumed: Vec<(u32, Vacuumed)>,
+    pub analyzed: usize,
+    pub tuned: usize,
+    /// What stopped the work before it was through.
+    pub stopped: Option<String>,
+    /// Objects that needed work and got none.
+    pub left: usize,
+}
+
+impl Done {
+    /// How many objects were changed.
+    pub(crate) fn objects(&self) -> usize {
+        self.cancelled
+            + self.dropped.len()
+            + self.rebuilt.len()
+            + self.vacuumed.len()
+            + self.analyzed
+            + self.tuned
+    }
+
+    /// One sentence: "4 indexes rebuilt (312 → 118 MB), 2 tables vacuumed".
+    pub(crate) fn sentence(&self) -> String {
+        let parts = [
+            counted(self.cancelled, "statement", "cancelled", ""),
+            counted(self.dropped.len(), "leftover", "dropped", &self.freed()),
+            counted(self.rebuilt.len(), "index", "rebuilt", &self.sizes()),
+            counted(self.vacuumed.len(), "table", "vacuumed", &self.dead_rows()),
+            counted(self.analyzed, "table", "analyzed", ""),
+            counted(self.tuned, "table", "tuned", ""),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        match (parts.as_slice(), &self.stopped) {
+            ([], Some(why)) => format!("nothing done: {why}"),
+            ([], None) if self.left > 0 => format!(
+                "nothing to do; {} left alone",
+                text::count(self.left, "object")
+            ),
+            ([], None) => "nothing to do".to_owned(),
+            (parts, Some(why)) => format!("{}; stopped: {why}", parts.join(", ")),
+            (parts, None) => parts.join(", "),
+        }
+    }
+
+    /// A fresh index that is larger than the bloated one was not bloated. A tenth is what others may have added meanwhile.
+    pub(crate) fn sizes_finding(&self) -> Finding {
+        Finding::of_each(&self.rebuilt, |(name, rebuilt)| {
+            let (before, after) = (rebuilt.bytes_before, rebuilt.bytes_after);
+            let sizes = format!("{name} {} → {}", text::bytes(before), text::bytes(after));
+            if after <= before.saturating_add(before / 10) {
+                Finding::pass(sizes)
+            } else {
+                Finding::inconclusive(sizes)
+            }
+        })
+    }
+
+    fn freed(&self) -> String {
+        format!(" ({})", text::bytes(self.dropped.iter().sum()))
+    }
+
+    fn sizes(&self) -> String {
+        let before = self
+            .rebuilt
+            .iter()
+            .map(|(_, rebuilt)| rebuilt.bytes_before)
+            .sum();
+        let after = self
+            .rebuilt
+            .iter()
+            .map(|(_, rebuilt)| rebuilt.bytes_after)
+            .sum();
+        format!(" ({} → {})", text::bytes(before), text::bytes(after))
+    }
+
+    fn dead_rows(&self) -> String {
+        let before = self
+            .vacuumed
+            .iter()
+            .map(|(_, vacuumed)| vacuumed.dead_rows_before)
+            .sum();
+        let after = self
+            .vacuumed
+            .iter()
+            .map(|(_, vacuumed)| vacuumed.dead_rows_after)
+            .sum();
+        format!(
+            " ({} → {} dead rows)",
+            text::number(before),
+            text::number(after)
+        )
+    }
+}
+
+fn counted(count: usize, thing: &str, what: &str, figures: &str) -> Option<String> {
+    (count > 0).then(|| format!("{} {what}{figures}", text::count(count, thing)))
+}
+
+/// Lines for the report, one per reason: what was left alone and why.
+pub(crate) fn left_alone(left: &[Left]) -> Vec<String> {
+    const NAMED: usize = 5;
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for left in left {
+        match reasons.iter_mut().find(|(why, _)| *why == left.why) {
+            Some((_, objects)) => objects.push(&left.object),
+            None => reasons.push((&left.why, vec![&left.object])),
+        }
+    }
+    let line = |(why, objects): &(&str, Vec<&str>)| {
+        let named = objects
+            .iter()
+            .take(NAMED)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = match objects.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("left alone {named}{more}: {why}")
+    };
+    reasons.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Done, left_alone};
+    use crate::choose::Left;
+    use windlass_sdk::database::{Rebuilt, Vacuumed};
+
+    #[test]
+    fn the_sentence_has_the_figures() {
+        let done = Done {
+            dropped: vec![214 << 20],
+            rebuilt: vec![
+                (
+                    "a".to_owned(),
+                    Rebuilt {
+                        bytes_before: 300 << 20,
+                        bytes_after: 100 << 20,
+                    },
+                ),
+                (
+                    "b".to_owned(),
+                    Rebuilt {
+                        bytes_before: 12 << 20,
+                        bytes_after: 18 << 20,
+                    },
+                ),
+            ],
+            vacuumed: vec![(
+                1,
+                Vacuumed {
+                    dead_rows_before: 886_000,
+                    dead_rows_after: 0,
+                    bytes_before: 1,
+                    bytes_after: 1,
+                },
+            )],
+            ..Done::default()
+        };
+        assert_eq!(
+            done.sentence(),
+            "1 leftover dropped (214 MB), 2 indexes rebuilt (312 MB → 118 MB), 1 table vacuumed (886,000 → 0 dead rows)"
+        );
+        assert_eq!(done.objects(), 4);
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        assert_eq!(Done::default().sentence(), "nothing to do");
+        let stopped = Done {
+            stopped: Some("standby b is 1 GB behind".to_owned()),
+            ..Done::default()
+        };
+        assert_eq!(stopped.sentence(), "nothing done: standby b is 1 GB behind");
+    }
+
+    #[test]
+    fn what_is_left_is_told_once_per_reason() {
+        let left = |object: &str, why: &str| Left {
+            object: object.to_owned(),
+            why: why.to_owned(),
+        };
+        let mut all: Vec<Left> = (1..=7)
+            .map(|n| left(&format!("i{n}"), "below 10 MB"))
+            .collect();
+        all.insert(1, left("parent", "partition parent"));
+        assert_eq!(
+            left_alone(&all),
+            [
+                "left alone i1, i2, i3, i4, i5 and 2 more: below 10 MB",
+                "left alone parent: partition parent"
+            ]
+        );
+    }
+}

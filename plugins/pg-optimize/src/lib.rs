@@ -1,0 +1,42 @@
+//! Repairs bloat of one PostgreSQL database while it is in use.
+//!
+//! What is worth doing is decided in [`choose`], when nothing may be started in [`guard`], both without a host; [`work`] does it, one
+//! object at a time.
+#![forbid(unsafe_code)]
+
+mod choose;
+mod done;
+#[cfg(test)]
+mod facts;
+mod guard;
+mod memory;
+mod parameters;
+mod seen;
+mod work;
+
+use parameters::Parameters;
+use seen::Seen;
+use windlass_sdk::{Error, Procedure, Run};
+use work::Work;
+
+struct PgOptimize;
+
+windlass_sdk::export!(PgOptimize);
+
+impl Procedure for PgOptimize {
+    type Parameters = Parameters;
+
+    fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
+        let database = run.database();
+        let seen = Seen::look(run, &database, &parameters)?;
+        let mut work = Work::begin(run, &database, &parameters, &seen)?;
+        work.report_holders();
+        work.deal_with_abandoned()?;
+        work.drop_leftovers()?;
+        work.rebuild_indexes()?;
+        work.vacuum_tables()?;
+        work.analyze_tables()?;
+        work.tune_autovacuum()?;
+        work.finish()
+    }
+}

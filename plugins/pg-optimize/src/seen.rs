@@ -1,0 +1,125 @@
+//! What there was when the run began.
+
+use crate::parameters::Parameters;
+use windlass_sdk::database::{IndexFacts, TableFacts, XminHolder};
+use windlass_sdk::{Database, Error, Instant, Run};
+
+/// A holder without a beginning is old after so many transactions.
+const OLD_AGE: u32 = 100_000;
+
+/// Everything that is chosen from.
+pub(crate) struct Seen {
+    pub at: Instant,
+    pub tables: Vec<TableFacts>,
+    pub indexes: Vec<IndexFacts>,
+    pub holders: Vec<XminHolder>,
+}
+
+impl Seen {
+    /// Looks, and refuses a server on which nothing can be maintained.
+    pub(crate) fn look(
+        run: &Run,
+        database: &Database,
+        parameters: &Parameters,
+    ) -> Result<Self, Error> {
+        run.step("look");
+        let server = database.server()?;
+        if server.is_standby {
+            return Err(Error::failed(format!(
+                "{} is a standby, and maintenance is possible on its primary only",
+                database.name()
+            )));
+        }
+        if server.free_bytes.is_none() {
+            run.info(format!(
+                "the free disk space is unknown, so indexes above {} are not rebuilt",
+                parameters.max_size_when_disk_unknown
+            ));
+        }
+        Ok(Self {
+            at: run.now(),
+            tables: database.tables()?,
+            indexes: database.indexes()?,
+            holders: database.xmin_holders()?,
+        })
+    }
+
+    /// Holders to warn of, and for how long each has been at it.
+    pub(crate) fn old_holders(&self, parameters: &Parameters) -> Vec<(&XminHolder, Option<u64>)> {
+        let threshold = parameters.report_transactions.as_milliseconds();
+        self.holders
+            .iter()
+            .filter(|holder| !holder.windlass)
+            .map(|holder| {
+                (
+                    holder,
+                    holder.since.map(|since| self.at.saturating_sub(since)),
+                )
+            })
+            .filter(|(holder, open)| open.map_or(holder.age >= OLD_AGE, |open| open >= threshold))
+            .collect()
+    }
+
+    /// Sessions of windlass that still work, with what names each: another run's, because this one begins only now and holds the lock.
+    pub(crate) fn abandoned(&self) -> Vec<(&XminHolder, u32, Instant)> {
+        self.holders
+            .iter()
+            .filter(|holder| holder.windlass && holder.state == "active")
+            .filter_map(|holder| Some((holder, holder.pid?, holder.backend_start?)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+    use crate::facts::holder;
+    use crate::parameters::Parameters;
+    use windlass_sdk::database::XminHolder;
+
+    fn seen(holders: Vec<XminHolder>) -> Seen {
+        Seen {
+            at: 1000 + 300_000,
+            tables: Vec::new(),
+            indexes: Vec::new(),
+            holders,
+        }
+    }
+
+    #[test]
+    fn only_old_holders_are_worth_a_warning() {
+        let young = XminHolder {
+            since: Some(2000),
+            ..holder(2, 3)
+        };
+        let slot = |age| XminHolder {
+            since: None,
+            pid: None,
+            ..holder(0, age)
+        };
+        let seen = seen(vec![holder(1, 3), young, slot(99_999), slot(100_000)]);
+        let old = seen.old_holders(&Parameters::default());
+        let ages: Vec<_> = old
+            .iter()
+            .map(|(holder, open)| (holder.age, *open))
+            .collect();
+        assert_eq!(ages, [(3, Some(300_000)), (100_000, None)]);
+    }
+
+    #[test]
+    fn only_working_sessions_of_windlass_are_abandoned() {
+        let own = |state: &str| XminHolder {
+            windlass: true,
+            state: state.to_owned(),
+            ..holder(9, 3)
+        };
+        let seen = seen(vec![
+            holder(1, 3),
+            own("idle in transaction"),
+            own("active"),
+        ]);
+        let abandoned = seen.abandoned();
+        assert_eq!(abandoned.len(), 1);
+        assert_eq!((abandoned[0].1, abandoned[0].2), (9, 5));
+    }
+}

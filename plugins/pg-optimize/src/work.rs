@@ -1,0 +1,322 @@
+//! Doing it: one object at a time, with the guards before each.
+
+use crate::choose::{self, Left, holder_text};
+use crate::done::{Done, left_alone};
+use crate::guard;
+use crate::memory::{self, Memory};
+use crate::parameters::Parameters;
+use crate::seen::Seen;
+use std::time::Duration;
+use windlass_sdk::database::{IndexFacts, TableFacts, XminHolder};
+use windlass_sdk::{Database, Error, Finding, Run, text};
+
+/// How often a standby that is behind is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// What a run has done so far, and what it does next.
+pub(crate) struct Work<'a> {
+    run: &'a Run,
+    database: &'a Database,
+    parameters: &'a Parameters,
+    seen: &'a Seen,
+    memory: Memory,
+    done: Done,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn begin(
+        run: &'a Run,
+        database: &'a Database,
+        parameters: &'a Parameters,
+        seen: &'a Seen,
+    ) -> Result<Self, Error> {
+        let mut memory: Memory = run.recall(memory::KEY)?.unwrap_or_default();
+        memory.keep_only(&seen.tables, &seen.indexes);
+        Ok(Self {
+            run,
+            database,
+            parameters,
+            seen,
+            memory,
+            done: Done::default(),
+        })
+    }
+
+    /// Warns of old transactions and the like.
+    pub(crate) fn report_holders(&self) {
+        for (holder, open) in self.seen.old_holders(self.parameters) {
+            let open = open.map(|age| format!(", open for {}", text::duration(age)));
+            self.run.warning(format!(
+                "look first: {}{} keeps younger dead rows from being removed",
+                holder_text(holder),
+                open.unwrap_or_default()
+            ));
+        }
+    }
+
+    /// Statements that an earlier run left running are reported, and cancelled only if so asked.
+    pub(crate) fn deal_with_abandoned(&mut self) -> Result<(), Error> {
+        let abandoned = self.seen.abandoned();
+        if !self.parameters.cancel_abandoned {
+            for (holder, ..) in abandoned {
+                self.run.warning(format!(
+                    "an earlier run of windlass left a statement running: {}; cancel-abandoned=true cancels it",
+                    holder_text(holder)
+                ));
+            }
+            return Ok(());
+        }
+        let name = |(holder, ..): &(&XminHolder, u32, u64)| holder_text(holder);
+        let chosen: Vec<_> = abandoned.iter().collect();
+        self.each(
+            "cancel abandoned statements",
+            &chosen,
+            name,
+            |work, (_, pid, start), _| {
+                if work.database.cancel_backend(*pid, *start)? {
+                    work.done.cancelled += 1;
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Drops what broken-off rebuilds left: it costs writes and answers no query.
+    pub(crate) fn drop_leftovers(&mut self) -> Result<(), Error> {
+        let choice = choose::leftovers(&self.seen.indexes, self.parameters);
+        self.leave(&choice.left);
+        let wanted = choice.chosen.len();
+        self.each(
+            "drop leftovers",
+            &choice.chosen,
+            index_name,
+            |work, index, _| {
+                let freed = work.database.drop_invalid_index(&index.name)?;
+                work.done.dropped.push(freed);
+                Ok(())
+            },
+        )?;
+        let dropped = self.done.dropped.len();
+        if wanted > 0 && dropped == wanted {
+            let evidence = text::count(dropped, "invalid index");
+            self.run.check(
+                "leftovers are gone",
+                Finding::pass(format!("{evidence} dropped")),
+            );
+        }
+        Ok(())
+    }
+
+    /// Rebuilds what is bloated, the worst first.
+    pub(crate) fn rebuild_indexes(&mut self) -> Result<(), Error> {
+        let choice = choose::rebuilds(&self.seen.indexes, &self.memory, self.parameters);
+        self.leave(&choice.left);
+        self.each(
+            "rebuild indexes",
+            &choice.chosen,
+            index_name,
+            |work, index, name| {
+                // Each rebuild, and everyone else, changes what is free.
+                let free = work.database.server()?.free_bytes;
+                if let Some(why) = guard::no_room(index, free, work.parameters) {
+                    let object = name.to_owned();
+                    work.leave(&[Left { object, why }]);
+                    return Ok(());
+                }
+                let rebuilt = work.database.reindex(&index.name)?;
+                work.done.rebuilt.push((name.to_owned(), rebuilt));
+                Ok(())
+            },
+        )
+    }
+
+    /// Vacuums by dead rows, and says so where they could not be removed.
+    pub(crate) fn vacuum_tables(&mut self) -> Result<(), Error> {
+        let choice = choose::vacuums(
+            &self.seen.tables,
+            &self.seen.holders,
+            &self.memory,
+            self.parameters,
+        );
+        self.leave(&choice.left);
+        self.each(
+            "vacuum tables",
+            &choice.chosen,
+            table_name,
+            |work, table, _| {
+                let vacuumed = work.database.vacuum(&table.name, true)?;
+                work.learn(table, vacuumed.dead_rows_after);
+                work.done.vacuumed.push((table.oid, vacuumed));
+                Ok(())
+            },
+        )
+    }
+
+    /// Remembers whether something keeps the table's dead rows, so that the next run does not read it all in vain.
+    fn learn(&mut self, table: &TableFacts, dead_rows_after: u64) {
+        let many = dead_rows_after >= self.parameters.min_dead_rows.max(1);
+        match self.seen.holders.iter().max_by_key(|holder| holder.age) {
+            Some(holder) if many => {
+                self.run.warning(format!(
+                    "{} dead rows of {} could not be removed; what keeps them is probably {}",
+                    text::number(dead_rows_after),
+                    text::name(&table.name),
+                    holder_text(holder)
+                ));
+                self.memory.held(table, holder);
+            }
+            Some(_) | None => self.memory.released(table),
+        }
+    }
+
+    /// Renews statistics where vacuum did not.
+    pub(crate) fn analyze_tables(&mut self) -> Result<(), Error> {
+        let vacuumed: Vec<u32> = self.done.vacuumed.iter().map(|(oid, _)| *oid).collect();
+        let chosen = choose::analyzes(&self.seen.tables, &vacuumed, self.seen.at, self.parameters);
+        self.each("analyze tables", &chosen, table_name, |work, table, _| {
+            work.database.analyze(&table.name)?;
+            work.done.analyzed += 1;
+            Ok(())
+        })
+    }
+
+    /// Makes autovacuum start earlier where it came too late, if so asked.
+    pub(crate) fn tune_autovacuum(&mut self) -> Result<(), Error> {
+        if !self.parameters.tune_autovacuum {
+            return Ok(());
+        }
+        let choice = choose::tunings(&self.seen.tables, self.parameters);
+        self.leave(&choice.left);
+        let factor = choose::scale_factor(self.parameters.tune_to);
+        let set = [(choose::SCALE_FACTOR.to_owned(), Some(factor))];
+        self.each(
+            "tune autovacuum",
+            &choice.chosen,
+            table_name,
+            |work, table, _| {
+                work.database.set_parameters(&table.name, &set)?;
+                work.done.tuned += 1;
+                Ok(())
+            },
+        )
+    }
+
+    /// Checks what the effects answered, keeps what the next run has to know, and tells what was done.
+    pub(crate) fn finish(mut self) -> Result<String, Error> {
+        if !self.done.rebuilt.is_empty() {
+            self.run.step("check");
+            self.run
+                .check("rebuilt indexes are not larger", self.done.sizes_finding());
+            let indexes = self.database.indexes()?;
+            for index in &indexes {
+                let name = text::name(&index.name);
+                if self
+                    .done
+                    .rebuilt
+                    .iter()
+                    .any(|(rebuilt, _)| *rebuilt == name)
+                {
+                    self.memory.rebuilt(index);
+                }
+            }
+        }
+        self.run.remember(memory::KEY, &self.memory)?;
+        Ok(self.done.sentence())
+    }
+
+    /// Acts on one object after the other. Before each come the guards; one that is locked, changed or gone is passed over.
+    fn each<T>(
+        &mut self,
+        step: &str,
+        chosen: &[&T],
+        name: impl Fn(&T) -> String,
+        mut act: impl FnMut(&mut Self, &T, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !chosen.is_empty() {
+            self.run.step(step);
+        }
+        for (at, object) in chosen.iter().enumerate() {
+            if let Some(why) = self.must_stop()? {
+                let rest = chosen.iter().skip(at).map(|object| Left {
+                    object: name(object),
+                    why: why.clone(),
+                });
+                self.leave(&rest.collect::<Vec<_>>());
+                return Ok(());
+            }
+            let name = name(object);
+            self.run.progress(at as u64, chosen.len() as u64, &name);
+            match act(self, object, &name) {
+                Err(error) if error.is_about_the_object() => {
+                    self.done.left += 1;
+                    self.run.warning(format!("left alone {name}: {error}"));
+                }
+                ended => ended?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Why nothing may be started any more, if so. Once it is so it stays so: what needed work first was not done.
+    fn must_stop(&mut self) -> Result<Option<String>, Error> {
+        if self.done.stopped.is_none() {
+            self.done.stopped = self.reason_to_stop()?;
+        }
+        Ok(self.done.stopped.clone())
+    }
+
+    fn reason_to_stop(&self) -> Result<Option<String>, Error> {
+        let maximum = self.parameters.max_objects as usize;
+        if self.done.objects() >= maximum {
+            let objects = text::count(maximum, "object");
+            return Ok(Some(format!(
+                "{objects} changed, as many as max-objects allows"
+            )));
+        }
+        let took = self.run.now().saturating_sub(self.seen.at);
+        if took >= self.parameters.stop_after.as_milliseconds() {
+            return Ok(Some(format!(
+                "the time of stop-after, {}, is over",
+                self.parameters.stop_after
+            )));
+        }
+        self.standby_behind()
+    }
+
+    /// The standby that is too far behind even after some patience.
+    fn standby_behind(&self) -> Result<Option<String>, Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let replication = self.database.replication()?;
+            let Some(why) = guard::behind(&replication.standbys, self.parameters) else {
+                return Ok(None);
+            };
+            if waited >= self.parameters.lag_patience.as_duration() {
+                return Ok(Some(why));
+            }
+            if waited.is_zero() {
+                self.run.info(format!(
+                    "waiting, at most {}: {why}",
+                    self.parameters.lag_patience
+                ));
+            }
+            self.run.sleep(LOOK_AGAIN)?;
+            waited += LOOK_AGAIN;
+        }
+    }
+
+    fn leave(&mut self, left: &[Left]) {
+        self.done.left += left.len();
+        for line in left_alone(left) {
+            self.run.info(line);
+        }
+    }
+}
+
+fn index_name(index: &IndexFacts) -> String {
+    text::name(&index.name)
+}
+
+fn table_name(table: &TableFacts) -> String {
+    text::name(&table.name)
+}

@@ -1,0 +1,96 @@
+//! Why something did not end well.
+
+use crate::bindings::windlass::procedure::types;
+use std::fmt;
+
+/// What kind of failure it is. A procedure can act on it: go on with the next object after a [`Kind::Conflict`], say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// No need or no grant covers the call, or the target's own rights do not allow it.
+    Denied,
+    /// An argument is malformed.
+    Invalid,
+    /// The target or the object does not exist.
+    NotFound,
+    /// The object is in a state that does not allow the call: locked, changed since it was looked at.
+    Conflict,
+    /// The target did not answer or broke off.
+    Unavailable,
+    /// A budget, a cap or a deadline was reached.
+    Limit,
+    /// The operator asked the run to stop. Return at once; windlass does the rest.
+    Cancelled,
+    /// The procedure's own: it decided that it cannot go on.
+    Failed,
+}
+
+/// A failure, with a message for people. `?` makes one of a string, of what the SDK returns and of a JSON error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What a procedure can act on.
+    pub kind: Kind,
+    /// What people read.
+    pub message: String,
+}
+
+impl Error {
+    /// The procedure's own failure.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: message.into(),
+        }
+    }
+
+    /// Whether one object is the matter, and not the whole run: it is locked, it was changed or it is gone.
+    pub fn is_about_the_object(&self) -> bool {
+        matches!(self.kind, Kind::Conflict | Kind::NotFound)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        let kind = match error.kind {
+            types::ErrorKind::Denied => Kind::Denied,
+            types::ErrorKind::Invalid => Kind::Invalid,
+            types::ErrorKind::NotFound => Kind::NotFound,
+            types::ErrorKind::Conflict => Kind::Conflict,
+            types::ErrorKind::Unavailable => Kind::Unavailable,
+            types::ErrorKind::Limit => Kind::Limit,
+            types::ErrorKind::Cancelled => Kind::Cancelled,
+        };
+        Self {
+            kind,
+            message: error.message,
+        }
+    }
+}
+
+impl From<String> for Error {
+    fn from(message: String) -> Self {
+        Self::failed(message)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(message: &str) -> Self {
+        Self::failed(message)
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self {
+            kind: Kind::Invalid,
+            message: error.to_string(),
+        }
+    }
+}
