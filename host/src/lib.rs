@@ -1,12 +1,19 @@
 //! windlass runs maintenance procedures as sandboxed WebAssembly components.
 //!
 //! Every touch of the outside is a value that passes one gate; `ARCHITECTURE.md` tells what follows from that.
-#![forbid(unsafe_code)]
 
 pub mod call;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod contract;
 pub mod database;
+pub mod document;
 pub mod engine;
+pub mod folder;
 pub mod grant;
 pub mod journal;
+pub mod plugin;
+pub mod report;
+mod suggest;
+pub mod text;

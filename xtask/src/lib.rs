@@ -1,1 +1,26 @@
-//! stub
+//! What the newcomer's commands and the suite share: real PostgreSQL servers, the WebAssembly toolchain, databases with real bloat.
+//!
+//! This crate prepares a machine and is no part of what windlass ships; so it starts processes, reads the environment and touches files.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it prepares the machine: processes, environment and files are its work"
+)]
+
+pub mod bloat;
+pub mod postgres;
+pub mod shell;
+pub mod wasm;
+
+use std::path::{Path, PathBuf};
+
+/// The root of this workspace.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Where downloads are kept between runs: the workspace's own target directory, so that removing it removes everything.
+pub fn target() -> PathBuf {
+    workspace().join("target")
+}

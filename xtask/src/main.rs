@@ -1,2 +1,58 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: what a newcomer's commands call.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it prepares the machine and tells what it does"
+)]
+
+mod demo;
+mod serve;
+mod setup;
+mod suite;
+mod trouble;
+
+use std::process::ExitCode;
+use trouble::Trouble;
+
+const USAGE: &str = "\
+cargo xtask demo            a database is made, bloated, repaired and looked at again
+cargo xtask test [ARGS]     the whole suite; ARGS go to `cargo test`
+cargo xtask setup           what `cargo build` and `cargo test` need: the WebAssembly target and PostgreSQL
+cargo xtask setup --debian  the WebAssembly target from Debian's packages, even where there is another way
+cargo xtask serve [MAJOR]   a PostgreSQL to try things on, until its standard input ends
+
+DATABASE_URL names a server of yours to use instead of one that is started here.
+";
+
+fn main() -> ExitCode {
+    match command(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            trouble.tell();
+            trouble.exit_code()
+        }
+    }
+}
+
+fn command(mut arguments: Vec<String>) -> Result<(), Trouble> {
+    if arguments.is_empty() {
+        arguments.push("help".to_owned());
+    }
+    let rest = arguments.split_off(1);
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (arguments[0].as_str(), rest.as_slice()) {
+        ("demo", []) => demo::demo(),
+        ("test", arguments) => suite::test(arguments),
+        ("setup", []) => setup::setup(),
+        ("setup", ["--debian"]) => setup::debian(),
+        ("serve", []) => serve::serve(None),
+        ("serve", [major]) => serve::serve(Some(major)),
+        ("help" | "--help" | "-h", _) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        (command, _) => Err(Trouble::Usage(command.to_owned())),
+    }
+}

@@ -1,6 +1,9 @@
 //! What a guest can ask of a database, as values. Pure. `Display` is the line in plans and reports.
 
+use super::names::check_object;
+use super::parameters;
 use super::scope::Verb;
+use crate::contract::CallError;
 use crate::contract::database_types::{ObjectName, StorageParameter};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -168,6 +171,17 @@ impl Effect {
         }
     }
 
+    /// Refuses arguments that cannot be meant: names that no object can have, parameters that may not be set.
+    pub fn check(&self) -> Result<(), CallError> {
+        if let Some(object) = self.object() {
+            check_object(object)?;
+        }
+        if let Self::SetParameters { parameters, .. } = self {
+            parameters::check(parameters)?;
+        }
+        Ok(())
+    }
+
     /// What must agree between a planned effect and the one that runs: everything that carries danger.
     pub fn plan_key(&self) -> String {
         let mut key = format!(
@@ -178,10 +192,10 @@ impl Effect {
         );
         if let Self::SetParameters { parameters, .. } = self {
             for (name, value) in parameters {
-                key.push_str(&format!(
-                    " {name}={}",
-                    value.as_deref().unwrap_or("(reset)")
-                ));
+                key.push(' ');
+                key.push_str(name);
+                key.push('=');
+                key.push_str(value.as_deref().unwrap_or("(reset)"));
             }
         }
         key

@@ -11,9 +11,11 @@
 
 pub mod call;
 pub mod client;
+mod names;
+mod parameters;
 pub mod scope;
-pub mod wit;
+mod wit;
 
 pub use call::{Effect, Read, Revert};
-pub use client::Client;
+pub use client::{Client, Lock, LockError, Probe, Target, TargetError};
 pub use scope::{Scope, Verb};

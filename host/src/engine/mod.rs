@@ -1,5 +1,121 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
-pub mod permit;
+mod control;
+mod gate;
+mod guest;
+mod halt;
+mod hooks;
+mod ledger;
+mod limits;
+mod lock;
+mod permit;
+mod plan;
+mod replay;
+mod rooms;
+mod runs;
+mod sandbox;
+mod settle;
+mod wasi;
 
+pub(crate) use guest::Guest;
+
+pub use control::{Audience, Brake, Control, Event, Stop, brake};
+pub use hooks::{Hooks, OnCall, OnCommit};
+pub use lock::LockError;
 pub use permit::{ChangePermit, Permit, Progress};
+pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
+pub use rooms::Rooms;
+pub use runs::{Finished, Runs, Seat};
+pub use sandbox::{Sandbox, SandboxError};
+
+use crate::clock::Clock;
+use crate::grant::Effective;
+use crate::journal::{RunId, StoreError};
+use crate::plugin::{self, compiled::CompiledCache};
+use serde_json::Value;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Runs procedures.
+#[derive(Debug)]
+pub struct Engine {
+    sandbox: Sandbox,
+    rooms: Arc<Rooms>,
+    cache: CompiledCache,
+    clock: Clock,
+    hooks: Hooks,
+}
+
+/// What is to be planned or run.
+#[derive(Debug)]
+pub struct Order {
+    /// The procedure.
+    pub plugin: plugin::Component,
+    /// Logical name of the target.
+    pub target: String,
+    /// A JSON object, checked against the procedure's schema and complete with defaults.
+    pub parameters: Value,
+    /// What it may do.
+    pub effective: Effective,
+    /// Files of the grants that allow it, with their digests.
+    pub grants: Vec<String>,
+    /// The plan that it is bound to.
+    pub plan: Option<Plan>,
+    /// Who wants it.
+    pub by: String,
+}
+
+/// Why a run could not be begun or gone on with. A run's own failure is an outcome, not an error.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The target is taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The plan does not fit.
+    #[error("the plan cannot be used")]
+    Plan(#[from] PlanError),
+    /// The component cannot be made ready.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The record failed.
+    #[error("the journal could not be used")]
+    Journal(#[from] StoreError),
+    /// There is no such run.
+    #[error("run {0} has no record")]
+    Empty(RunId),
+    /// A fault of windlass.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Engine {
+    /// An engine over these rooms. Compiled components are kept in `cache`.
+    pub fn new(
+        sandbox: Sandbox,
+        rooms: Rooms,
+        cache: CompiledCache,
+        clock: Clock,
+        hooks: Hooks,
+    ) -> Self {
+        Self {
+            sandbox,
+            rooms: Arc::new(rooms),
+            cache,
+            clock,
+            hooks,
+        }
+    }
+
+    fn compiled(
+        &self,
+        plugin: &plugin::Component,
+    ) -> Result<wasmtime::component::Component, SandboxError> {
+        let compiled = self
+            .cache
+            .load(self.sandbox.engine(), plugin.digest(), plugin.bytes());
+        compiled.map_err(|source| SandboxError::Compile {
+            name: plugin.name().to_owned(),
+            source,
+        })
+    }
+}

@@ -52,6 +52,18 @@ impl Permit {
         }
     }
 
+    /// For tests of a room alone, without a gate.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(
+        run: RunId,
+        effective: Arc<Effective>,
+        deadline: Instant,
+        stop: watch::Receiver<bool>,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+    ) -> Self {
+        Self::new(run, effective, deadline, stop, progress, Clock::system())
+    }
+
     /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.
     pub fn run(&self) -> &RunId {
         &self.run
@@ -100,6 +112,16 @@ pub struct ChangePermit {
 impl ChangePermit {
     /// Only with a receipt for the entry that announces the change.
     pub(super) fn new(permit: Permit, store: Store, effect: u64, _announced: &Receipt) -> Self {
+        Self {
+            permit,
+            store,
+            effect,
+        }
+    }
+
+    /// For tests of a room alone, without a gate. The store must hold the run and the effect's announcement.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(permit: Permit, store: Store, effect: u64) -> Self {
         Self {
             permit,
             store,

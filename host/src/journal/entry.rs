@@ -56,6 +56,8 @@ pub enum Call {
     Read(Read),
     /// A question to the host.
     Ask(Ask),
+    /// A change that the room found impossible before anything was sent: always answered with an error.
+    Effect(Effect),
 }
 
 /// How a run began.
@@ -213,6 +215,14 @@ pub enum Entry {
         /// Number of the effect.
         effect: u64,
         /// What was asked and answered.
+        why: String,
+    },
+    /// From here on the run is only taken back; the guest does not continue. May be repeated after an
+    /// undo failed. Never after `End` but through `UndoRequested`.
+    Unwinding {
+        /// How the run will end if every undo succeeds.
+        outcome: Outcome,
+        /// Why it is taken back.
         why: String,
     },
     /// An undo or a sweep is about to happen. Durable before it does.

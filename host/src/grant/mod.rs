@@ -1,5 +1,15 @@
 //! Capabilities: what a procedure needs and what an operator grants are the same type, and what it may do is what both allow. Pure.
 
+mod cover;
+mod draft;
+mod file;
+mod select;
+
+pub use cover::{Asked, Explanation, Lack, Missing, Nearest};
+pub use draft::{Draft, DraftError};
+pub use file::{GrantFile, GrantFileError};
+pub use select::{Granted, Refusal, Wanted, select, short};
+
 use crate::call::{Effect, Read, Touch};
 use crate::clock::Millis;
 use crate::database;
@@ -78,6 +88,25 @@ pub struct Budget {
     pub calls: Option<u64>,
     /// How long one run may take, such as "4h".
     pub duration: Option<jiff::SignedDuration>,
+}
+
+impl Budget {
+    /// Both bounds together: of each kind the narrower.
+    #[must_use]
+    pub fn narrowed_by(&self, other: &Self) -> Self {
+        Self {
+            effects: narrower(self.effects, other.effects),
+            calls: narrower(self.calls, other.calls),
+            duration: narrower(self.duration, other.duration),
+        }
+    }
+}
+
+fn narrower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Which side does not allow a call.
@@ -194,6 +223,18 @@ impl Effective {
             Some(Side::Grant)
         } else {
             None
+        }
+    }
+}
+
+impl Effective {
+    /// Leave to do nothing: for taking back, which needs no capability.
+    pub fn nothing() -> Self {
+        Self {
+            needs: Capabilities::default(),
+            grant: Capabilities::default(),
+            budget: Budget::default(),
+            expires: None,
         }
     }
 }

@@ -1,0 +1,77 @@
+//! `windlass build`: the author's command.
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use crate::folder;
+use crate::plugin::Component;
+use serde_json::json;
+use std::path::PathBuf;
+use windlass_build::{Request, build};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder of the procedure, with its Cargo.toml and plugin.toml
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Where to write the component, instead of NAME-VERSION.wasm here
+    #[arg(long, short, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// Fetch nothing from the network
+    #[arg(long)]
+    offline: bool,
+    /// Fail if Cargo.lock would have to change
+    #[arg(long)]
+    locked: bool,
+}
+
+pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let dir = context.here.join(&args.dir);
+    let built = build(&Request {
+        offline: args.offline,
+        locked: args.locked,
+        ..Request::new(&dir, dir.join("target/windlass"))
+    })?;
+    // What could not be used afterwards is not written in the first place.
+    let component = Component::from_bytes(built.component.clone())?;
+    let name = format!("{}-{}.wasm", built.name, built.version);
+    let path = context
+        .here
+        .join(args.output_file.clone().unwrap_or_else(|| name.into()));
+    folder::write(&path, &built.component, true)?;
+    let shown = context.shown(&path);
+    if context.printer.is_json() {
+        let document = json!({
+            "name": built.name,
+            "version": built.version,
+            "digest": component.digest(),
+            "file": path,
+            "size": built.component.len(),
+        });
+        context.printer.json("windlass.build/1", &document)?;
+    } else {
+        context.printer.text(format_args!(
+            "{} {}  {}",
+            built.name,
+            built.version,
+            component.digest()
+        ))?;
+        context.printer.text(format_args!(
+            "{shown}, {} kB",
+            built.component.len().div_ceil(1024)
+        ))?;
+    }
+    context
+        .printer
+        .note(format_args!("Next: windlass inspect {}", spec(&shown)));
+    Ok(Exit::Succeeded)
+}
+
+/// The path so that it is not taken for the name of a built-in procedure.
+fn spec(shown: &str) -> String {
+    let is_path = shown.contains('/') || shown.ends_with(".wasm");
+    if is_path {
+        shown.to_owned()
+    } else {
+        format!("./{shown}")
+    }
+}

@@ -1,0 +1,24 @@
+//! `windlass completions`: a script for the operator's shell.
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        args.shell,
+        &mut super::Cli::command(),
+        "windlass",
+        &mut script,
+    );
+    context.printer.raw(&script)?;
+    Ok(Exit::Succeeded)
+}

@@ -1,0 +1,300 @@
+//! `windlass doctor`: looks at everything that a run would need, and says what is missing. Changes nothing.
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::output::table;
+use crate::clock::Millis;
+use crate::config::{Config, DatabaseTarget};
+use crate::database::{Client, Probe};
+use crate::grant::GrantFile;
+use crate::journal::{Store, StoreError};
+use crate::plugin::builtin;
+use crate::text::printable;
+use serde::Serialize;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// The longest that one database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Look at this target only
+    #[arg(long)]
+    target: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    Well,
+    /// It may be so on purpose.
+    Notice,
+    Bad,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: String,
+    verdict: Verdict,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn new(what: impl Into<String>, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            verdict,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    fn bad(what: impl Into<String>, failure: Failure) -> Self {
+        let causes = failure.causes.iter().map(|cause| format!("\n{cause}"));
+        let detail = std::iter::once(failure.error)
+            .chain(causes)
+            .collect::<String>();
+        Self {
+            hint: failure.hint,
+            ..Self::new(what, Verdict::Bad, detail)
+        }
+    }
+}
+
+pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let mut findings = vec![procedures(), compiler(&context.here)];
+    match context.config() {
+        Ok(config) => {
+            findings.push(Finding::new(
+                "configuration",
+                Verdict::Well,
+                context.shown(&config.file),
+            ));
+            findings.push(state(context, &context.state_dir()?));
+            findings.extend(grants(context, &config));
+            findings.extend(databases(context, &config, args.target.as_deref()).await?);
+        }
+        Err(failure) => findings.push(Finding::bad("configuration", failure)),
+    }
+    let bad = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Bad)
+        .count();
+    if context.printer.is_json() {
+        context.printer.json(
+            "windlass.doctor/1",
+            &json!({ "well": bad == 0, "findings": findings }),
+        )?;
+    } else {
+        context
+            .printer
+            .text(page(&findings, context.printer.width()))?;
+        context.printer.note(match bad {
+            0 => "All that a run needs is there.".to_owned(),
+            1 => "One thing has to be mended.".to_owned(),
+            _ => format!("{bad} things have to be mended."),
+        });
+    }
+    Ok(if bad == 0 {
+        Exit::Succeeded
+    } else {
+        Exit::Usage
+    })
+}
+
+fn page(findings: &[Finding], width: u16) -> String {
+    let clean = |text: &str| -> String {
+        let lines = text.lines().map(|line| printable(line).to_string());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let row = |finding: &Finding| {
+        let mark = match finding.verdict {
+            Verdict::Well => "✓",
+            Verdict::Notice => "!",
+            Verdict::Bad => "✗",
+        };
+        let hint = finding
+            .hint
+            .as_ref()
+            .map(|hint| format!("\nhint: {hint}"))
+            .unwrap_or_default();
+        [
+            mark.to_owned(),
+            finding.what.clone(),
+            clean(&format!("{}{hint}", finding.detail)),
+        ]
+    };
+    table(width, None::<[&str; 3]>, findings.iter().map(row).collect())
+}
+
+fn procedures() -> Finding {
+    let names: Vec<_> = builtin::names().collect();
+    if names.is_empty() {
+        let mut finding = Finding::new("procedures", Verdict::Notice, "none are built in");
+        finding.hint = Some("cargo xtask setup, then build windlass again".into());
+        return finding;
+    }
+    Finding::new(
+        "procedures",
+        Verdict::Well,
+        format!("built in: {}", names.join(", ")),
+    )
+}
+
+/// Only those who build procedures need one.
+fn compiler(here: &Path) -> Finding {
+    match windlass_build::toolchain::find(here) {
+        Ok(_) => Finding::new("compiler", Verdict::Well, "procedures can be built here"),
+        Err(error) => Finding {
+            hint: error.hint(),
+            ..Finding::new(
+                "compiler",
+                Verdict::Notice,
+                format!("procedures cannot be built here: {error}"),
+            )
+        },
+    }
+}
+
+fn state(context: &Context, dir: &Path) -> Finding {
+    let what = "state";
+    let shown = context.shown(dir);
+    let can_be_written = |dir: &Path| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok();
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    if !can_be_written(existing) {
+        let failure = Failure::usage(format!("{shown} cannot be written"));
+        return Finding::bad(
+            what,
+            failure.hint("give this user write access, or name another with --state or `state`"),
+        );
+    }
+    match Store::open_read_only(dir).and_then(|store| store.runs()) {
+        Ok(runs) => {
+            let open = runs.iter().filter(|(_, state)| state.is_live()).count();
+            let mut finding = Finding::new(
+                what,
+                Verdict::Well,
+                format!("{shown}: {} runs, {open} of them open", runs.len()),
+            );
+            if open > 0 {
+                finding.hint = Some("windlass runs --open".into());
+            }
+            finding
+        }
+        Err(StoreError::Missing { .. }) => {
+            Finding::new(what, Verdict::Well, format!("{shown}: no runs yet"))
+        }
+        Err(error) => Finding::bad(what, error.into()),
+    }
+}
+
+fn grants(context: &Context, config: &Config) -> Vec<Finding> {
+    let shown = context.shown(&config.grants);
+    let files = match GrantFile::read_all(&config.grants, &shown) {
+        Ok(files) if files.is_empty() => {
+            let mut finding = Finding::new("grants", Verdict::Notice, format!("{shown}: none yet"));
+            finding.hint = Some("windlass grant PROCEDURE --target TARGET".into());
+            return vec![finding];
+        }
+        Ok(files) => files,
+        Err(errors) => {
+            let bad = |error| Finding::bad("grants", Failure::from_grants(&[error]));
+            return errors.into_iter().map(bad).collect();
+        }
+    };
+    let now = context.clock.now();
+    files.iter().map(|file| grant(file, config, now)).collect()
+}
+
+fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {
+    let until = file.expires.timestamp().to_zoned(config.zone.clone());
+    let until = until.strftime("%Y-%m-%d %H:%M %Z");
+    if file.expires <= now {
+        return Finding::new(
+            "grants",
+            Verdict::Notice,
+            format!("{} expired at {until}", file.name),
+        );
+    }
+    let unknown = file
+        .target
+        .as_ref()
+        .filter(|target| !config.databases.contains_key(*target));
+    match unknown {
+        Some(target) => Finding::new(
+            "grants",
+            Verdict::Notice,
+            format!("{} is for `{target}`, which is not configured", file.name),
+        ),
+        None => Finding::new(
+            "grants",
+            Verdict::Well,
+            format!("{} until {until}", file.name),
+        ),
+    }
+}
+
+async fn databases(
+    context: &Context,
+    config: &Config,
+    only: Option<&str>,
+) -> Result<Vec<Finding>, Failure> {
+    let targets: Vec<_> = match only {
+        Some(name) => vec![config.database(name)?],
+        None => config.databases.values().collect(),
+    };
+    if targets.is_empty() {
+        let mut finding = Finding::new("targets", Verdict::Notice, "none are configured");
+        finding.hint = Some("add a section [database.NAME] to windlass.toml".into());
+        return Ok(vec![finding]);
+    }
+    let mut findings = Vec::new();
+    for target in targets {
+        let what = target.name.clone();
+        findings.push(match probe(context, target).await {
+            Ok(probe) => described(what, &probe),
+            Err(failure) => Finding::bad(what, failure),
+        });
+    }
+    Ok(findings)
+}
+
+async fn probe(context: &Context, target: &DatabaseTarget) -> Result<Probe, Failure> {
+    let resolved = target.resolve(&context.environment)?;
+    let client = Client::new(vec![resolved])?;
+    match tokio::time::timeout(PATIENCE, client.probe(&target.name)).await {
+        Ok(Ok(probe)) => Ok(probe),
+        Ok(Err(error)) => Err(Failure::usage(error.message)),
+        Err(_) => Err(Failure::usage(format!(
+            "no answer within {} s",
+            PATIENCE.as_secs()
+        ))),
+    }
+}
+
+fn described(what: String, probe: &Probe) -> Finding {
+    let role = if probe.login == probe.role {
+        probe.role.clone()
+    } else {
+        format!("{}, as {}", probe.login, probe.role)
+    };
+    let kind = if probe.standby { "standby" } else { "primary" };
+    let tls = probe.tls.as_deref().unwrap_or("not encrypted");
+    let mut detail = format!(
+        "PostgreSQL {}, {kind}; {role}; {tls}; {} of {} tables can be maintained, {} are owned",
+        probe.version, probe.maintainable, probe.tables, probe.owned
+    );
+    for note in &probe.notes {
+        detail.push('\n');
+        detail.push_str(note);
+    }
+    let verdict = if probe.notes.is_empty() {
+        Verdict::Well
+    } else {
+        Verdict::Notice
+    };
+    Finding::new(what, verdict, detail)
+}

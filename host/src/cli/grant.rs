@@ -1,0 +1,300 @@
+//! `windlass grant`: write a grant for a component on a target, or check one.
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::inspect::budget;
+use super::output::table;
+use crate::config::Config;
+use crate::folder::Folder;
+use crate::grant::{Draft, GrantFile, Refusal, Wanted, select};
+use crate::plugin::{Component, verb_name};
+use crate::text::printable;
+use clap::Subcommand;
+use jiff::{Span, Timestamp, Zoned};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    check: Option<Check>,
+    #[command(flatten)]
+    write: Option<Write>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Compare a grant file with its procedure
+    Check {
+        /// The grant file
+        file: PathBuf,
+        /// The procedure, if it is not the built-in one that the file names
+        procedure: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Write {
+    /// A built-in procedure by its name, any other by its path
+    procedure: String,
+    /// The target that it may work on
+    #[arg(long, required = true)]
+    target: String,
+    /// Grant only this schema; may be repeated
+    #[arg(long = "schema", value_name = "SCHEMA")]
+    schemas: Vec<String>,
+    /// When the grant ends: after a time such as 90d, or at a date
+    #[arg(long, default_value = "90d", value_name = "WHEN")]
+    expires: String,
+    /// Why it is granted, instead of what the procedure is for
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who grants it, instead of you
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    /// Replace the grant that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn execute(context: &Context, args: Args) -> Result<Exit, Failure> {
+    match (args.check, args.write) {
+        (Some(Check::Check { file, procedure }), _) => check(context, &file, procedure.as_deref()),
+        (None, Some(write)) => write_grant(context, &write),
+        (None, None) => Err(Failure::usage("which procedure?").hint("windlass grant --help")),
+    }
+}
+
+fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    config.database(&args.target)?;
+    let component = context.component(&args.procedure)?;
+    let manifest = component.manifest();
+    let draft = Draft {
+        procedure: component.name(),
+        version: component.version(),
+        digest: component.digest(),
+        target: &args.target,
+        needs: manifest.widest_needs(&args.target)?,
+        budget: &manifest.budget,
+        schemas: &args.schemas,
+        approved_by: &args
+            .approved_by
+            .clone()
+            .unwrap_or_else(|| context.environment.user()),
+        reason: args.reason.as_ref().unwrap_or(&manifest.summary),
+        expires: expiry(&args.expires, &config, context)?,
+    };
+    let text = draft.text()?;
+    let name = format!("{}.{}.toml", component.name(), args.target);
+    let path = config.grants.join(&name);
+    let shown = context.shown(&path);
+    // What is written is what will be read.
+    let file =
+        GrantFile::parse(&shown, &text).map_err(|error| Failure::fault(error.to_string()))?;
+    let written = Folder::create(&config.grants)?.write(&name, text.as_bytes(), args.force);
+    written.map_err(|error| {
+        if error.is_in_the_way() {
+            Failure::usage(format!("`{shown}` is already there; it was left as it is")).hint(
+                format!("windlass grant check {shown}, or --force to replace it"),
+            )
+        } else {
+            error.into()
+        }
+    })?;
+    if context.printer.is_json() {
+        context.printer.json(
+            "windlass.grant/1",
+            &json!({ "file": path, "grant": summary(&file) }),
+        )?;
+    } else {
+        context.printer.text(format_args!(
+            "{}\nWrote {shown}.",
+            describe(&file, &config, context)
+        ))?;
+    }
+    context.printer.note(format_args!(
+        "It holds from now on; have it reviewed.  Next: windlass plan {} --target {}",
+        args.procedure, args.target
+    ));
+    Ok(Exit::Succeeded)
+}
+
+/// After a time span, at a date (its midnight in the configured zone), or at an instant.
+fn expiry(text: &str, config: &Config, context: &Context) -> Result<Timestamp, Failure> {
+    let now = context.clock.now().timestamp();
+    let at = text
+        .parse::<Timestamp>()
+        .ok()
+        .or_else(|| {
+            let span: Span = text.parse().ok()?;
+            now.to_zoned(config.zone.clone())
+                .checked_add(span)
+                .ok()
+                .map(|at: Zoned| at.timestamp())
+        })
+        .or_else(|| {
+            let date: jiff::civil::Date = text.parse().ok()?;
+            date.to_zoned(config.zone.clone())
+                .ok()
+                .map(|at| at.timestamp())
+        });
+    match at {
+        Some(at) if at > now => Ok(at),
+        Some(_) => Err(Failure::usage(format!("`--expires {text}` is in the past"))),
+        None => Err(Failure::usage(format!("`--expires {text}` is no time"))
+            .hint("write a span such as 90d, a date such as 2027-02-01, or an instant such as 2027-02-01T00:00:00Z")),
+    }
+}
+
+/// What the file allows, for people.
+fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
+    let mut rows = Vec::new();
+    let mut row =
+        |label: &str, text: String| rows.push([label.to_owned(), printable(&text).to_string()]);
+    row(
+        "procedure",
+        [Some(&file.procedure), file.version.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    row("digest", file.digest.clone());
+    row(
+        "target",
+        file.target
+            .clone()
+            .unwrap_or_else(|| "any that its scopes name".into()),
+    );
+    let list = |patterns: &[crate::grant::Pattern]| {
+        let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
+        names.join(", ")
+    };
+    for (index, (_, scope)) in file.scopes.iter().enumerate() {
+        let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
+        let mut text = format!("{} on {}", verbs.join(", "), list(&scope.databases));
+        if !scope.schemas.is_empty() {
+            text.push_str(&format!(
+                ", schemas {}, tables {}",
+                list(&scope.schemas),
+                list(&scope.tables)
+            ));
+        }
+        row(if index == 0 { "allows" } else { "" }, text);
+    }
+    if let Some(budget) = budget(&file.budget) {
+        row("budget", budget);
+    }
+    let until = file.expires.timestamp().to_zoned(config.zone.clone());
+    row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());
+    row(
+        "approved",
+        format!("by {}: {}", file.approved_by, file.reason),
+    );
+    table(context.printer.width(), None::<[&str; 2]>, rows)
+}
+
+fn summary(file: &GrantFile) -> serde_json::Value {
+    json!({
+        "procedure": file.procedure,
+        "version": file.version,
+        "digest": file.digest,
+        "target": file.target,
+        "approved-by": file.approved_by,
+        "reason": file.reason,
+        "expires": file.expires.timestamp(),
+        "allows": file.capabilities(),
+        "budget": file.budget,
+    })
+}
+
+fn check(
+    context: &Context,
+    path: &std::path::Path,
+    procedure: Option<&str>,
+) -> Result<Exit, Failure> {
+    let file = GrantFile::read(path)?;
+    let component = context
+        .component(procedure.unwrap_or(&file.procedure))
+        .map_err(|failure| match procedure {
+            Some(_) => failure,
+            None => failure.hint(format!(
+                "name it: windlass grant check {} PATH",
+                path.display()
+            )),
+        })?;
+    let targets = targets(&file);
+    let mut refusals: Vec<Failure> = Vec::new();
+    for target in &targets {
+        if let Err(refusal) = covers(context, &file, &component, target) {
+            refusals.push(refusal.into());
+        }
+    }
+    if let Some(failure) = joined(refusals) {
+        return Err(failure);
+    }
+    if context.printer.is_json() {
+        let document =
+            json!({ "file": path, "covers": true, "targets": targets, "grant": summary(&file) });
+        context.printer.json("windlass.grant-check/1", &document)?;
+    } else {
+        let config = context.config_if_any()?;
+        if let Some(config) = &config {
+            context.printer.text(describe(&file, config, context))?;
+        }
+        context.printer.text(format_args!(
+            "{} lets {} {} run on {}.",
+            path.display(),
+            component.name(),
+            component.version(),
+            targets.join(", ")
+        ))?;
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// The targets that a file is about: the one that it names, or those that its scopes name in full.
+fn targets(file: &GrantFile) -> Vec<String> {
+    if let Some(target) = &file.target {
+        return vec![target.clone()];
+    }
+    let databases = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
+    let mut names: Vec<_> = databases
+        .filter(|p| !p.0.ends_with('*'))
+        .map(|p| p.0.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn covers(
+    context: &Context,
+    file: &GrantFile,
+    component: &Component,
+    target: &str,
+) -> Result<(), Refusal> {
+    let wanted = Wanted {
+        procedure: component.name(),
+        digest: component.digest(),
+        target,
+    };
+    let granted = select(vec![file.clone()], wanted, context.clock.now())?;
+    let manifest = component.manifest();
+    // A pattern that cannot be filled in was refused when the component was read.
+    let needs = manifest.widest_needs(target).unwrap_or_default();
+    granted.effective(wanted, needs, &manifest.budget).map(drop)
+}
+
+fn joined(failures: Vec<Failure>) -> Option<Failure> {
+    let mut failures = failures.into_iter();
+    let mut first = failures.next()?;
+    for other in failures {
+        first.causes.push(other.error);
+        first.causes.extend(other.causes);
+    }
+    Some(first)
+}

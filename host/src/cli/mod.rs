@@ -1,0 +1,176 @@
+//! The command line: one file per subcommand. It alone knows clap.
+
+mod audit;
+mod build;
+mod cancel;
+mod completions;
+mod context;
+mod doctor;
+mod failure;
+mod grant;
+mod init;
+mod inspect;
+mod narrate;
+mod output;
+mod plan;
+mod refusal;
+mod resume;
+mod run;
+mod runs;
+mod show;
+mod standing;
+mod trace;
+mod undo;
+mod watch;
+mod work;
+
+pub use failure::{Exit, Failure};
+
+use crate::engine::Hooks;
+use clap::{Parser, Subcommand};
+use context::Context;
+use output::{Format, Printer};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   succeeded
+  1   failed, and what was done is taken back
+  2   usage or configuration
+  3   refused: by grant, manifest, budget or plan
+  4   a person is needed: in doubt, stuck, or a check that could not decide
+  5   stopped; can be resumed
+  70  a fault of windlass";
+
+/// Maintenance on production, as sandboxed procedures.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// What stdout carries
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// The configuration, instead of the nearest windlass.toml here or above
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where runs are recorded, instead of what the configuration says
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Say nothing but the result
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Draw no live progress, even on a terminal
+    #[arg(long, global = true)]
+    no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented windlass.toml into this folder
+    Init(init::Args),
+    /// Build a procedure: compile it, embed its manifest, print its digest
+    Build(build::Args),
+    /// Tell from the binary alone what a procedure can and cannot do
+    Inspect(inspect::Args),
+    /// Write a grant for a procedure, or check one
+    Grant(grant::Args),
+    /// Show what a run would do, each change with its undo; change nothing
+    Plan(plan::Args),
+    /// Run a procedure
+    Run(run::Args),
+    /// Go on with a run that broke off or was stopped
+    Resume(resume::Args),
+    /// Take back what a run did
+    Undo(undo::Args),
+    /// End a run and take it back
+    Cancel(cancel::Args),
+    /// List the runs and what can be done about each
+    Runs(runs::Args),
+    /// Show the report of a run
+    Show(show::Args),
+    /// Prove that the record is whole
+    Audit(audit::Args),
+    /// Look at everything that a run would need, and say what is missing
+    Doctor(doctor::Args),
+    /// Print the completions for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    main_with(Hooks::default())
+}
+
+/// Runs the command line of this process with faults to inject.
+pub fn main_with(hooks: Hooks) -> ExitCode {
+    run(std::env::args_os(), hooks).into()
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    let printer = Printer::new(cli.global.output, cli.global.quiet, cli.global.no_progress);
+    let context = match Context::new(printer, cli.global.config, cli.global.state, hooks) {
+        Ok(context) => context,
+        Err(failure) => return printer.failure(&failure),
+    };
+    trace::start(&context.environment, printer);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return printer.failure(&Failure::fault(format!("no threads: {error}"))),
+    };
+    let execution =
+        std::panic::AssertUnwindSafe(|| runtime.block_on(execute(&context, cli.command)));
+    match std::panic::catch_unwind(execution) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => printer.failure(&failure),
+        Err(_) => printer.failure(&Failure::fault(
+            "a part of windlass broke off; what it said is above",
+        )),
+    }
+}
+
+async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::execute(context, &args),
+        Command::Build(args) => build::execute(context, &args),
+        Command::Inspect(args) => inspect::execute(context, &args),
+        Command::Grant(args) => grant::execute(context, args),
+        Command::Plan(args) => plan::execute(context, &args).await,
+        Command::Run(args) => run::execute(context, &args).await,
+        Command::Resume(args) => resume::execute(context, &args).await,
+        Command::Undo(args) => undo::execute(context, &args).await,
+        Command::Cancel(args) => cancel::execute(context, &args).await,
+        Command::Runs(args) => runs::execute(context, &args),
+        Command::Show(args) => show::execute(context, &args).await,
+        Command::Audit(args) => audit::execute(context, &args),
+        Command::Doctor(args) => doctor::execute(context, &args).await,
+        Command::Completions(args) => completions::execute(context, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,150 @@
+//! A run as plain lines, entry after entry, for those who watch it.
+
+use crate::contract::{Level, Verdict};
+use crate::journal::{EffectState, Entry, Stamped, State};
+use crate::text::{duration, printable};
+use std::time::Duration;
+
+/// Follows a run and says in a line what each entry means, where it means something to people.
+#[derive(Debug, Default)]
+pub(super) struct Narrator {
+    state: State,
+}
+
+impl Narrator {
+    /// The state after everything that was told.
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes the next entry. One that does not fit is told as it is: showing a damaged record is better than hiding it.
+    pub(super) fn tell(&mut self, stamped: &Stamped) -> Option<String> {
+        if let Err(error) = self.state.record(stamped) {
+            return Some(format!(
+                "! entry {}: {}",
+                stamped.seq,
+                printable(&error.to_string())
+            ));
+        }
+        self.line(&stamped.entry)
+            .map(|line| printable(&line).to_string())
+    }
+
+    fn line(&self, entry: &Entry) -> Option<String> {
+        Some(match entry {
+            Entry::Begin(begin) => format!(
+                "{} {} on {}, by {}",
+                begin.procedure, begin.version, begin.target, begin.by
+            ),
+            Entry::Resumed { by } => format!("resumed by {by}"),
+            Entry::Step { name } => format!("- {name}"),
+            Entry::Log { level, message } => match level {
+                Level::Debug => return None,
+                Level::Info => format!("  {message}"),
+                Level::Warning => format!("  warning: {message}"),
+                Level::Error => format!("  error: {message}"),
+            },
+            Entry::Check {
+                name,
+                verdict,
+                evidence,
+            } => {
+                let mark = match verdict {
+                    Verdict::Pass => '✓',
+                    Verdict::Fail => '✗',
+                    Verdict::Inconclusive => '?',
+                };
+                format!("{mark} {name}: {evidence}")
+            }
+            Entry::Waiting { until } => format!("  waiting until {}", until.timestamp()),
+            Entry::Refused { call, error, .. } => format!("✗ refused: {call}: {}", error.message),
+            Entry::Panicked { message } => format!("✗ the procedure panicked: {message}"),
+            Entry::Observed { .. } | Entry::Noted { .. } => return None,
+            Entry::Intended { effect, .. }
+            | Entry::Done { effect, .. }
+            | Entry::Failed { effect, .. }
+            | Entry::NotDone { effect, .. }
+            | Entry::InDoubt { effect, .. }
+            | Entry::Undoing { effect, .. }
+            | Entry::Undone { effect, .. }
+            | Entry::UndoFailed { effect, .. } => effect_line(entry, self.state.effect(*effect)?),
+            Entry::Stopped { why } => format!("stopped: {why}"),
+            Entry::CancelRequested { by } => format!("{by} wants it cancelled"),
+            Entry::UndoRequested { by } => format!("{by} wants it taken back"),
+            Entry::Unwinding { why, .. } => format!("taking it back: {why}"),
+            Entry::End { summary, .. } => summary.clone(),
+        })
+    }
+}
+
+fn effect_line(entry: &Entry, effect: &EffectState) -> String {
+    let name = format!("{} {}", effect.number, effect.call);
+    let took = effect
+        .took()
+        .map(|ms| format!("  {}", duration(Duration::from_millis(ms))));
+    let took = took.unwrap_or_default();
+    match entry {
+        Entry::Intended { prepared, .. } => format!("… {name}{}", spaced(&prepared.now)),
+        Entry::Done {
+            applied, confirmed, ..
+        } => {
+            let confirmed = if *confirmed {
+                "  (the target was asked)"
+            } else {
+                ""
+            };
+            format!(
+                "✓ {name}{}{took}{confirmed}",
+                change(&effect.prepared.now, &applied.after)
+            )
+        }
+        Entry::Failed { error, .. } => format!("✗ {name}: {}{took}", error.message),
+        Entry::NotDone { why, .. } => format!("· {name} did not happen: {why}"),
+        Entry::InDoubt { why, .. } => format!("? {name} is in doubt: {why}"),
+        Entry::Undoing { revert, .. } => format!("… taking back {name}: {revert}"),
+        Entry::Undone { reverted, .. } => format!("↩ {name}: {}", reverted_text(reverted)),
+        Entry::UndoFailed { error, .. } => {
+            format!("✗ {name} could not be taken back: {}", error.message)
+        }
+        Entry::Begin(_)
+        | Entry::Resumed { .. }
+        | Entry::Observed { .. }
+        | Entry::Waiting { .. }
+        | Entry::Refused { .. }
+        | Entry::Step { .. }
+        | Entry::Log { .. }
+        | Entry::Check { .. }
+        | Entry::Panicked { .. }
+        | Entry::Noted { .. }
+        | Entry::Stopped { .. }
+        | Entry::CancelRequested { .. }
+        | Entry::UndoRequested { .. }
+        | Entry::Unwinding { .. }
+        | Entry::End { .. } => name,
+    }
+}
+
+fn reverted_text(reverted: &crate::call::Reverted) -> String {
+    use crate::call::Reverted;
+    match reverted {
+        Reverted::Restored(what) => format!("restored: {what}"),
+        Reverted::NothingToDo(why) => format!("nothing to take back: {why}"),
+        Reverted::LeftAlone(why) => format!("left alone: {why}"),
+    }
+}
+
+fn spaced(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("  {text}")
+    }
+}
+
+fn change(now: &str, after: &str) -> String {
+    match (now.is_empty(), after.is_empty()) {
+        (false, false) => format!("  {now} → {after}"),
+        (true, true) => String::new(),
+        (true, false) | (false, true) => format!("  {now}{after}"),
+    }
+}

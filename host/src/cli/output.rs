@@ -1,0 +1,195 @@
+//! The only door to the terminal: stdout is data, stderr is narration.
+
+use super::failure::{Exit, Failure};
+use anstream::{stderr, stdout};
+use clap::ValueEnum;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, ContentArrangement, Table};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// What stdout carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Text for people
+    Text,
+    /// One JSON document, with a `schema`
+    Json,
+}
+
+/// Writes what a command has to say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Printer {
+    format: Format,
+    quiet: bool,
+    no_progress: bool,
+}
+
+impl Printer {
+    pub(super) fn new(format: Format, quiet: bool, no_progress: bool) -> Self {
+        Self {
+            format,
+            quiet,
+            no_progress,
+        }
+    }
+
+    /// Whether stdout carries JSON.
+    pub(super) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether live progress may be drawn on stderr.
+    pub(super) fn draws(self) -> bool {
+        !self.no_progress && !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Columns of the terminal; 80 where stdout is none.
+    pub(super) fn width(self) -> u16 {
+        let size = io::stdout()
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok());
+        size.flatten()
+            .map(|size| size.ws_col)
+            .filter(|columns| *columns >= 40)
+            .unwrap_or(80)
+    }
+
+    /// Data: lines on stdout.
+    pub(super) fn text(self, text: impl Display) -> Result<(), Failure> {
+        written(writeln!(stdout().lock(), "{text}"))
+    }
+
+    /// Data as it is, without a line's end.
+    pub(super) fn raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = stdout().lock();
+        written(out.write_all(bytes).and_then(|()| out.flush()))
+    }
+
+    /// Data: one JSON document on stdout, with its schema in front.
+    pub(super) fn json(self, schema: &str, value: &impl Serialize) -> Result<(), Failure> {
+        let document = document(schema, value)?;
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|error| Failure::fault(error.to_string()))?;
+        self.text(text)
+    }
+
+    /// Data: one JSON document on a line of its own, for those that come one after another.
+    pub(super) fn json_line(self, schema: &str, value: &impl Serialize) -> Result<(), Failure> {
+        self.text(document(schema, value)?)
+    }
+
+    /// Narration: a line on stderr, unless people want quiet.
+    pub(super) fn note(self, text: impl Display) {
+        if !self.quiet {
+            // Who closed stderr does not want to know.
+            let _ = writeln!(stderr().lock(), "{text}");
+        }
+    }
+
+    /// The failure that ends the process, printed once: on stderr for people, on stdout as JSON.
+    pub(super) fn failure(self, failure: &Failure) -> Exit {
+        match self.format {
+            Format::Json => {
+                if self.json("windlass.error/1", failure).is_err() {
+                    return failure.code;
+                }
+            }
+            Format::Text => {
+                let _ = write!(stderr().lock(), "{failure}");
+            }
+        }
+        failure.code
+    }
+}
+
+fn document(schema: &str, value: &impl Serialize) -> Result<Value, Failure> {
+    let value = serde_json::to_value(value).map_err(|error| Failure::fault(error.to_string()))?;
+    let mut document = Map::new();
+    document.insert("schema".into(), Value::String(schema.to_owned()));
+    match value {
+        Value::Object(fields) => document.extend(fields),
+        other => {
+            document.insert("value".into(), other);
+        }
+    }
+    Ok(Value::Object(document))
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::usage("the output cannot be written").cause(crate::folder::reason(&error)))
+        }
+        // Who closed the pipe has read enough.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// What clap says of a command line that it does not understand, or of `--help`.
+pub(super) fn usage(error: &clap::Error) -> Exit {
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Succeeded
+    }
+}
+
+/// Rows under a head, without lines between them, fitted to the width.
+pub(super) fn table<const N: usize>(
+    width: u16,
+    head: Option<[&str; N]>,
+    rows: Vec<[String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
+    if let Some(head) = head {
+        table.set_header(head.map(Cell::new));
+    }
+    for row in rows {
+        table.add_row(row.map(Cell::new));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{document, table};
+
+    #[test]
+    fn tables_fit_the_width_and_end_without_blanks() {
+        let row = |name: &str| [name.to_owned(), "word ".repeat(30)];
+        let text = table(40, Some(["NAME", "WHAT"]), vec![row("a"), row("longer")]);
+        assert!(
+            text.lines()
+                .all(|line| line.chars().count() <= 40 && line == line.trim_end()),
+            "{text}"
+        );
+        assert!(
+            text.starts_with("NAME    WHAT\na       word word"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_document_has_its_schema_in_front() {
+        let value = document("windlass.x/1", &serde_json::json!({ "b": 1, "a": 2 })).unwrap();
+        assert_eq!(
+            value.to_string(),
+            r#"{"schema":"windlass.x/1","b":1,"a":2}"#
+        );
+        assert_eq!(
+            document("s", &[1]).unwrap().to_string(),
+            r#"{"schema":"s","value":[1]}"#
+        );
+    }
+}

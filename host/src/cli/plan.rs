@@ -1,0 +1,98 @@
+//! `windlass plan`: what a run would do, each change with its undo. Changes nothing but the plan's own file.
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::output::table;
+use super::work::{self, Choice};
+use crate::contract::Verdict;
+use crate::engine::{Plan, PlannedEffect};
+use crate::text::printable;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    choice: Choice,
+    /// Where the plan is written; one that is there is replaced
+    #[arg(long, short, value_name = "FILE", default_value = "plan.json")]
+    out: PathBuf,
+}
+
+pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let (order, granted) = args.choice.order(context, &config, None)?;
+    let engine = work::engine(context, &config, &order.target)?;
+    // A first plan has no journal to remember from, and makes none.
+    let memory = context.store_to_read().ok();
+    let (seat, watching) = work::seat(context);
+    let planned = engine.plan(&order, memory, seat).await;
+    watching.finish().await;
+    let plan = planned?;
+    if !plan.is_complete() {
+        return Err(incomplete(&plan));
+    }
+    let text = serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
+    crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
+    drop(granted);
+    if context.printer.is_json() {
+        context.printer.json(&plan.schema, &plan)?;
+    } else {
+        context.printer.text(page(&plan, context.printer.width()))?;
+        context.printer.note(format_args!(
+            "\nNothing was changed.  Plan {} is in {}.\nwindlass run {} --target {} --plan {}",
+            plan.name(),
+            args.out.display(),
+            args.choice.procedure,
+            plan.target,
+            args.out.display()
+        ));
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// A plan that met a refused or failed call is no plan.
+fn incomplete(plan: &Plan) -> Failure {
+    let code = if plan.refused { Exit::Refused } else { Exit::Failed };
+    let mut failure = Failure::new(code, format!("{} on {} cannot be planned", plan.procedure, plan.target));
+    failure.causes.clone_from(&plan.problems);
+    failure.note("nothing was changed")
+}
+
+fn page(plan: &Plan, width: u16) -> String {
+    let mut parts = vec![format!("{}: {} {}", plan.target, plan.procedure, plan.version)];
+    if plan.effects.is_empty() {
+        parts.push("nothing to do".into());
+    } else {
+        let rows = plan.effects.iter().map(row).collect();
+        parts.push(table(width, Some(["#", "EFFECT", "OBJECT", "NOW", "AFTER", "UNDO"]), rows));
+    }
+    let findings: Vec<_> = plan.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
+    if !findings.is_empty() {
+        let lines = findings.iter().map(|check| format!("{}: {}", printable(&check.name), printable(&check.evidence)));
+        parts.push(section("checks", lines));
+    }
+    if !plan.remarks.is_empty() {
+        parts.push(section("look first", plan.remarks.iter().map(|remark| printable(remark).to_string())));
+    }
+    if !plan.summary.is_empty() {
+        parts.push(format!("foreseen: {}", printable(&plan.summary)));
+    }
+    parts.join("\n\n")
+}
+
+fn row(effect: &PlannedEffect) -> [String; 6] {
+    let clean = |text: &str| printable(text).to_string();
+    [
+        effect.number.to_string(),
+        effect.action.clone(),
+        clean(&effect.object),
+        clean(&effect.now),
+        clean(&effect.after),
+        clean(&effect.undo),
+    ]
+}
+
+fn section(head: &str, lines: impl Iterator<Item = String>) -> String {
+    let lines: Vec<_> = lines.collect();
+    format!("{head}\n  {}", lines.join("\n  "))
+}

@@ -1,0 +1,124 @@
+//! What an operator sees while a run is under way, and how Ctrl-C stops it. Lines go to stderr; on a terminal the effect under way is
+//! drawn live.
+
+use super::narrate::Narrator;
+use super::output::Printer;
+use crate::engine::{Audience, Brake, Event, Progress, Seat, Stop, brake};
+use crate::journal::Entry;
+use crate::text::printable;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// The telling of one run. Finish it before printing the result.
+#[derive(Debug)]
+pub(super) struct Watching {
+    telling: JoinHandle<()>,
+    listening: JoinHandle<()>,
+}
+
+impl Watching {
+    /// Waits until everything that happened is told.
+    pub(super) async fn finish(self) {
+        self.listening.abort();
+        // It ends when the run lets go of its side; if it broke off there is nothing more to tell.
+        let _ = self.telling.await;
+    }
+}
+
+/// A seat for an operator at this terminal.
+pub(super) fn watch(printer: Printer) -> (Seat, Watching) {
+    let (brake, control) = brake();
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let telling = tokio::spawn(tell(printer, receiver));
+    let listening = tokio::spawn(listen(printer, brake));
+    (Seat { control, audience: Audience::new(sender) }, Watching { telling, listening })
+}
+
+/// Presses the brake at each Ctrl-C or request to terminate.
+async fn listen(printer: Printer, brake: Brake) {
+    loop {
+        if !asked_to_stop().await {
+            return;
+        }
+        match brake.press() {
+            Stop::No => {}
+            Stop::AtSafePoint => {
+                printer.note("Stopping after this effect. Once more stops now; nothing is lost either way.");
+            }
+            Stop::Now => printer.note("Stopping now. What is under way is looked at when the run is resumed."),
+        }
+    }
+}
+
+async fn asked_to_stop() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+        terminated = terminate.recv() => terminated.is_some(),
+    }
+}
+
+async fn tell(printer: Printer, mut events: mpsc::UnboundedReceiver<Event>) {
+    let mut teller = Teller::new(printer);
+    while let Some(event) = events.recv().await {
+        teller.hear(event);
+    }
+    teller.bar.finish_and_clear();
+}
+
+struct Teller {
+    printer: Printer,
+    bar: ProgressBar,
+    narrator: Narrator,
+    under_way: String,
+}
+
+impl Teller {
+    fn new(printer: Printer) -> Self {
+        let target =
+            if printer.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        if printer.draws() {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Self { printer, bar, narrator: Narrator::default(), under_way: String::new() }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Recorded(_, stamped) => {
+                let line = self.narrator.tell(&stamped);
+                if let Entry::Intended { effect, call, .. } = &stamped.entry {
+                    self.under_way = format!("{effect} {}", printable(&call.to_string()));
+                    self.bar.set_message(self.under_way.clone());
+                    self.bar.reset_elapsed();
+                    // Where it is drawn live, a line that it began says nothing more.
+                    if self.printer.draws() {
+                        return;
+                    }
+                }
+                if let Some(line) = line {
+                    self.bar.suspend(|| self.printer.note(line));
+                    self.bar.set_message("");
+                }
+            }
+            Event::Effect(progress) => self.show(&format!("{}: ", self.under_way), &progress),
+            Event::Step(progress) => self.show("", &progress),
+        }
+    }
+
+    fn show(&self, before: &str, progress: &Progress) {
+        let phase = printable(&progress.phase).to_string();
+        let text = match progress.done.saturating_mul(100).checked_div(progress.total) {
+            Some(percent) => format!("{before}{phase} {} %", percent.min(100)),
+            None => format!("{before}{phase}"),
+        };
+        self.bar.set_message(text);
+    }
+}

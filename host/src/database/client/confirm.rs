@@ -1,0 +1,257 @@
+//! What the server says of an effect whose end was not recorded. It only looks, and waits for a session that still works.
+
+use super::backend;
+use super::catalog;
+use super::drop;
+use super::failure::Outcome;
+use super::progress;
+use super::reindex::{self, Found};
+use super::room::Room;
+use super::session::{APPLICATION, Purpose, Session};
+use super::settings;
+use super::vacuum::{self, Job};
+use super::work::{self, Note};
+use crate::call::{Confirmed, Prepared, Revert};
+use crate::contract::CallError;
+use crate::contract::database_types::ObjectName;
+use crate::database::Effect;
+use crate::database::parameters::{self, Setting};
+use crate::engine::Permit;
+use serde_json::Value;
+use std::time::Duration;
+
+const PAUSE: Duration = Duration::from_millis(250);
+/// A session whose client is gone ends by itself. One that stays idle this long waits for a machine that will not come back.
+const IDLE: i64 = 5;
+/// Before PostgreSQL 15 statistics arrive a moment after the statement.
+const STATISTICS: Duration = Duration::from_secs(3);
+
+const BACKEND: &str = "
+    SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0)
+    FROM pg_stat_activity a
+    WHERE a.pid = $1 AND floor(extract(epoch FROM a.backend_start) * 1000000)::int8 = $2
+      AND starts_with(a.application_name, $3)";
+
+const RESTARTED: &str =
+    "SELECT floor(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8 > $1";
+
+/// The transaction may lie beyond what the server knows after a restore from a backup; then it cannot be asked for.
+const TRANSACTION: &str = "
+    SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+           THEN coalesce(pg_xact_status($1::text::xid8), 'forgotten') ELSE 'future' END";
+
+/// Asks for the end of the effect.
+pub(super) async fn confirm(
+    room: &Room,
+    permit: &Permit,
+    effect: &Effect,
+    prepared: &Prepared,
+    note: Option<&Value>,
+) -> Result<Confirmed, CallError> {
+    let Some(note) = note else {
+        return Ok(not_done("the statement was never sent", None));
+    };
+    let note: Note = work::from_value(note)?;
+    let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
+    if let Effect::CancelBackend {
+        pid, backend_start, ..
+    } = effect
+    {
+        let before = work::from_value(&prepared.before)?;
+        return backend::confirm(room, permit, *pid, *backend_start, &before).await;
+    }
+    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
+        ended(&watch, permit, &note).await
+    })
+    .await;
+    match ended {
+        Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
+        Err(_) => {
+            return Ok(Confirmed::CannotTell(format!(
+                "session {} of `{}` still works on it",
+                note.pid,
+                room.name()
+            )));
+        }
+    }
+    let asked = ask(room, permit, &watch, effect, prepared, &note).await;
+    asked.map_err(|failure| failure.into_call(room.name()))
+}
+
+/// Whether the session that ran the statement is over; until then its progress is shown.
+async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<Option<()>> {
+    let row = watch
+        .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Some(()));
+    };
+    let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if state == "idle" && seconds >= IDLE {
+        return Ok(Some(()));
+    }
+    progress::show_once(watch, permit, note.pid).await?;
+    Ok(None)
+}
+
+async fn ask(
+    room: &Room,
+    permit: &Permit,
+    watch: &Session,
+    effect: &Effect,
+    prepared: &Prepared,
+    note: &Note,
+) -> Outcome<Confirmed> {
+    match effect {
+        Effect::Vacuum { analyze, .. } => {
+            let job = Job::Vacuum { analyze: *analyze };
+            ask_statistics(permit, watch, job, prepared, note).await
+        }
+        Effect::Analyze { .. } => ask_statistics(permit, watch, Job::Analyze, prepared, note).await,
+        Effect::Reindex { index, .. } => ask_index(room, watch, index, prepared).await,
+        Effect::DropInvalidIndex { .. } => {
+            let before: drop::Before = work::from_value(&prepared.before)?;
+            Ok(match catalog::index_by_oid(watch, before.oid).await? {
+                None => Confirmed::Done(drop::answer(&before)?),
+                Some(_) => not_done("the index is still there", None),
+            })
+        }
+        Effect::SetParameters { parameters, .. } => {
+            ask_transaction(permit, watch, parameters, prepared, note).await
+        }
+        Effect::CancelBackend { .. } => Ok(Confirmed::CannotTell("it was asked already".into())),
+    }
+}
+
+async fn ask_statistics(
+    permit: &Permit,
+    watch: &Session,
+    job: Job,
+    prepared: &Prepared,
+    note: &Note,
+) -> Outcome<Confirmed> {
+    let before: vacuum::Before = work::from_value(&prepared.before)?;
+    let deadline = permit.deadline().min(permit.clock().instant() + STATISTICS);
+    let shown = work::until(permit, deadline, PAUSE, || async {
+        Ok(match vacuum::now(watch, before.oid).await? {
+            None => Some(None),
+            Some(now) if now.shows(job, note.at) => Some(Some(now)),
+            Some(_) => None,
+        })
+    })
+    .await;
+    match shown {
+        Ok(outcome) => match outcome? {
+            Some(now) => Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?)),
+            None => Ok(not_done("the table no longer exists", None)),
+        },
+        Err(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => Ok(not_done(
+            "the server restarted since and may have forgotten its statistics; repeating is harmless",
+            None,
+        )),
+        Err(_) => Ok(not_done(
+            "the session is over and the table's statistics show no such work since",
+            None,
+        )),
+    }
+}
+
+async fn ask_index(
+    room: &Room,
+    watch: &Session,
+    name: &ObjectName,
+    prepared: &Prepared,
+) -> Outcome<Confirmed> {
+    let before: reindex::Before = work::from_value(&prepared.before)?;
+    Ok(match reindex::look(watch, room, name, &before).await? {
+        Found::Rebuilt(applied) => Confirmed::Done(applied),
+        Found::Unchanged { sweep } => not_done("the index is the one that was there before", sweep),
+        Found::Other(why) => Confirmed::CannotTell(why),
+    })
+}
+
+/// The transaction's own end, where the server still knows it; else the catalog, where that tells.
+async fn ask_transaction(
+    permit: &Permit,
+    watch: &Session,
+    wanted: &[Setting],
+    prepared: &Prepared,
+    note: &Note,
+) -> Outcome<Confirmed> {
+    let before: settings::Before = work::from_value(&prepared.before)?;
+    let Some(xid) = &note.xid else {
+        return Ok(not_done("the transaction never began", None));
+    };
+    let status = work::until(permit, permit.deadline(), PAUSE, || async {
+        let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
+        Ok((status != "in progress").then_some(status))
+    })
+    .await;
+    let Ok(status) = status else {
+        return Ok(Confirmed::CannotTell(format!(
+            "transaction {xid} is still in progress"
+        )));
+    };
+    Ok(match status?.as_str() {
+        "committed" => committed(watch, wanted, &before).await?,
+        "aborted" => not_done("the server says that its transaction was aborted", None),
+        other => ask_catalog(watch, wanted, &before, other).await?,
+    })
+}
+
+/// After a failover that lost transactions their numbers are given out again, so a commit that left no trace is not believed.
+async fn committed(
+    watch: &Session,
+    wanted: &[Setting],
+    before: &settings::Before,
+) -> Outcome<Confirmed> {
+    let table = catalog::table_by_oid(watch, before.oid).await?;
+    let untouched = table.is_some_and(|table| {
+        !parameters::agree(&table.parameters, wanted)
+            && parameters::as_before(&table.parameters, wanted, &before.parameters)
+    });
+    if untouched {
+        return Ok(Confirmed::CannotTell(
+            "the server says that its transaction was committed, yet the parameters are as before"
+                .into(),
+        ));
+    }
+    Ok(Confirmed::Done(settings::answer(before, wanted)?))
+}
+
+async fn ask_catalog(
+    watch: &Session,
+    wanted: &[Setting],
+    before: &settings::Before,
+    status: &str,
+) -> Outcome<Confirmed> {
+    let Some(table) = catalog::table_by_oid(watch, before.oid).await? else {
+        return Ok(Confirmed::CannotTell("the table no longer exists".into()));
+    };
+    let done = parameters::agree(&table.parameters, wanted);
+    let undone = parameters::as_before(&table.parameters, wanted, &before.parameters);
+    let why = if status == "future" {
+        "the server has not come to that transaction yet, as if it had been restored from a backup"
+    } else {
+        "the server has forgotten how its transaction ended"
+    };
+    Ok(match (done, undone) {
+        (true, false) => Confirmed::Done(settings::answer(before, wanted)?),
+        (false, true) => not_done(&format!("{why}; the parameters are as before"), None),
+        (true, true) | (false, false) => Confirmed::CannotTell(format!(
+            "{why}, and the parameters are {}",
+            if done {
+                "the same either way"
+            } else {
+                "neither those of before nor those that were set"
+            }
+        )),
+    })
+}
+
+fn not_done(why: &str, sweep: Option<Revert>) -> Confirmed {
+    Confirmed::NotDone {
+        why: why.to_owned(),
+        sweep,
+    }
+}

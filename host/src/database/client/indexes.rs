@@ -1,0 +1,246 @@
+//! Sizes, bloat and health of indexes.
+
+use super::bloat::{self, IndexShape};
+use super::catalog::IN_WORK;
+use super::failure::Outcome;
+use super::measure::Measure;
+use super::session::Session;
+use super::tables::{HELD, MOST_OBJECTS, amount};
+use crate::contract::database_types::{IndexFacts, Leftover, ObjectName};
+use crate::database::names::is_system_schema;
+use std::collections::HashMap;
+use tokio_postgres::Row;
+
+const CANDIDATES: &str = "
+    SELECT i.oid, n.nspname, c.relname
+    FROM pg_index x
+    JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
+    JOIN pg_class c ON c.oid = x.indrelid AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    ORDER BY i.relpages DESC, i.oid";
+
+const FACTS: &str = "
+    WITH {held}
+    SELECT i.oid, n.nspname, i.relname, tn.nspname, c.relname, m.amname,
+           CASE WHEN h.oid IS NULL THEN pg_relation_size(i.oid)
+                ELSE i.relpages * current_setting('block_size')::int8 END,
+           pg_stat_get_numscans(i.oid), x.indisvalid, x.indisexclusion,
+           CASE WHEN x.indisvalid THEN false ELSE {in_work} END,
+           pg_get_indexdef(i.oid), h.oid IS NOT NULL
+    FROM pg_index x
+    JOIN pg_class i ON i.oid = x.indexrelid
+    JOIN pg_namespace n ON n.oid = i.relnamespace
+    JOIN pg_class c ON c.oid = x.indrelid
+    JOIN pg_namespace tn ON tn.oid = c.relnamespace
+    JOIN pg_am m ON m.oid = i.relam
+    LEFT JOIN held h ON h.oid = i.oid
+    WHERE x.indexrelid = ANY($1)";
+
+/// One row per B-tree: widths and distinct values of its columns, and whether the server merges equal keys in it.
+/// Expressions have statistics under the index's own name.
+const SHAPES: &str = "
+    SELECT x.indexrelid, i.relpages::float8, i.reltuples::float8,
+           coalesce((SELECT split_part(o, '=', 2)::float8 FROM unnest(i.reloptions) o
+                     WHERE split_part(o, '=', 1) = 'fillfactor'), 90),
+           count(*)::float8, count(s.attname)::float8,
+           coalesce(sum((1 - s.null_frac) * s.avg_width), 0)::float8, coalesce(bool_or(s.null_frac > 0), false),
+           coalesce(exp(least(sum(ln(greatest(1, CASE WHEN s.n_distinct < 0
+               THEN -s.n_distinct * greatest(c.reltuples, 1) ELSE s.n_distinct END))) FILTER (WHERE k.n <= x.indnkeyatts), 60)), 1)::float8,
+           NOT x.indisunique AND x.indnatts = x.indnkeyatts
+               AND coalesce((SELECT split_part(o, '=', 2)::bool FROM unnest(i.reloptions) o
+                             WHERE split_part(o, '=', 1) = 'deduplicate_items'), true)
+               AND bool_and(k.n > x.indnkeyatts OR (p.amprocfamily IS NOT NULL AND coalesce(co.collisdeterministic, true))),
+           current_setting('block_size')::int4
+    FROM pg_index x
+    JOIN pg_class i ON i.oid = x.indexrelid
+    JOIN pg_am m ON m.oid = i.relam AND m.amname = 'btree'
+    JOIN pg_class c ON c.oid = x.indrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL generate_series(1, x.indnatts) k(n)
+    LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[k.n - 1] AND x.indkey[k.n - 1] <> 0
+    LEFT JOIN pg_attribute e ON e.attrelid = x.indexrelid AND e.attnum = k.n AND x.indkey[k.n - 1] = 0
+    LEFT JOIN pg_opclass oc ON k.n <= x.indnkeyatts AND oc.oid = x.indclass[k.n - 1]
+    LEFT JOIN pg_amproc p ON p.amprocfamily = oc.opcfamily AND p.amprocnum = 4
+        AND p.amproclefttype = oc.opcintype AND p.amprocrighttype = oc.opcintype
+    LEFT JOIN pg_collation co ON k.n <= x.indnkeyatts AND co.oid = x.indcollation[k.n - 1]
+    LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND NOT s.inherited
+        AND s.tablename = CASE WHEN a.attname IS NULL THEN i.relname ELSE c.relname END
+        AND s.attname = coalesce(a.attname, e.attname)
+    WHERE x.indexrelid = ANY($1)
+    GROUP BY x.indexrelid, i.relpages, i.reltuples, i.reloptions, x.indisunique, x.indnatts, x.indnkeyatts";
+
+/// The indexes of tables that `shows` lets through, largest first.
+pub(super) async fn read(
+    session: &Session,
+    shows: &(dyn Fn(&str, &str) -> bool + Sync),
+) -> Outcome<Vec<IndexFacts>> {
+    let mut oids: Vec<u32> = Vec::new();
+    for row in session.query(CANDIDATES, &[]).await? {
+        let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        if !is_system_schema(&schema) && shows(&schema, &table) {
+            oids.push(row.try_get(0)?);
+        }
+    }
+    oids.truncate(MOST_OBJECTS);
+    let shapes = shapes(session, &oids).await?;
+    let sql = FACTS.replace("{held}", HELD).replace("{in_work}", IN_WORK);
+    let mut facts = Vec::new();
+    let mut measurable = Vec::new();
+    for row in session.query(&sql, &[&oids]).await? {
+        if row.try_get::<_, Option<i64>>(6)?.is_none() {
+            continue;
+        }
+        let index = read_row(&row, &shapes)?;
+        if index.method == "btree" && index.valid && !row.try_get::<_, bool>(12)? {
+            measurable.push(facts.len());
+        }
+        facts.push(index);
+    }
+    measure(session, &shapes, &mut facts, measurable).await?;
+    facts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.oid.cmp(&b.oid)));
+    Ok(facts)
+}
+
+/// Measures where the estimate sees most bloat, until the measuring has read enough.
+async fn measure(
+    session: &Session,
+    shapes: &HashMap<u32, IndexShape>,
+    facts: &mut [IndexFacts],
+    mut which: Vec<usize>,
+) -> Outcome<()> {
+    let Some(mut measure) = Measure::find(session).await? else {
+        return Ok(());
+    };
+    which.sort_by_key(|&at| std::cmp::Reverse(facts[at].bloat_bytes.unwrap_or(facts[at].bytes)));
+    for at in which {
+        let fill = shapes.get(&facts[at].oid).map_or(90.0, |shape| shape.fill);
+        if let Some(bloat) = measure
+            .index(session, facts[at].oid, facts[at].bytes, fill)
+            .await?
+        {
+            facts[at].bloat_bytes = Some(bloat);
+        }
+    }
+    Ok(())
+}
+
+/// Bloat of one B-tree: measured if that is possible and cheap, else estimated; unknown for other indexes.
+pub(super) async fn bloat_of(session: &Session, oid: u32, bytes: u64) -> Outcome<Option<u64>> {
+    let shapes = shapes(session, &[oid]).await?;
+    let Some(shape) = shapes.get(&oid) else {
+        return Ok(None);
+    };
+    let shape = IndexShape {
+        bytes,
+        ..shape.clone()
+    };
+    if let Some(mut measure) = Measure::find(session).await?
+        && let Some(bloat) = measure.index(session, oid, bytes, shape.fill).await?
+    {
+        return Ok(Some(bloat));
+    }
+    Ok(estimate(&shape))
+}
+
+/// What is known of the B-trees among the indexes. The width is not a number where statistics lack.
+async fn shapes(session: &Session, oids: &[u32]) -> Outcome<HashMap<u32, IndexShape>> {
+    let mut shapes = HashMap::new();
+    for row in session.query(SHAPES, &[&oids]).await? {
+        let (columns, known): (f64, f64) = (row.try_get(4)?, row.try_get(5)?);
+        let rows: f64 = row.try_get(2)?;
+        let shape = IndexShape {
+            bytes: 0,
+            page: u32::try_from(row.try_get::<_, i32>(10)?).unwrap_or(8192),
+            pages: row.try_get(1)?,
+            rows,
+            fill: row.try_get(3)?,
+            width: if known < columns && rows > 0.0 {
+                f64::NAN
+            } else {
+                row.try_get(6)?
+            },
+            nulls: row.try_get(7)?,
+            keys: row.try_get(8)?,
+            merges: row.try_get(9)?,
+        };
+        shapes.insert(row.try_get(0)?, shape);
+    }
+    Ok(shapes)
+}
+
+fn estimate(shape: &IndexShape) -> Option<u64> {
+    if shape.width.is_nan() {
+        return None;
+    }
+    bloat::of_index(shape)
+}
+
+fn read_row(row: &Row, shapes: &HashMap<u32, IndexShape>) -> Outcome<IndexFacts> {
+    let oid = row.try_get(0)?;
+    let bytes = amount(row, 6)?;
+    let name: String = row.try_get(2)?;
+    let (valid, exclusion, in_work) = (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?);
+    let shape = shapes.get(&oid).map(|shape| IndexShape {
+        bytes,
+        ..shape.clone()
+    });
+    Ok(IndexFacts {
+        oid,
+        table: ObjectName {
+            schema: row.try_get(3)?,
+            name: row.try_get(4)?,
+        },
+        method: row.try_get(5)?,
+        bytes,
+        bloat_bytes: shape.as_ref().and_then(estimate),
+        scans: amount(row, 7)?,
+        valid,
+        leftover: leftover(&name, valid, in_work),
+        not_rebuildable: not_rebuildable(exclusion),
+        definition: row.try_get(11)?,
+        name: ObjectName {
+            schema: row.try_get(1)?,
+            name,
+        },
+    })
+}
+
+/// Why an index cannot be rebuilt concurrently.
+pub(super) fn not_rebuildable(exclusion: bool) -> Option<String> {
+    exclusion.then(|| "it carries an exclusion constraint".to_owned())
+}
+
+/// What an invalid index is. One that a session builds or drops right now is nobody's leftover.
+fn leftover(name: &str, valid: bool, in_work: bool) -> Option<Leftover> {
+    if valid || in_work {
+        return None;
+    }
+    Some(match super::leftovers::suffix(name) {
+        Some((_, super::leftovers::Suffix::New)) => Leftover::RebuildNew,
+        Some((_, super::leftovers::Suffix::Old)) => Leftover::RebuildOld,
+        None => Leftover::Creation,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_are_told_apart() {
+        assert_eq!(
+            leftover("a_ccnew", false, false),
+            Some(Leftover::RebuildNew)
+        );
+        assert_eq!(
+            leftover("a_ccold12", false, false),
+            Some(Leftover::RebuildOld)
+        );
+        assert_eq!(
+            leftover("a_ccnewer", false, false),
+            Some(Leftover::Creation)
+        );
+        assert_eq!(leftover("a_ccnew", true, false), None);
+        assert_eq!(leftover("a_ccnew", false, true), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! What an operator has to know of a database before the first run: who we are there and what we may do.
+
+use super::failure::Outcome;
+use super::room::Room;
+use super::session::{NEWEST_MAJOR, Purpose, Session};
+use super::tables::amount;
+use crate::contract::CallError;
+use crate::database::names::quote_ident;
+use crate::journal::RunId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What was found. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Probe {
+    /// As the server prints it, such as "18.4".
+    pub version: String,
+    /// Major version times 10,000 plus minor.
+    pub version_number: u32,
+    /// Whether the server replays another's log; maintenance is impossible there.
+    pub standby: bool,
+    /// The role of the login.
+    pub login: String,
+    /// The role after `SET ROLE`; the login where none is configured.
+    pub role: String,
+    /// Whether that role is a superuser.
+    pub superuser: bool,
+    /// Protocol and cipher; none where the connection is not encrypted.
+    pub tls: Option<String>,
+    /// Version of each installed extension that windlass can use.
+    pub extensions: BTreeMap<String, String>,
+    /// Whether the role sees all sessions, statements and standbys.
+    pub sees_statistics: bool,
+    /// User tables and materialized views.
+    pub tables: u64,
+    /// How many of them the role may vacuum and analyze.
+    pub maintainable: u64,
+    /// How many of them the role owns, so that it may also drop indexes and set parameters.
+    pub owned: u64,
+    /// What an operator may want to change, one sentence each.
+    pub notes: Vec<String>,
+}
+
+const LOGIN: &str = "
+    SELECT current_user::text,
+           (SELECT concat(s.version, ' ', s.cipher) FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid() AND s.ssl)";
+
+const ROLE: &str = "
+    SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int4,
+           pg_is_in_recovery(), current_user::text,
+           (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user),
+           pg_has_role('pg_read_all_stats', 'USAGE'),
+           has_function_privilege('pg_ls_waldir()', 'EXECUTE')";
+
+const EXTENSIONS: &str = "
+    SELECT e.extname, e.extversion FROM pg_extension e WHERE e.extname IN ('pg_stat_statements', 'pgstattuple')";
+
+const RIGHTS: &str = "
+    SELECT count(*), count(*) FILTER (WHERE pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE') OR {maintain}),
+           count(*) FILTER (WHERE pg_has_role(c.relowner, 'USAGE'))
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_database d ON d.datname = current_database()
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+      AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
+
+/// Connects as a run would and asks.
+pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
+    let run = RunId("doctor".into());
+    let open = async |purpose| {
+        Session::open(room, purpose, &run)
+            .await
+            .map_err(|failure| failure.for_operator(room.name()))
+    };
+    let watch = open(Purpose::Watch).await?;
+    let look = open(Purpose::Look).await?;
+    ask(room, &watch, &look)
+        .await
+        .map_err(|failure| failure.into_call(room.name()))
+}
+
+async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {
+    let login = watch.query_one(LOGIN, &[]).await?;
+    let role = look.query_one(ROLE, &[]).await?;
+    let mut extensions = BTreeMap::new();
+    for row in look.query(EXTENSIONS, &[]).await? {
+        extensions.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    let maintain = if look.major() >= 17 {
+        "has_table_privilege(c.oid, 'MAINTAIN')"
+    } else {
+        "false"
+    };
+    let rights = look
+        .query_one(&RIGHTS.replace("{maintain}", maintain), &[])
+        .await?;
+    let mut probe = Probe {
+        version: role.try_get(0)?,
+        version_number: u32::try_from(role.try_get::<_, i32>(1)?).unwrap_or(0),
+        standby: role.try_get(2)?,
+        login: login.try_get(0)?,
+        role: role.try_get(3)?,
+        superuser: role.try_get::<_, Option<bool>>(4)?.unwrap_or(false),
+        tls: login.try_get(1)?,
+        extensions,
+        sees_statistics: role.try_get(5)?,
+        tables: amount(&rights, 0)?,
+        maintainable: amount(&rights, 1)?,
+        owned: amount(&rights, 2)?,
+        notes: Vec::new(),
+    };
+    probe.notes = notes(room, look.major(), &probe, role.try_get(6)?);
+    Ok(probe)
+}
+
+fn notes(room: &Room, major: u32, probe: &Probe, sees_log: bool) -> Vec<String> {
+    let role = quote_ident(&probe.role);
+    let mut notes = Vec::new();
+    let mut note = |applies: bool, text: String| {
+        if applies {
+            notes.push(text);
+        }
+    };
+    note(
+        major > NEWEST_MAJOR,
+        format!("PostgreSQL {major} is newer than this windlass was tried on ({NEWEST_MAJOR})"),
+    );
+    note(
+        probe.standby,
+        "this is a standby: it can be looked at, not maintained".into(),
+    );
+    note(
+        probe.superuser,
+        format!(
+            "{role} is a superuser; a role with MAINTAIN or ownership and pg_monitor is enough"
+        ),
+    );
+    note(
+        !probe.sees_statistics,
+        format!(
+            "GRANT pg_monitor TO {role}: without it sessions, statements and standbys cannot be read"
+        ),
+    );
+    note(
+        room.target.disk_size.is_some() && !(probe.sees_statistics && sees_log),
+        format!("GRANT pg_monitor TO {role}: without it the free space cannot be computed"),
+    );
+    note(
+        probe.tls.is_none() && room.may_use_tls(),
+        "the connection is not encrypted; sslmode=require would insist on it".into(),
+    );
+    note(
+        probe.maintainable < probe.tables,
+        format!(
+            "{role} may maintain {} of {} tables",
+            probe.maintainable, probe.tables
+        ),
+    );
+    notes
+}

@@ -1,0 +1,134 @@
+//! One configured database and the session that looks at it.
+
+use super::failure::{Failure, Outcome};
+use super::session::{Purpose, Session};
+use super::target::{Target, TargetError, may_use_tls};
+use super::tls::Tls;
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::Permit;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_postgres::Config;
+
+/// How long the look after a change may take when the deadline has passed.
+const AFTERMATH: Duration = Duration::from_secs(30);
+
+/// A configured database.
+pub(super) struct Room {
+    pub(super) target: Target,
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+    reader: Mutex<Option<Session>>,
+}
+
+impl Room {
+    pub(super) fn new(target: Target) -> Result<Self, TargetError> {
+        let config = target.config()?;
+        let tls = Tls::new(&target)?;
+        Ok(Self {
+            target,
+            config,
+            tls,
+            reader: Mutex::default(),
+        })
+    }
+
+    /// The logical name.
+    pub(super) fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    /// Opens a session of its own for the purpose, in the time that is left.
+    pub(super) async fn open(
+        &self,
+        purpose: Purpose,
+        permit: &Permit,
+        deadline: Instant,
+    ) -> Result<Session, CallError> {
+        let opened = within(permit, deadline, Session::open(self, purpose, permit.run())).await?;
+        opened.map_err(|failure| {
+            if let Some(detail) = &failure.detail {
+                tracing::warn!(database = self.name(), detail, "no session");
+            }
+            failure.for_guest(self.name())
+        })
+    }
+
+    /// The session that looks, in a read-only transaction. Give it back with [`Self::give_back`].
+    pub(super) async fn reader(&self, permit: &Permit) -> Result<Session, CallError> {
+        let kept = self.slot().take();
+        if let Some(session) = kept.filter(|kept| !kept.is_closed() && kept.run() == permit.run())
+            && let Ok(Ok(())) = within(permit, permit.deadline(), begin(&session)).await
+        {
+            return Ok(session);
+        }
+        let session = self.open(Purpose::Look, permit, permit.deadline()).await?;
+        within(permit, permit.deadline(), begin(&session))
+            .await?
+            .map_err(|failure| failure.into_call(self.name()))?;
+        Ok(session)
+    }
+
+    /// Ends the look: the transaction is closed and the session kept, or, where the look was broken off, cancelled and dropped.
+    pub(super) async fn give_back<T>(
+        &self,
+        session: Session,
+        looked: Result<Outcome<T>, CallError>,
+    ) -> Result<T, CallError> {
+        match looked {
+            Ok(outcome) => {
+                if session.batch_execute("ROLLBACK").await.is_ok() {
+                    *self.slot() = Some(session);
+                }
+                outcome.map_err(|failure| failure.into_call(self.name()))
+            }
+            Err(broken_off) => {
+                session.abandon();
+                Err(broken_off)
+            }
+        }
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Session>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection might be encrypted.
+    pub(super) fn may_use_tls(&self) -> bool {
+        may_use_tls(&self.config)
+    }
+}
+
+async fn begin(session: &Session) -> Outcome<()> {
+    session
+        .batch_execute("BEGIN READ ONLY")
+        .await
+        .map_err(Failure::from)
+}
+
+/// Waits for the work until the deadline, or until the operator wants the process gone.
+pub(super) async fn within<F: Future>(
+    permit: &Permit,
+    deadline: Instant,
+    work: F,
+) -> Result<F::Output, CallError> {
+    tokio::select! {
+        biased;
+        output = work => Ok(output),
+        () = permit.stopped() => Err(stopping()),
+        () = tokio::time::sleep_until(deadline.into()) => Err(CallError::new(
+            ErrorKind::Limit,
+            "the time for this call is over",
+        )),
+    }
+}
+
+/// The answer when the operator wants the process gone.
+pub(super) fn stopping() -> CallError {
+    CallError::new(ErrorKind::Cancelled, "the run is being stopped")
+}
+
+/// Until when the state after a change may be looked at: a change that ended at its deadline still has to be understood.
+pub(super) fn aftermath(permit: &Permit) -> Instant {
+    permit.deadline().max(permit.clock().instant() + AFTERMATH)
+}

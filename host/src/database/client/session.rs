@@ -1,0 +1,291 @@
+//! One connection to one database: how it is opened, what it may do, how its statement is cancelled.
+
+use super::failure::ConnectFailure;
+use super::room::Room;
+use crate::contract::ErrorKind;
+use crate::journal::RunId;
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::{AsyncMessage, CancelToken, Connection};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// The oldest server this room knows.
+pub(super) const OLDEST_MAJOR: u32 = 14;
+/// The newest server this room was tried on.
+pub(super) const NEWEST_MAJOR: u32 = 18;
+
+const OPENING: Duration = Duration::from_secs(30);
+const CANCELLING: Duration = Duration::from_secs(10);
+const MOST_WARNINGS: usize = 100;
+const LONGEST_APPLICATION_NAME: usize = 63;
+
+/// Every session of windlass carries an application name that begins so.
+pub(super) const APPLICATION: &str = "windlass/";
+
+/// What a session is for; it can do no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Looks, in the maintenance role.
+    Look,
+    /// Looks at windlass's own sessions: as the login role, which alone is sure to see them.
+    Watch,
+    /// Holds the lock, as the login role.
+    Hold,
+    /// Changes, in the maintenance role.
+    Change,
+}
+
+/// An open session. Dropping it closes the connection; a statement that runs goes on at the server.
+pub(super) struct Session {
+    client: tokio_postgres::Client,
+    cancel: CancelToken,
+    tls: MakeRustlsConnect,
+    warnings: Arc<Mutex<Vec<DbError>>>,
+    run: RunId,
+    major: u32,
+    pid: i32,
+    backend_start: i64,
+    standby: bool,
+}
+
+const SETTINGS: &str = "
+    SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+           pg_catalog.set_config('application_name', $1, false),
+           pg_catalog.set_config('lock_timeout', $2, false),
+           pg_catalog.set_config('statement_timeout', $3, false),
+           pg_catalog.set_config('default_transaction_read_only', $4, false),
+           pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', false),
+           pg_catalog.set_config('idle_session_timeout', '0', false),
+           pg_catalog.set_config('client_min_messages', 'warning', false),
+           pg_catalog.set_config('TimeZone', 'UTC', false),
+           -- What the server acknowledged must survive its crash, or asking it later would be worthless.
+           pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
+               WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END, false)";
+
+const IDENTITY: &str = "
+    SELECT a.pid, floor(extract(epoch FROM a.backend_start) * 1000000)::int8, pg_is_in_recovery()
+    FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()";
+
+const SET_ROLE: &str = "SELECT pg_catalog.set_config('role', $1, false)";
+
+impl Session {
+    /// Opens a session for the purpose on behalf of a run.
+    pub(super) async fn open(
+        room: &Room,
+        purpose: Purpose,
+        run: &RunId,
+    ) -> Result<Self, ConnectFailure> {
+        match tokio::time::timeout(OPENING, Self::connect(room, purpose, run)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ConnectFailure::new(
+                ErrorKind::Unavailable,
+                "the server did not answer in time",
+            )),
+        }
+    }
+
+    async fn connect(room: &Room, purpose: Purpose, run: &RunId) -> Result<Self, ConnectFailure> {
+        let tls = room.tls.connector().map_err(|error| ConnectFailure {
+            kind: ErrorKind::Unavailable,
+            reason: "TLS cannot be used on this machine".into(),
+            detail: Some(error.to_string()),
+        })?;
+        let driver = |error: tokio_postgres::Error| ConnectFailure::from_driver(&error);
+        let (client, connection) = room.config.connect(tls.clone()).await.map_err(driver)?;
+        let major = major_version(connection.parameter("server_version").unwrap_or_default());
+        let warnings = Arc::default();
+        tokio::spawn(drive(connection, Arc::clone(&warnings)));
+        if major < OLDEST_MAJOR {
+            return Err(ConnectFailure::new(
+                ErrorKind::Invalid,
+                format!("the server is PostgreSQL {major}; windlass needs {OLDEST_MAJOR} or newer"),
+            ));
+        }
+        let settings = settings(room, purpose, run);
+        let [name, lock, statement, read_only] = &settings;
+        client
+            .query_one(SETTINGS, &[name, lock, statement, read_only])
+            .await
+            .map_err(driver)?;
+        let identity = client.query_one(IDENTITY, &[]).await.map_err(driver)?;
+        let session = Self {
+            cancel: client.cancel_token(),
+            client,
+            tls,
+            warnings,
+            run: run.clone(),
+            major,
+            pid: identity.try_get(0).map_err(driver)?,
+            backend_start: identity.try_get(1).map_err(driver)?,
+            standby: identity.try_get(2).map_err(driver)?,
+        };
+        session.take_role(room, purpose).await?;
+        Ok(session)
+    }
+
+    async fn take_role(&self, room: &Room, purpose: Purpose) -> Result<(), ConnectFailure> {
+        let (Some(role), Purpose::Look | Purpose::Change) = (&room.target.role, purpose) else {
+            return Ok(());
+        };
+        match self.client.query_one(SET_ROLE, &[role]).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConnectFailure {
+                kind: ErrorKind::Denied,
+                reason: "the login may not SET ROLE to the configured role".into(),
+                detail: std::error::Error::source(&error).map(ToString::to_string),
+            }),
+        }
+    }
+
+    /// Whether the server's end of the connection is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// On whose behalf it was opened.
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The server's major version.
+    pub(super) fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// The server process.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// When the server process started, in microseconds since 1970: with the pid it names the session once and for all.
+    pub(super) fn backend_start(&self) -> i64 {
+        self.backend_start
+    }
+
+    /// Whether the server only replays another's log.
+    pub(super) fn is_standby(&self) -> bool {
+        self.standby
+    }
+
+    /// Asks the server to cancel the statement that runs. Whether it did shows in how the statement ends.
+    pub(super) async fn cancel(&self) {
+        cancel(self.cancel.clone(), self.tls.clone()).await;
+    }
+
+    /// Closes the session and cancels what it still does, without waiting.
+    pub(super) fn abandon(self) {
+        tokio::spawn(cancel(self.cancel.clone(), self.tls.clone()));
+    }
+
+    /// The warnings since the last time, in codes: their text may be in any language.
+    pub(super) fn take_warnings(&self) -> Vec<SqlState> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings
+            .drain(..)
+            .map(|warning| warning.code().clone())
+            .collect()
+    }
+}
+
+impl Deref for Session {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+async fn cancel(token: CancelToken, tls: MakeRustlsConnect) {
+    // A request that does not arrive is no error of its own: the caller waits for the statement's end either way.
+    let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
+}
+
+/// Moves bytes until the connection ends, and keeps the warnings.
+async fn drive<S, T>(mut connection: Connection<S, T>, warnings: Arc<Mutex<Vec<DbError>>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notice(notice) = message {
+            let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            if warnings.len() < MOST_WARNINGS {
+                warnings.push(notice);
+            }
+        }
+    }
+}
+
+fn settings(room: &Room, purpose: Purpose, run: &RunId) -> [String; 4] {
+    let milliseconds = |span: Duration| span.as_millis().clamp(1, i32::MAX as u128).to_string();
+    let (statement, read_only) = match purpose {
+        Purpose::Look | Purpose::Watch | Purpose::Hold => {
+            (milliseconds(room.target.statement_timeout), "on")
+        }
+        // A rebuild may take hours; the run's deadline bounds it.
+        Purpose::Change => ("0".to_owned(), "off"),
+    };
+    [
+        application_name(run),
+        milliseconds(room.target.lock_timeout),
+        statement,
+        read_only.to_owned(),
+    ]
+}
+
+/// `windlass/<run>`, in the characters and the length that the server keeps.
+pub(super) fn application_name(run: &RunId) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    APPLICATION
+        .chars()
+        .chain(run.0.chars().map(plain))
+        .take(LONGEST_APPLICATION_NAME)
+        .collect()
+}
+
+/// The first number of "18.4 (Debian 18.4-1)", "19devel" or "17beta2".
+fn major_version(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_all_kinds_are_read() {
+        for (text, major) in [
+            ("18.4", 18),
+            ("15.18 (Debian 15.18-0+deb12u1)", 15),
+            ("19devel", 19),
+            ("17beta2", 17),
+            ("", 0),
+        ] {
+            assert_eq!(major_version(text), major, "{text}");
+        }
+    }
+
+    #[test]
+    fn application_names_are_plain_and_short() {
+        assert_eq!(
+            application_name(&RunId("0197-k3".into())),
+            "windlass/0197-k3"
+        );
+        assert_eq!(
+            application_name(&RunId("a b\n\"ö".into())),
+            "windlass/a_b___"
+        );
+        assert_eq!(application_name(&RunId("x".repeat(200))).len(), 63);
+    }
+}

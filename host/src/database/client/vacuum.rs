@@ -1,0 +1,330 @@
+//! VACUUM and ANALYZE of one table.
+
+use super::catalog::{self, Table};
+use super::failure::{Outcome, refuse};
+use super::room::{Room, aftermath};
+use super::session::Session;
+use super::tables::amount;
+use super::text;
+use super::work::{self, Ended, Work, applied, in_doubt, not_done};
+use crate::call::{Applied, ApplyFailure, Prepared, Touch, Undo};
+use crate::contract::database_maintain::Vacuumed;
+use crate::contract::database_types::ObjectName;
+use crate::contract::{CallError, ErrorKind};
+use crate::database::call::dotted;
+use crate::database::names::{quote_ident, quote_object};
+use crate::engine::ChangePermit;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Before PostgreSQL 15 statistics arrive a moment after the statement.
+const STATISTICS: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is maintained, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    Vacuum { analyze: bool },
+    Analyze,
+}
+
+/// What was there before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Before {
+    pub(super) oid: u32,
+    pub(super) dead_rows: u64,
+    pub(super) bytes: u64,
+}
+
+/// When the table was last vacuumed and analyzed by hand, in microseconds since 1970 by the server's clock, and what it holds now.
+pub(super) struct Now {
+    pub(super) dead_rows: u64,
+    pub(super) bytes: u64,
+    vacuumed: Option<i64>,
+    analyzed: Option<i64>,
+}
+
+const NOW: &str = "
+    SELECT pg_stat_get_dead_tuples(c.oid), pg_total_relation_size(c.oid),
+           floor(extract(epoch FROM pg_stat_get_last_vacuum_time(c.oid)) * 1000000)::int8,
+           floor(extract(epoch FROM pg_stat_get_last_analyze_time(c.oid)) * 1000000)::int8
+    FROM pg_class c WHERE c.oid = $1";
+
+const PARTITIONS: &str = "
+    SELECT n.nspname, c.relname
+    FROM pg_partition_tree($1::oid::regclass) t
+    JOIN pg_class c ON c.oid = t.relid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE t.level > 0 ORDER BY 1, 2";
+
+/// Looks at the table; changes nothing.
+pub(super) async fn prepare(
+    session: &Session,
+    room: &Room,
+    table: &ObjectName,
+    job: Job,
+) -> Outcome<Prepared> {
+    work::refuse_standby(session, room)?;
+    let found = catalog::table(session, table).await?;
+    check(session, &found, job).await?;
+    let Some(now) = now(session, found.oid).await? else {
+        return refuse(
+            ErrorKind::NotFound,
+            format!("there is no table `{}`", dotted(table)),
+        );
+    };
+    let before = Before {
+        oid: found.oid,
+        dead_rows: now.dead_rows,
+        bytes: now.bytes,
+    };
+    Ok(Prepared {
+        before: work::to_value(&before)?,
+        foreseen: match job {
+            Job::Vacuum { .. } => work::to_value(&vacuumed(&before, 0, now.bytes))?,
+            Job::Analyze => serde_json::Value::Null,
+        },
+        undo: Undo::NotNeeded(match job {
+            Job::Vacuum { .. } => "rows are unchanged".into(),
+            Job::Analyze => "statistics follow the rows".into(),
+        }),
+        touches: touches(session, room, &found).await?,
+        now: match job {
+            Job::Vacuum { .. } => format!("{} dead", text::rows(now.dead_rows)),
+            Job::Analyze => String::new(),
+        },
+        after: String::new(),
+    })
+}
+
+async fn check(session: &Session, table: &Table, job: Job) -> Outcome<()> {
+    let name = dotted(&table.name);
+    if table.kind == 'p' && job != Job::Analyze {
+        return refuse(
+            ErrorKind::Conflict,
+            format!("`{name}` is a partition parent; only its partitions are vacuumed"),
+        );
+    }
+    if !table.maintained {
+        return refuse(
+            ErrorKind::Denied,
+            lacks_right(session, &table.name, "maintain").await?,
+        );
+    }
+    Ok(())
+}
+
+/// Says which right is missing and what would give it.
+pub(super) async fn lacks_right(
+    session: &Session,
+    table: &ObjectName,
+    verb: &str,
+) -> Outcome<String> {
+    let role: String = session
+        .query_one("SELECT current_user::text", &[])
+        .await?
+        .try_get(0)?;
+    let remedy = if session.major() >= 17 && verb == "maintain" {
+        format!(
+            "GRANT MAINTAIN ON {} TO {}",
+            quote_object(table),
+            quote_ident(&role)
+        )
+    } else {
+        "a role that is a member of its owner".into()
+    };
+    Ok(format!(
+        "role `{role}` may not {verb} `{}`; {remedy} would allow it",
+        dotted(table)
+    ))
+}
+
+/// An ANALYZE of a partition parent goes into its partitions before PostgreSQL 18, which knows ONLY.
+async fn touches(session: &Session, room: &Room, table: &Table) -> Outcome<Vec<Touch>> {
+    let touch = |schema: String, table: String| Touch::Table {
+        database: room.name().to_owned(),
+        schema,
+        table,
+    };
+    let mut touches = vec![touch(table.name.schema.clone(), table.name.name.clone())];
+    if table.kind == 'p' && session.major() < 18 {
+        for row in session.query(PARTITIONS, &[&table.oid]).await? {
+            touches.push(touch(row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    Ok(touches)
+}
+
+fn sql(session: &Session, table: &ObjectName, job: Job) -> String {
+    let table = quote_object(table);
+    // From PostgreSQL 18 on both go into children unless told otherwise.
+    let only = if session.major() >= 18 { "ONLY " } else { "" };
+    match job {
+        Job::Analyze => format!("ANALYZE {only}{table}"),
+        Job::Vacuum { analyze } => {
+            let analyze = if analyze { "ANALYZE, " } else { "" };
+            let ring = if session.major() >= 16 {
+                ", BUFFER_USAGE_LIMIT '2MB'"
+            } else {
+                ""
+            };
+            format!("VACUUM ({analyze}SKIP_LOCKED{ring}) {only}{table}")
+        }
+    }
+}
+
+/// Runs the statement and makes sure that the server did not skip the table.
+pub(super) async fn apply(
+    room: &Room,
+    permit: &ChangePermit,
+    table: &ObjectName,
+    job: Job,
+    prepared: &Prepared,
+) -> Result<Applied, ApplyFailure> {
+    let before: Before = work::from_value(&prepared.before).map_err(not_done)?;
+    let work = Work::open(room, permit).await.map_err(not_done)?;
+    let session = &work.session;
+    let found = work
+        .look(catalog::table(session, table))
+        .await
+        .map_err(not_done)?;
+    same_object(found.oid, before.oid, table).map_err(not_done)?;
+    let note = work.note(None).await.map_err(not_done)?;
+    work.run(&sql(session, table, job))
+        .await
+        .map_err(|ended: Ended| work.failed(ended))?;
+    let warnings = session.take_warnings();
+    if warnings.iter().any(|code| code.code() == "55P03") {
+        return Err(not_done(held(&work, table, before.oid, note.at).await?));
+    }
+    let Reached { now, recorded } = work
+        .look_after(reached(&work, before.oid, job, note.at))
+        .await?;
+    let Some(now) = now else {
+        return Err(not_done(gone(table)));
+    };
+    // Without a warning the statement did its work, and only the statistics are late.
+    if !recorded && !warnings.is_empty() {
+        return Err(not_done(denied(&work, table).await?));
+    }
+    answer(job, &before, &now).map_err(in_doubt)
+}
+
+struct Reached {
+    now: Option<Now>,
+    recorded: bool,
+}
+
+/// Waits until the server's statistics know of the statement. That they never do is no proof that it did not happen.
+async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
+    let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
+    let seen = work::until(work.permit, deadline, PAUSE, || async {
+        Ok(match now(&work.session, oid).await? {
+            None => Some(None),
+            Some(now) if now.shows(job, since) => Some(Some(now)),
+            Some(_) => None,
+        })
+    })
+    .await;
+    match seen {
+        Ok(seen) => Ok(Reached {
+            now: seen?,
+            recorded: true,
+        }),
+        Err(_) => Ok(Reached {
+            now: now(&work.session, oid).await?,
+            recorded: false,
+        }),
+    }
+}
+
+/// Another session holds the table, and the server skipped it, or the second half of the work.
+async fn held(
+    work: &Work<'_>,
+    table: &ObjectName,
+    oid: u32,
+    since: i64,
+) -> Result<CallError, ApplyFailure> {
+    let name = dotted(table);
+    let now = work.look_after(now(&work.session, oid)).await?;
+    let text = if now.is_some_and(|now| now.shows(Job::Vacuum { analyze: false }, since)) {
+        format!("`{name}` was vacuumed; another session held it when it was to be analyzed")
+    } else {
+        format!("another session holds `{name}`; the server skipped it")
+    };
+    Ok(CallError::new(ErrorKind::Conflict, text))
+}
+
+async fn denied(work: &Work<'_>, table: &ObjectName) -> Result<CallError, ApplyFailure> {
+    let why = work
+        .look_after(lacks_right(&work.session, table, "maintain"))
+        .await?;
+    let text = format!("the server skipped `{}`: {why}", dotted(table));
+    Ok(CallError::new(ErrorKind::Denied, text))
+}
+
+/// Answers from before and now.
+pub(super) fn answer(job: Job, before: &Before, now: &Now) -> Result<Applied, CallError> {
+    match job {
+        Job::Vacuum { .. } => applied(
+            &vacuumed(before, now.dead_rows, now.bytes),
+            format!("{} dead", text::rows(now.dead_rows)),
+            None,
+        ),
+        Job::Analyze => applied(&(), String::new(), None),
+    }
+}
+
+fn vacuumed(before: &Before, dead_rows_after: u64, bytes_after: u64) -> Vacuumed {
+    Vacuumed {
+        dead_rows_before: before.dead_rows,
+        dead_rows_after,
+        bytes_before: before.bytes,
+        bytes_after,
+    }
+}
+
+/// What the server knows of the table now; nothing if it is gone.
+pub(super) async fn now(session: &Session, oid: u32) -> Outcome<Option<Now>> {
+    let Some(row) = session.query_opt(NOW, &[&oid]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Now {
+        dead_rows: amount(&row, 0)?,
+        bytes: amount(&row, 1)?,
+        vacuumed: row.try_get(2)?,
+        analyzed: row.try_get(3)?,
+    }))
+}
+
+impl Now {
+    /// Whether the job was done since the instant.
+    pub(super) fn shows(&self, job: Job, since: i64) -> bool {
+        let after = |at: Option<i64>| at.is_some_and(|at| at >= since);
+        match job {
+            Job::Vacuum { analyze } => after(self.vacuumed) && (!analyze || after(self.analyzed)),
+            Job::Analyze => after(self.analyzed),
+        }
+    }
+}
+
+/// The name must still mean what was prepared.
+pub(super) fn same_object(found: u32, prepared: u32, name: &ObjectName) -> Result<(), CallError> {
+    if found == prepared {
+        return Ok(());
+    }
+    Err(CallError::new(
+        ErrorKind::Conflict,
+        format!(
+            "`{}` was replaced by another object of that name",
+            dotted(name)
+        ),
+    ))
+}
+
+fn gone(table: &ObjectName) -> CallError {
+    CallError::new(
+        ErrorKind::NotFound,
+        format!("`{}` was dropped meanwhile", dotted(table)),
+    )
+}

@@ -1,0 +1,298 @@
+//! What a guest instance carries in its store, and what `wit/procedure.wit` promises about `run`.
+
+use super::gate::Gate;
+use super::halt::Halt;
+use super::limits::Limits;
+use super::permit::Progress;
+use super::replay::Answer;
+use crate::clock::Millis;
+use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
+use crate::journal::{Ask, Call, Entry, Store};
+use serde_json::Value;
+use std::time::Duration;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Longest message that is kept, in bytes; the rest is cut with a marker.
+const MESSAGE_BYTES: usize = 4096;
+/// Remarks of one run that are kept: log lines, steps, checks.
+const REMARKS: u64 = 10_000;
+/// Most random bytes at once.
+const RANDOM_BYTES: u32 = 1024;
+/// Longest value that can be remembered, in bytes.
+const REMEMBERED_BYTES: usize = 1 << 20;
+
+/// The data of one guest's store.
+pub(crate) struct Guest {
+    gate: Gate,
+    pub(super) limits: Limits,
+    pub(super) brief: Brief,
+    pub(super) panic: Option<String>,
+    pub(super) table: ResourceTable,
+    pub(super) wasi: WasiCtx,
+}
+
+/// What a guest is told about its run.
+pub(super) struct Brief {
+    pub(super) procedure: String,
+    pub(super) target: String,
+    /// A JSON object.
+    pub(super) parameters: String,
+    pub(super) began: Millis,
+    /// Where a plan looks up what earlier runs remembered.
+    pub(super) memory: Option<Store>,
+}
+
+impl Guest {
+    pub(super) fn new(gate: Gate, limits: Limits, brief: Brief, wasi: WasiCtx) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(super::limits::HANDLES);
+        Self {
+            gate,
+            limits,
+            brief,
+            panic: None,
+            table,
+            wasi,
+        }
+    }
+
+    /// The only way to the outside.
+    pub(crate) fn gate(&mut self) -> &mut Gate {
+        self.limits.called();
+        &mut self.gate
+    }
+
+    pub(super) fn into_gate(self) -> Gate {
+        self.gate
+    }
+
+    /// Records something the guest said, unless it is already recorded or too much.
+    async fn remark(&mut self, entry: Entry) -> wasmtime::Result<()> {
+        let gate = self.gate();
+        gate.remarks += 1;
+        let entry = match gate.remarks {
+            ..REMARKS => entry,
+            REMARKS => Entry::Log {
+                level: Level::Warning,
+                message: format!("more than {REMARKS} remarks: the rest is dropped"),
+            },
+            _ => return Ok(()),
+        };
+        if !gate.replay.remark(&entry)? {
+            gate.ledger.append(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// A question to the host itself: answered from the past, or by `answer`.
+    async fn ask(&mut self, ask: Ask) -> wasmtime::Result<Answer> {
+        let gate = self.gate();
+        gate.calls += 1;
+        let call = Call::Ask(ask.clone());
+        if let Some(answer) = gate.replay.call(&call)? {
+            return Ok(answer);
+        }
+        gate.safe_point().await?;
+        let answer = match gate
+            .budget_refuses("a question to the host")
+            .or_else(|| gate.injected())
+        {
+            Some(error) => Err(error),
+            None => self.answer(ask).await?,
+        };
+        self.gate
+            .ledger
+            .append(Entry::Observed {
+                call,
+                answer: answer.clone(),
+            })
+            .await?;
+        Ok(answer)
+    }
+
+    async fn answer(&mut self, ask: Ask) -> Result<Answer, Halt> {
+        match ask {
+            Ask::Now => Ok(Ok(self.gate.clock.now().0.into())),
+            Ask::Random { length } => random(length),
+            Ask::Sleep { milliseconds } => self.sleep_durably(milliseconds).await.map(Ok),
+            Ask::Remember { key, value } => Ok(remembered(&key, &value)),
+            Ask::Recall { key } => {
+                let brief = &self.brief;
+                let whose = (brief.procedure.as_str(), brief.target.as_str());
+                let found = self
+                    .gate
+                    .ledger
+                    .recall(brief.memory.as_ref(), whose, &key)?;
+                Ok(Ok(found.map_or(Value::Null, Value::from)))
+            }
+        }
+    }
+
+    /// Waits, or waits the rest of what a crash broke off. A stop or a cancellation ends the wait at once.
+    async fn sleep_durably(&mut self, milliseconds: u64) -> Result<Value, Halt> {
+        let gate = &mut self.gate;
+        if gate.ledger.is_plan() {
+            return Ok(Value::Null);
+        }
+        let now = gate.clock.now();
+        let until = match gate.replay.take_waiting() {
+            Some(until) => until,
+            None => {
+                let until = Millis(now.0.saturating_add(milliseconds));
+                gate.ledger.append(Entry::Waiting { until }).await?;
+                until
+            }
+        };
+        while gate.clock.now() < until {
+            let rest = Duration::from_millis(until.since(gate.clock.now()));
+            let slice = rest.min(Duration::from_millis(250));
+            tokio::select! {
+                () = tokio::time::sleep(slice) => {}
+                () = gate.control.wanted() => {}
+            }
+            gate.safe_point().await?;
+        }
+        Ok(Value::Null)
+    }
+}
+
+fn random(length: u32) -> Result<Answer, Halt> {
+    let mut bytes = vec![0; length.min(RANDOM_BYTES) as usize];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(_) => Ok(Ok(bytes.into())),
+        Err(error) => Err(Halt::Internal(format!("no random bytes: {error}"))),
+    }
+}
+
+fn remembered(key: &str, value: &str) -> Answer {
+    if value.len() > REMEMBERED_BYTES || key.len() > MESSAGE_BYTES {
+        let message = format!("`{}` is too large to remember", cut(key.into()));
+        return Err(CallError::new(ErrorKind::Limit, message));
+    }
+    Ok(Value::Null)
+}
+
+/// Cuts a guest's text to what is kept.
+fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES {
+        let end = text.floor_char_boundary(MESSAGE_BYTES);
+        text.truncate(end);
+        text.push_str(" … (cut)");
+    }
+    text
+}
+
+impl contract::types::Host for Guest {}
+
+impl contract::run::Host for Guest {
+    async fn parameters(&mut self) -> wasmtime::Result<String> {
+        Ok(self.brief.parameters.clone())
+    }
+
+    async fn target(&mut self) -> wasmtime::Result<String> {
+        Ok(self.brief.target.clone())
+    }
+
+    async fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.remark(Entry::Log {
+            level,
+            message: cut(message),
+        })
+        .await
+    }
+
+    async fn step(&mut self, name: String) -> wasmtime::Result<()> {
+        self.remark(Entry::Step { name: cut(name) }).await
+    }
+
+    async fn progress(&mut self, done: u64, total: u64, what: String) -> wasmtime::Result<()> {
+        self.gate.show_step(Progress {
+            phase: cut(what),
+            done,
+            total,
+        });
+        Ok(())
+    }
+
+    async fn check(
+        &mut self,
+        name: String,
+        verdict: Verdict,
+        evidence: String,
+    ) -> wasmtime::Result<()> {
+        let (name, evidence) = (cut(name), cut(evidence));
+        self.remark(Entry::Check {
+            name,
+            verdict,
+            evidence,
+        })
+        .await
+    }
+
+    async fn sleep(&mut self, milliseconds: u64) -> wasmtime::Result<Result<(), CallError>> {
+        Ok(self.ask(Ask::Sleep { milliseconds }).await?.map(drop))
+    }
+
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        match self.ask(Ask::Now).await? {
+            Ok(value) => value
+                .as_u64()
+                .ok_or_else(|| Halt::Internal("a time is no number".into()).into()),
+            Err(error) => Err(refused_to_host(error)),
+        }
+    }
+
+    async fn random(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
+        match self.ask(Ask::Random { length }).await? {
+            Ok(value) => Ok(serde_json::from_value(value)?),
+            Err(error) => Err(refused_to_host(error)),
+        }
+    }
+
+    async fn remember(
+        &mut self,
+        key: String,
+        value: String,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        Ok(self.ask(Ask::Remember { key, value }).await?.map(drop))
+    }
+
+    async fn recall(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, CallError>> {
+        match self.ask(Ask::Recall { key }).await? {
+            Ok(value) => Ok(Ok(serde_json::from_value(value)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
+        let message = cut(message);
+        self.panic = Some(message.clone());
+        let entry = Entry::Panicked { message };
+        if !self.gate.replay.remark(&entry)? {
+            self.gate.ledger.append(entry).await?;
+        }
+        Ok(())
+    }
+}
+
+/// `now` and `random` have no error of their own, so a budget that is used up ends the guest.
+fn refused_to_host(error: CallError) -> wasmtime::Error {
+    wasmtime::Error::from(Halt::Refused(error.message))
+}
+
+impl wasmtime_wasi_io::IoView for Guest {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}

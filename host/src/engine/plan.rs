@@ -1,0 +1,325 @@
+//! A plan: what a run would do, found out by running the same component with effects that are only prepared.
+
+use crate::call::{Effect, Prepared, Undo};
+use crate::clock::Millis;
+use crate::contract::{Level, Verdict};
+use crate::journal::{Entry, Stamped};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The schema of the document.
+pub(super) const SCHEMA: &str = "windlass.plan/1";
+
+/// An effect that a planning run would have applied.
+#[derive(Clone, Debug)]
+pub(super) struct Foreseen {
+    pub(super) effect: Effect,
+    pub(super) prepared: Prepared,
+}
+
+/// What a run would do. Its digest covers everything else in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// `sha256:…` over the document without this field.
+    pub digest: String,
+    /// When it was made.
+    pub at: Millis,
+    /// Name of the procedure.
+    pub procedure: String,
+    /// Its version.
+    pub version: String,
+    /// `sha256:…` of its component.
+    pub component: String,
+    /// Logical name of the target.
+    pub target: String,
+    /// What it was called with.
+    pub parameters: Value,
+    /// What it would do, in order.
+    pub effects: Vec<PlannedEffect>,
+    /// Findings while planning.
+    pub checks: Vec<PlannedCheck>,
+    /// Warnings and remarks of the procedure.
+    pub remarks: Vec<String>,
+    /// Why this plan cannot be run, if it cannot: refused or failed calls.
+    pub problems: Vec<String>,
+    /// Whether one of the problems is a refusal.
+    pub refused: bool,
+    /// The procedure's own sentence.
+    pub summary: String,
+}
+
+/// One effect of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedEffect {
+    /// From 1.
+    pub number: u64,
+    /// What must agree with the effect of a run.
+    pub key: String,
+    /// What is done.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// What is there now.
+    pub now: String,
+    /// What is foreseen.
+    pub after: String,
+    /// How it would be taken back, or why it would not.
+    pub undo: String,
+    /// Whether it can be taken back, or needs no taking back.
+    pub reversible: bool,
+}
+
+/// One finding of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedCheck {
+    /// What was checked.
+    pub name: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// Why.
+    pub evidence: String,
+}
+
+/// Why a plan cannot be used.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// It is not a plan document.
+    #[error("not a plan")]
+    Malformed(#[source] serde_json::Error),
+    /// It is one of another version of windlass.
+    #[error("its schema is `{0}`, this windlass reads `{SCHEMA}`")]
+    Schema(String),
+    /// It was changed after it was made.
+    #[error("its content does not match its digest: it was changed after it was made")]
+    Changed,
+    /// It met refused or failed calls.
+    #[error("it is no plan that can be run: {0}")]
+    Incomplete(String),
+    /// The copy that was kept for resuming is gone.
+    #[error("plan {0} is no longer kept")]
+    Lost(String),
+    /// It is a plan for something else.
+    #[error("it is a plan for {0}")]
+    Other(String),
+}
+
+/// Who and what a plan is for.
+pub(super) struct Subject {
+    pub(super) procedure: String,
+    pub(super) version: String,
+    pub(super) component: String,
+    pub(super) target: String,
+    pub(super) parameters: Value,
+}
+
+impl Plan {
+    /// Makes the document from what a planning run recorded.
+    pub(super) fn new(
+        subject: Subject,
+        at: Millis,
+        entries: &[Stamped],
+        foreseen: Vec<Foreseen>,
+        end: Result<String, String>,
+    ) -> Self {
+        let mut plan = Self {
+            schema: SCHEMA.into(),
+            digest: String::new(),
+            at,
+            procedure: subject.procedure,
+            version: subject.version,
+            component: subject.component,
+            target: subject.target,
+            parameters: subject.parameters,
+            effects: foreseen
+                .into_iter()
+                .zip(1..)
+                .map(PlannedEffect::new)
+                .collect(),
+            checks: Vec::new(),
+            remarks: Vec::new(),
+            problems: Vec::new(),
+            refused: false,
+            summary: String::new(),
+        };
+        for stamped in entries {
+            plan.note(&stamped.entry);
+        }
+        match end {
+            Ok(summary) => plan.summary = summary,
+            Err(error) => plan.problems.push(error),
+        }
+        plan.digest = plan.content_digest();
+        plan
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Refused { error, .. } => {
+                self.refused = true;
+                self.problems.push(error.message.clone());
+            }
+            Entry::Log {
+                level: Level::Warning | Level::Error,
+                message,
+            } => {
+                self.remarks.push(message.clone());
+            }
+            Entry::Check {
+                name,
+                verdict,
+                evidence,
+            } => self.checks.push(PlannedCheck {
+                name: name.clone(),
+                verdict: *verdict,
+                evidence: evidence.clone(),
+            }),
+            Entry::Begin(_)
+            | Entry::Resumed { .. }
+            | Entry::Observed { .. }
+            | Entry::Waiting { .. }
+            | Entry::Step { .. }
+            | Entry::Log { .. }
+            | Entry::Panicked { .. }
+            | Entry::Intended { .. }
+            | Entry::Noted { .. }
+            | Entry::Done { .. }
+            | Entry::Failed { .. }
+            | Entry::NotDone { .. }
+            | Entry::InDoubt { .. }
+            | Entry::Unwinding { .. }
+            | Entry::Undoing { .. }
+            | Entry::Undone { .. }
+            | Entry::UndoFailed { .. }
+            | Entry::Stopped { .. }
+            | Entry::CancelRequested { .. }
+            | Entry::UndoRequested { .. }
+            | Entry::End { .. } => {}
+        }
+    }
+
+    /// Reads a plan document and checks that nobody changed it.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        let plan: Self = serde_json::from_str(text).map_err(PlanError::Malformed)?;
+        if plan.schema != SCHEMA {
+            return Err(PlanError::Schema(plan.schema));
+        }
+        if plan.digest != plan.content_digest() {
+            return Err(PlanError::Changed);
+        }
+        Ok(plan)
+    }
+
+    /// The bytes that the digest is of: the document with an empty digest.
+    pub(super) fn content(&self) -> Vec<u8> {
+        let bare = Self {
+            digest: String::new(),
+            ..self.clone()
+        };
+        serde_json::to_vec(&bare).unwrap_or_default()
+    }
+
+    /// The plan of which these are the bytes.
+    pub(super) fn from_content(content: &[u8], digest: &str) -> Result<Self, PlanError> {
+        let bare: Self = serde_json::from_slice(content).map_err(PlanError::Malformed)?;
+        Ok(Self {
+            digest: digest.to_owned(),
+            ..bare
+        })
+    }
+
+    /// The digest that the document should carry.
+    fn content_digest(&self) -> String {
+        format!("sha256:{}", hex::encode(Sha256::digest(self.content())))
+    }
+
+    /// The first characters of the digest, as people say it.
+    pub fn name(&self) -> &str {
+        short(&self.digest)
+    }
+
+    /// Whether a run may be bound to it.
+    pub fn is_complete(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// What a bound run may do, if this is a plan for just this run.
+    pub(super) fn bind(&self, subject: &Subject) -> Result<Bound, PlanError> {
+        if let Some(problem) = self.problems.first() {
+            return Err(PlanError::Incomplete(problem.clone()));
+        }
+        if self.component != subject.component {
+            return Err(PlanError::Other(format!(
+                "another component, {}",
+                self.component
+            )));
+        }
+        if self.target != subject.target {
+            return Err(PlanError::Other(format!("target `{}`", self.target)));
+        }
+        if self.parameters != subject.parameters {
+            return Err(PlanError::Other(format!("parameters {}", self.parameters)));
+        }
+        let mut keys = BTreeMap::new();
+        for effect in &self.effects {
+            *keys.entry(effect.key.clone()).or_insert(0) += 1;
+        }
+        Ok(Bound {
+            name: self.name().to_owned(),
+            keys,
+        })
+    }
+}
+
+impl PlannedEffect {
+    fn new((foreseen, number): (Foreseen, u64)) -> Self {
+        let Foreseen { effect, prepared } = foreseen;
+        Self {
+            number,
+            key: effect.plan_key(),
+            action: effect.action().to_owned(),
+            object: effect.object_text(),
+            now: prepared.now,
+            after: prepared.after,
+            reversible: !matches!(prepared.undo, Undo::Impossible(_)),
+            undo: prepared.undo.to_string(),
+        }
+    }
+}
+
+/// The effects that a bound run may still apply, by plan key, whatever their order.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    name: String,
+    keys: BTreeMap<String, u64>,
+}
+
+impl Bound {
+    /// Uses up one planned effect of this key, if there is one.
+    pub(super) fn take(&mut self, effect: &Effect) -> bool {
+        match self.keys.get_mut(&effect.plan_key()) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The first six characters of a `sha256:…` digest.
+pub fn short(digest: &str) -> &str {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.get(..6).unwrap_or(hex)
+}

@@ -1,0 +1,233 @@
+//! Answers a resumed guest from the journal until the journal ends. Pure.
+
+use super::halt::Halt;
+use crate::call::Effect;
+use crate::clock::Millis;
+use crate::contract::CallError;
+use crate::journal::{Call, Entry, Stamped};
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// Something that the guest did, with what it was told.
+#[derive(Debug)]
+enum Recorded {
+    Observed {
+        call: Call,
+        answer: Answer,
+    },
+    Refused {
+        value: Value,
+        error: CallError,
+    },
+    Effect {
+        number: u64,
+        call: Effect,
+        answer: Option<Answer>,
+    },
+    Remark(Entry),
+}
+
+pub(super) type Answer = Result<Value, CallError>;
+
+/// The guest's past, first to last.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    past: VecDeque<Recorded>,
+    waiting: Option<Millis>,
+}
+
+impl Replay {
+    /// Reads the past from a run's entries. Every effect must have an end: settle the open one before.
+    pub(super) fn new(entries: &[Stamped]) -> Self {
+        let mut replay = Self::default();
+        for stamped in entries {
+            replay.remember(&stamped.entry);
+        }
+        replay
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Observed { call, answer } => {
+                self.waiting = None;
+                let (call, answer) = (call.clone(), answer.clone());
+                self.past.push_back(Recorded::Observed { call, answer });
+            }
+            Entry::Waiting { until } => self.waiting = Some(*until),
+            Entry::Refused { value, error, .. } => {
+                let (value, error) = (value.clone(), error.clone());
+                self.past.push_back(Recorded::Refused { value, error });
+            }
+            Entry::Step { .. }
+            | Entry::Log { .. }
+            | Entry::Check { .. }
+            | Entry::Panicked { .. } => self.past.push_back(Recorded::Remark(entry.clone())),
+            Entry::Intended { effect, call, .. } => {
+                let call = call.clone();
+                self.past.push_back(Recorded::Effect {
+                    number: *effect,
+                    call,
+                    answer: None,
+                });
+            }
+            Entry::Done {
+                effect, applied, ..
+            } => self.answer(*effect, Ok(applied.answer.clone())),
+            Entry::Failed { effect, error, .. } => self.answer(*effect, Err(error.clone())),
+            // The target says that it did not happen: the guest asks again, and this time it is live.
+            Entry::NotDone { effect, .. } => self.forget(*effect),
+            Entry::Begin(_)
+            | Entry::Resumed { .. }
+            | Entry::Noted { .. }
+            | Entry::InDoubt { .. }
+            | Entry::Unwinding { .. }
+            | Entry::Undoing { .. }
+            | Entry::Undone { .. }
+            | Entry::UndoFailed { .. }
+            | Entry::Stopped { .. }
+            | Entry::CancelRequested { .. }
+            | Entry::UndoRequested { .. }
+            | Entry::End { .. } => {}
+        }
+    }
+
+    fn answer(&mut self, effect: u64, given: Answer) {
+        for recorded in self.past.iter_mut().rev() {
+            if let Recorded::Effect { number, answer, .. } = recorded
+                && *number == effect
+            {
+                *answer = Some(given);
+                return;
+            }
+        }
+    }
+
+    fn forget(&mut self, effect: u64) {
+        self.past.retain(
+            |recorded| !matches!(recorded, Recorded::Effect { number, .. } if *number == effect),
+        );
+    }
+
+    /// Whether the guest has caught up with its past.
+    pub(super) fn is_over(&self) -> bool {
+        self.past.is_empty()
+    }
+
+    /// When a wait that was under way ends. Once.
+    pub(super) fn take_waiting(&mut self) -> Option<Millis> {
+        self.waiting.take()
+    }
+
+    /// The recorded answer to a look or a question; none if the past is over.
+    pub(super) fn call(&mut self, asked: &Call) -> Result<Option<Answer>, Halt> {
+        match self.past.pop_front() {
+            None => Ok(None),
+            Some(Recorded::Observed { call, answer }) if call == *asked => Ok(Some(answer)),
+            Some(Recorded::Refused { value, error }) if same(&value, asked) => Ok(Some(Err(error))),
+            Some(other) => Err(diverged(&other, format!("{asked:?}"))),
+        }
+    }
+
+    /// The recorded answer to an effect; none if the past is over.
+    pub(super) fn effect(&mut self, asked: &Effect) -> Result<Option<Answer>, Halt> {
+        match self.past.pop_front() {
+            None => Ok(None),
+            Some(Recorded::Effect {
+                call,
+                answer: Some(answer),
+                ..
+            }) if call == *asked => Ok(Some(answer)),
+            Some(Recorded::Observed {
+                call: Call::Effect(call),
+                answer,
+            }) if call == *asked => Ok(Some(answer)),
+            Some(Recorded::Refused { value, error }) if same(&value, asked) => Ok(Some(Err(error))),
+            Some(other) => Err(diverged(&other, asked.to_string())),
+        }
+    }
+
+    /// Whether the remark is already recorded.
+    pub(super) fn remark(&mut self, made: &Entry) -> Result<bool, Halt> {
+        match self.past.pop_front() {
+            None => Ok(false),
+            Some(Recorded::Remark(entry)) if entry == *made => Ok(true),
+            Some(other) => Err(diverged(&other, format!("{made:?}"))),
+        }
+    }
+}
+
+fn same<T: serde::Serialize>(value: &Value, asked: &T) -> bool {
+    serde_json::to_value(asked).is_ok_and(|asked| asked == *value)
+}
+
+fn diverged(recorded: &Recorded, asked: String) -> Halt {
+    let recorded = match recorded {
+        Recorded::Observed { call, .. } => format!("{call:?}"),
+        Recorded::Refused { value, .. } => value.to_string(),
+        Recorded::Effect { call, .. } => call.to_string(),
+        Recorded::Remark(entry) => format!("{entry:?}"),
+    };
+    Halt::Diverged { recorded, asked }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::ErrorKind;
+    use crate::journal::Ask;
+
+    fn stamp(entry: Entry) -> Stamped {
+        Stamped {
+            seq: 0,
+            at: Millis(0),
+            entry,
+        }
+    }
+
+    fn now(answer: u64) -> Stamped {
+        stamp(Entry::Observed {
+            call: Call::Ask(Ask::Now),
+            answer: Ok(answer.into()),
+        })
+    }
+
+    #[test]
+    fn answers_in_order_and_then_ends() {
+        let mut replay = Replay::new(&[now(7), now(8)]);
+        assert_eq!(
+            replay.call(&Call::Ask(Ask::Now)).unwrap(),
+            Some(Ok(7.into()))
+        );
+        assert_eq!(
+            replay.call(&Call::Ask(Ask::Now)).unwrap(),
+            Some(Ok(8.into()))
+        );
+        assert!(replay.is_over());
+        assert_eq!(replay.call(&Call::Ask(Ask::Now)).unwrap(), None);
+    }
+
+    #[test]
+    fn stops_at_the_first_difference() {
+        let mut replay = Replay::new(&[now(7)]);
+        let halt = replay
+            .call(&Call::Ask(Ask::Random { length: 3 }))
+            .unwrap_err();
+        assert!(matches!(halt, Halt::Diverged { .. }));
+    }
+
+    #[test]
+    fn a_refusal_is_answered_again() {
+        let read = crate::call::Read::Database(crate::database::Read::Server {
+            database: "orders".into(),
+        });
+        let error = CallError::new(ErrorKind::Denied, "no");
+        let call = Call::Read(read.clone());
+        let mut replay = Replay::new(&[stamp(Entry::Refused {
+            call: read.to_string(),
+            value: serde_json::to_value(&call).unwrap(),
+            side: crate::grant::Side::Grant,
+            error: error.clone(),
+        })]);
+        assert_eq!(replay.call(&call).unwrap(), Some(Err(error)));
+    }
+}

@@ -1,0 +1,75 @@
+//! The rooms joined: each call goes to the room it names.
+
+use super::permit::{ChangePermit, Permit};
+use crate::call::{Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Revert, Reverted};
+use crate::contract::CallError;
+use crate::database;
+use crate::journal::RunId;
+use serde_json::Value;
+
+/// Every room that this host has.
+#[derive(Debug)]
+pub struct Rooms {
+    /// PostgreSQL.
+    pub database: database::Client,
+}
+
+impl Rooms {
+    pub(super) async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
+        match read {
+            Read::Database(read) => self.database.read(permit, read).await,
+        }
+    }
+
+    pub(super) async fn prepare(
+        &self,
+        permit: &Permit,
+        effect: &Effect,
+    ) -> Result<Prepared, CallError> {
+        match effect {
+            Effect::Database(effect) => self.database.prepare(permit, effect).await,
+        }
+    }
+
+    pub(super) async fn apply(
+        &self,
+        permit: &ChangePermit,
+        effect: &Effect,
+        prepared: &Prepared,
+    ) -> Result<Applied, ApplyFailure> {
+        match effect {
+            Effect::Database(effect) => self.database.apply(permit, effect, prepared).await,
+        }
+    }
+
+    pub(super) async fn confirm(
+        &self,
+        permit: &Permit,
+        effect: &Effect,
+        prepared: &Prepared,
+        note: Option<&Value>,
+    ) -> Result<Confirmed, CallError> {
+        match effect {
+            Effect::Database(effect) => self.database.confirm(permit, effect, prepared, note).await,
+        }
+    }
+
+    pub(super) async fn revert(
+        &self,
+        permit: &ChangePermit,
+        revert: &Revert,
+    ) -> Result<Reverted, CallError> {
+        match revert {
+            Revert::Database(revert) => self.database.revert(permit, revert).await,
+        }
+    }
+
+    /// Takes the lock that the target itself keeps, where it keeps one.
+    pub(super) async fn lock(
+        &self,
+        target: &str,
+        run: &RunId,
+    ) -> Result<database::Lock, database::LockError> {
+        self.database.lock(target, run).await
+    }
+}

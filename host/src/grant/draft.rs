@@ -1,0 +1,206 @@
+//! A new grant file, written from what a procedure needs. Pure.
+
+use super::file::FORMAT;
+use super::{Budget, Capabilities, Pattern};
+use crate::database::Scope;
+use crate::text::printable;
+use jiff::Timestamp;
+use thiserror::Error;
+
+/// What goes into a new grant file.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// The procedure's name.
+    pub procedure: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// `sha256:…` of the component.
+    pub digest: &'a str,
+    /// Logical name.
+    pub target: &'a str,
+    /// What the procedure needs on the target, at most.
+    pub needs: Capabilities,
+    /// The procedure's own budget.
+    pub budget: &'a Budget,
+    /// The only schemas to grant; none means all that are needed.
+    pub schemas: &'a [String],
+    /// Who allows it.
+    pub approved_by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// The grant cannot be narrowed so.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum DraftError {
+    #[error("`{procedure}` does not need schema `{schema}`")]
+    Schema { procedure: String, schema: String },
+}
+
+impl Draft<'_> {
+    /// The file's text.
+    pub fn text(&self) -> Result<String, DraftError> {
+        let scopes = self.scopes()?;
+        let mut text = format!(
+            "# What {} may do on {}. Review it like code.\n",
+            self.procedure, self.target
+        );
+        let mut pair = |key: &str, value: String| text.push_str(&format!("{key} = {value}\n"));
+        pair("format", FORMAT.to_string());
+        pair("procedure", quote(self.procedure));
+        pair("version", quote(self.version));
+        pair("digest", quote(self.digest));
+        pair("target", quote(self.target));
+        pair("approved-by", quote(self.approved_by));
+        pair("reason", quote(self.reason));
+        pair(
+            "expires",
+            self.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        );
+        for scope in &scopes {
+            text.push_str(&section(scope));
+        }
+        text.push_str(&budget(self.budget));
+        Ok(text)
+    }
+
+    fn scopes(&self) -> Result<Vec<Scope>, DraftError> {
+        let narrow = |scope: &Scope| {
+            let covers = |schema: &&String| {
+                scope
+                    .schemas
+                    .iter()
+                    .any(|p| p.covers(&Pattern((*schema).clone())))
+            };
+            let schemas: Vec<_> = self
+                .schemas
+                .iter()
+                .filter(covers)
+                .map(|s| Pattern(s.clone()))
+                .collect();
+            let is_narrowed = !self.schemas.is_empty() && !scope.schemas.is_empty();
+            Scope {
+                schemas: if is_narrowed {
+                    schemas
+                } else {
+                    scope.schemas.clone()
+                },
+                ..scope.clone()
+            }
+        };
+        let scopes: Vec<_> = self.needs.database.iter().map(narrow).collect();
+        for schema in self.schemas {
+            let is_granted =
+                |scope: &Scope| scope.schemas.iter().any(|pattern| pattern.0 == *schema);
+            if !scopes.iter().any(is_granted) {
+                return Err(DraftError::Schema {
+                    procedure: self.procedure.to_owned(),
+                    schema: schema.clone(),
+                });
+            }
+        }
+        Ok(scopes)
+    }
+}
+
+fn section(scope: &Scope) -> String {
+    let verbs: Vec<_> = scope
+        .verbs
+        .iter()
+        .map(|verb| quote(&crate::plugin::verb_name(*verb)))
+        .collect();
+    let list = |patterns: &[Pattern]| {
+        let texts: Vec<_> = patterns.iter().map(|pattern| quote(&pattern.0)).collect();
+        format!("[{}]", texts.join(", "))
+    };
+    let mut text = format!("\n# {}\n[[database]]\n", printable(&scope.reason));
+    text.push_str(&format!("databases = {}\n", list(&scope.databases)));
+    text.push_str(&format!("verbs = [{}]\n", verbs.join(", ")));
+    for (key, patterns) in [("schemas", &scope.schemas), ("tables", &scope.tables)] {
+        if !patterns.is_empty() {
+            text.push_str(&format!("{key} = {}\n", list(patterns)));
+        }
+    }
+    text
+}
+
+fn budget(budget: &Budget) -> String {
+    let mut lines = String::new();
+    for (key, value) in [("effects", budget.effects), ("calls", budget.calls)] {
+        if let Some(value) = value {
+            lines.push_str(&format!("{key} = {value}\n"));
+        }
+    }
+    if let Some(duration) = budget.duration {
+        lines.push_str(&format!("duration = \"{duration:#}\"\n"));
+    }
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\n[budget]\n{lines}")
+    }
+}
+
+fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Draft, DraftError};
+    use crate::database::{Scope, Verb};
+    use crate::grant::{Budget, Capabilities, GrantFile, Pattern};
+
+    fn draft(schemas: &[String]) -> Result<String, DraftError> {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        Draft {
+            procedure: "pg-tidy",
+            version: "0.1.0",
+            digest: &digest,
+            target: "orders",
+            needs: Capabilities {
+                database: vec![Scope {
+                    reason: "to tidy\nformat = 9".into(),
+                    databases: vec![Pattern("orders".into())],
+                    verbs: [Verb::Vacuum, Verb::DropInvalidIndex].into(),
+                    schemas: vec![Pattern("app_*".into())],
+                    tables: vec![Pattern("*".into())],
+                }],
+            },
+            budget: &Budget {
+                effects: Some(10),
+                duration: Some(jiff::SignedDuration::from_hours(4)),
+                ..Budget::default()
+            },
+            schemas,
+            approved_by: "ana \"the\" dba\n",
+            reason: "weekly",
+            expires: "2027-02-01T00:00:00.5Z".parse().unwrap(),
+        }
+        .text()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let file = GrantFile::parse("a", &draft(&[]).unwrap()).unwrap();
+        assert_eq!(file.approved_by, "ana \"the\" dba\n");
+        assert_eq!(file.scopes[0].1.verbs.len(), 2);
+        assert_eq!(file.scopes[0].1.schemas, [Pattern("app_*".into())]);
+        assert_eq!(
+            file.budget.duration,
+            Some(jiff::SignedDuration::from_hours(4))
+        );
+        assert_eq!(file.expires.timestamp().to_string(), "2027-02-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_grant_is_narrowed_to_schemas_that_are_needed() {
+        let file = GrantFile::parse("a", &draft(&["app_eu".into()]).unwrap()).unwrap();
+        assert_eq!(file.scopes[0].1.schemas, [Pattern("app_eu".into())]);
+        let error = draft(&["app_eu".into(), "other".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "`pg-tidy` does not need schema `other`");
+    }
+}

@@ -1,0 +1,322 @@
+//! Grant files: what an operator's team allows one component to do, as they wrote, reviewed and signed it.
+
+use super::{Budget, Capabilities, Pattern};
+use crate::clock::Millis;
+use crate::database::Scope;
+use crate::document::{Document, DocumentError};
+use crate::folder::{FileError, Folder};
+use jiff::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use thiserror::Error;
+use toml::Spanned;
+use toml::value::Datetime;
+
+/// The version of the file's format.
+pub(super) const FORMAT: u32 = 1;
+
+/// One grant file, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantFile {
+    /// What people call it, such as `grants/pg-optimize.orders.toml`.
+    pub name: String,
+    /// The procedure's name.
+    pub procedure: String,
+    /// The procedure's version, for people.
+    pub version: Option<String>,
+    /// `sha256:…` of the one component that it is for.
+    pub digest: String,
+    /// The one target that it is for, or any that its scopes name.
+    pub target: Option<String>,
+    /// Who allowed it.
+    pub approved_by: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub expires: Millis,
+    /// What it allows, each with its line in the file.
+    pub scopes: Vec<(usize, Scope)>,
+    /// How much it allows.
+    pub budget: Budget,
+    /// `sha256:…` of the file's text.
+    pub text_digest: String,
+}
+
+/// A grant file cannot be used.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum GrantFileError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+impl GrantFileError {
+    /// What to write instead, where that can be guessed.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Document(error) => error.hint(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Raw {
+    format: Spanned<u32>,
+    procedure: Spanned<String>,
+    version: Option<String>,
+    digest: Spanned<String>,
+    target: Option<String>,
+    approved_by: Spanned<String>,
+    reason: Spanned<String>,
+    expires: Spanned<Datetime>,
+    #[serde(default)]
+    database: Vec<Spanned<Scope>>,
+    #[serde(default)]
+    budget: Budget,
+}
+
+impl GrantFile {
+    /// Reads one file's text. `name` is what its errors call it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, DocumentError> {
+        let document = Document::new(name, text);
+        let raw: Raw = document.parse()?;
+        check(&document, &raw)?;
+        let expires = instant(&document, &raw.expires)?;
+        let scope = |scope: Spanned<Scope>| (document.line(scope.span().start), scope.into_inner());
+        Ok(Self {
+            name: name.to_owned(),
+            procedure: raw.procedure.into_inner(),
+            version: raw.version,
+            digest: raw.digest.into_inner(),
+            target: raw.target,
+            approved_by: raw.approved_by.into_inner(),
+            reason: raw.reason.into_inner(),
+            expires,
+            scopes: raw.database.into_iter().map(scope).collect(),
+            budget: raw.budget,
+            text_digest: format!("sha256:{}", hex::encode(Sha256::digest(text))),
+        })
+    }
+
+    /// Reads the file at a path.
+    pub fn read(path: &Path) -> Result<Self, GrantFileError> {
+        let (folder, name) = Folder::of_file(path)?;
+        let text = folder.read_text(&name)?;
+        Ok(Self::parse(&path.display().to_string(), &text)?)
+    }
+
+    /// Reads every `.toml` in the folder of grants; `shown` is what people call the folder. A folder that is not there holds none.
+    /// One bad file spoils all of them, so that a slip of the pen is noticed before it matters; all bad ones are told at once.
+    pub fn read_all(path: &Path, shown: &str) -> Result<Vec<Self>, Vec<GrantFileError>> {
+        let folder = match Folder::open(path) {
+            Ok(folder) => folder,
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            Err(error) => return Err(vec![error.into()]),
+        };
+        let names = folder.names("toml").map_err(|error| vec![error.into()])?;
+        let mut files = Vec::new();
+        let mut errors = Vec::new();
+        for name in names {
+            let read = || -> Result<Self, GrantFileError> {
+                Ok(Self::parse(
+                    &format!("{shown}/{name}"),
+                    &folder.read_text(&name)?,
+                )?)
+            };
+            match read() {
+                Ok(file) => files.push(file),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() {
+            Ok(files)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// What it allows.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            database: self.scopes.iter().map(|(_, scope)| scope.clone()).collect(),
+        }
+    }
+
+    /// Whether it may be used on the target, as far as its `target` says.
+    pub fn is_for(&self, target: &str) -> bool {
+        self.target.as_deref().is_none_or(|only| only == target)
+    }
+}
+
+fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
+    let fail = |offset: usize, message: String| Err(document.error_at(offset, message));
+    if *raw.format.get_ref() != FORMAT {
+        let message = format!(
+            "format {} is unknown; this windlass reads format {FORMAT}",
+            raw.format.get_ref()
+        );
+        return fail(raw.format.span().start, message);
+    }
+    if !is_digest(raw.digest.get_ref()) {
+        return fail(
+            raw.digest.span().start,
+            "`digest` is `sha256:` and 64 hexadecimal digits".into(),
+        );
+    }
+    for (name, text) in [("approved-by", &raw.approved_by), ("reason", &raw.reason)] {
+        if text.get_ref().trim().is_empty() {
+            return fail(text.span().start, format!("`{name}` is empty"));
+        }
+    }
+    for scope in &raw.database {
+        let start = scope.span().start;
+        let scope = scope.get_ref();
+        if !scope.reason.is_empty() {
+            return fail(
+                start,
+                "a scope has no `reason` in a grant; the grant's own `reason` says why".into(),
+            );
+        }
+        if scope.verbs.is_empty() || scope.databases.is_empty() {
+            return fail(
+                start,
+                "this scope grants nothing: `databases` or `verbs` is empty".into(),
+            );
+        }
+        let patterns: [&[Pattern]; 3] = [&scope.databases, &scope.schemas, &scope.tables];
+        if let Some(pattern) = patterns
+            .into_iter()
+            .flatten()
+            .find(|pattern| !is_pattern(&pattern.0))
+        {
+            return fail(
+                start,
+                format!("`{}` is no pattern: a `*` can only be its end", pattern.0),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_pattern(text: &str) -> bool {
+    !text
+        .strip_suffix('*')
+        .unwrap_or(text)
+        .contains(['*', '{', '}'])
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|digits| {
+        digits.len() == 64
+            && digits
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
+}
+
+fn instant(document: &Document<'_>, when: &Spanned<Datetime>) -> Result<Millis, DocumentError> {
+    when.get_ref()
+        .to_string()
+        .parse::<Timestamp>()
+        .map(Into::into)
+        .map_err(|_| {
+            document.error_at(
+                when.span().start,
+                "`expires` is a date, a time and an offset, such as 2027-02-01T00:00:00Z",
+            )
+        })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::GrantFile;
+
+    pub(in crate::grant) fn text(digest: char, expires: &str) -> String {
+        format!(
+            r#"format = 1
+procedure = "pg-tidy"
+version = "0.1.0"
+digest = "sha256:{}"
+target = "orders"
+approved-by = "ana"
+reason = "weekly"
+expires = {expires}
+
+[[database]]
+databases = ["orders"]
+verbs = ["server", "tables"]
+schemas = ["*"]
+tables = ["*"]
+
+[[database]]
+databases = ["orders"]
+verbs = ["vacuum"]
+schemas = ["sales"]
+tables = ["*"]
+
+[budget]
+effects = 5
+"#,
+            digest.to_string().repeat(64)
+        )
+    }
+
+    fn error(text: &str) -> String {
+        GrantFile::parse("grants/a.toml", text)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_file_is_read_with_the_lines_of_its_scopes() {
+        let file =
+            GrantFile::parse("grants/a.toml", &text('a', "2027-02-01T01:00:00+01:00")).unwrap();
+        assert_eq!(file.expires.timestamp().to_string(), "2027-02-01T00:00:00Z");
+        assert_eq!(
+            file.scopes
+                .iter()
+                .map(|(line, _)| *line)
+                .collect::<Vec<_>>(),
+            [10, 16]
+        );
+        assert!(file.is_for("orders") && !file.is_for("ledger"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_located() {
+        let good = text('a', "2027-02-01T00:00:00Z");
+        assert_eq!(
+            error(&good.replace("schemas = [\"sales\"]", "shemas = [\"sales\"]")),
+            "grants/a.toml:19:1: unknown key `shemas` in [database]"
+        );
+        assert_eq!(
+            error(&good.replace("2027-02-01T00:00:00Z", "2027-02-01")),
+            "grants/a.toml:8:11: `expires` is a date, a time and an offset, such as 2027-02-01T00:00:00Z"
+        );
+        assert_eq!(
+            error(&good.replace("sha256:aa", "sha256:a")),
+            "grants/a.toml:4:10: `digest` is `sha256:` and 64 hexadecimal digits"
+        );
+        assert_eq!(
+            error(&good.replace("\"ana\"", "\" \"")),
+            "grants/a.toml:6:15: `approved-by` is empty"
+        );
+        assert_eq!(
+            error(&good.replace("format = 1", "format = 2")),
+            "grants/a.toml:1:10: format 2 is unknown; this windlass reads format 1"
+        );
+        assert_eq!(
+            error(&good.replace("\"sales\"", "\"s*s\"")),
+            "grants/a.toml:16:1: `s*s` is no pattern: a `*` can only be its end"
+        );
+        assert_eq!(
+            error(&good.replace("reason = \"weekly\"\n", "")),
+            "grants/a.toml:1:1: `reason` is missing"
+        );
+    }
+}

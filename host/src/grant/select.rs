@@ -1,0 +1,304 @@
+//! Which grant files count for a run, and why none does. Pure.
+
+use super::cover::{Missing, missing};
+use super::file::GrantFile;
+use super::{Budget, Capabilities, Effective};
+use crate::clock::Millis;
+use jiff::Timestamp;
+use thiserror::Error;
+
+/// What a grant is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The procedure's name.
+    pub procedure: &'a str,
+    /// `sha256:…` of its component.
+    pub digest: &'a str,
+    /// Logical name of the target.
+    pub target: &'a str,
+}
+
+/// What an operator allows one component on one target: all files that are for it, together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Granted {
+    /// What may be done.
+    pub capabilities: Capabilities,
+    /// The narrowest of the files' budgets.
+    pub budget: Budget,
+    /// When the first of them ends.
+    pub expires: Option<Millis>,
+    /// Names of the files and digests of their text, for the record.
+    pub files: Vec<String>,
+    /// The files themselves.
+    pub(super) sources: Vec<GrantFile>,
+}
+
+/// Nothing that is granted lets the run begin.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Refusal {
+    #[error("`{procedure}` has no grant for `{target}`")]
+    None { procedure: String, target: String },
+    #[error(
+        "`{procedure}` has no grant for `{target}`: `{file}` is for {other}, and this component is {digest}"
+    )]
+    OtherDigest {
+        procedure: String,
+        target: String,
+        file: String,
+        other: String,
+        digest: String,
+    },
+    #[error("`{procedure}` has no grant for `{target}`: `{file}` is for `{other}` only")]
+    OtherTarget {
+        procedure: String,
+        target: String,
+        file: String,
+        other: String,
+    },
+    #[error("the grant of `{procedure}` for `{target}`, `{file}`, expired at {at}")]
+    Expired {
+        procedure: String,
+        target: String,
+        file: String,
+        at: Timestamp,
+    },
+    #[error("the grant of `{procedure}` for `{target}` lacks {}", things(.missing.len()))]
+    Incomplete {
+        procedure: String,
+        target: String,
+        missing: Vec<Missing>,
+    },
+}
+
+fn things(count: usize) -> String {
+    if count == 1 {
+        "one thing that it needs".into()
+    } else {
+        format!("{count} things that it needs")
+    }
+}
+
+impl Refusal {
+    /// The next command.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::None { procedure, target }
+            | Self::OtherTarget {
+                procedure, target, ..
+            } => {
+                format!("windlass grant {procedure} --target {target}")
+            }
+            Self::OtherDigest {
+                procedure, target, ..
+            } => {
+                format!(
+                    "windlass inspect {procedure}, then: windlass grant {procedure} --target {target} --force"
+                )
+            }
+            Self::Expired { file, .. } => {
+                format!("set a later `expires` in {file}, once its reviewer agrees")
+            }
+            Self::Incomplete { missing, .. } => {
+                missing.first().map_or_else(String::new, Missing::hint)
+            }
+        }
+    }
+
+    /// Each thing that is needed and not granted.
+    pub fn missing(&self) -> &[Missing] {
+        match self {
+            Self::Incomplete { missing, .. } => missing,
+            Self::None { .. }
+            | Self::OtherDigest { .. }
+            | Self::OtherTarget { .. }
+            | Self::Expired { .. } => &[],
+        }
+    }
+}
+
+/// The grant for a component on a target at a time.
+pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<Granted, Refusal> {
+    let (matching, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| file.digest == wanted.digest && file.is_for(wanted.target));
+    let (valid, expired): (Vec<_>, Vec<_>) =
+        matching.into_iter().partition(|file| now < file.expires);
+    if valid.is_empty() {
+        return Err(refusal(&others, &expired, wanted));
+    }
+    let none = Budget::default();
+    Ok(Granted {
+        capabilities: Capabilities {
+            database: valid
+                .iter()
+                .flat_map(|file| file.capabilities().database)
+                .collect(),
+        },
+        budget: valid
+            .iter()
+            .fold(none, |budget, file| budget.narrowed_by(&file.budget)),
+        expires: valid.iter().map(|file| file.expires).min(),
+        files: valid
+            .iter()
+            .map(|file| format!("{} {}", file.name, file.text_digest))
+            .collect(),
+        sources: valid,
+    })
+}
+
+fn refusal(others: &[GrantFile], expired: &[GrantFile], wanted: Wanted<'_>) -> Refusal {
+    let procedure = wanted.procedure.to_owned();
+    let target = wanted.target.to_owned();
+    if let Some(file) = expired.iter().max_by_key(|file| file.expires) {
+        return Refusal::Expired {
+            procedure,
+            target,
+            file: file.name.clone(),
+            at: file.expires.timestamp(),
+        };
+    }
+    let same_name =
+        |file: &&GrantFile| file.procedure == wanted.procedure && file.is_for(wanted.target);
+    if let Some(file) = others.iter().find(same_name) {
+        return Refusal::OtherDigest {
+            procedure,
+            target,
+            file: file.name.clone(),
+            other: match &file.version {
+                Some(version) => format!("{version}, {}", short(&file.digest)),
+                None => short(&file.digest),
+            },
+            digest: short(wanted.digest),
+        };
+    }
+    match others.iter().find(|file| file.digest == wanted.digest) {
+        Some(file) => Refusal::OtherTarget {
+            procedure,
+            target,
+            file: file.name.clone(),
+            other: file.target.clone().unwrap_or_default(),
+        },
+        None => Refusal::None { procedure, target },
+    }
+}
+
+/// A digest that people can tell from another: `sha256:3f9c12…a1`.
+pub fn short(digest: &str) -> String {
+    match digest.split_at_checked(13) {
+        Some((start, rest)) if rest.len() > 3 && rest.is_ascii() => {
+            format!("{start}…{}", &rest[rest.len() - 2..])
+        }
+        Some(_) | None => digest.to_owned(),
+    }
+}
+
+impl Granted {
+    /// What a run with these needs may do, or each thing that it needs and that is not granted anywhere.
+    pub fn effective(
+        &self,
+        wanted: Wanted<'_>,
+        needs: Capabilities,
+        budget: &Budget,
+    ) -> Result<Effective, Refusal> {
+        let missing = missing(&needs, &self.sources);
+        if !missing.is_empty() {
+            return Err(Refusal::Incomplete {
+                procedure: wanted.procedure.to_owned(),
+                target: wanted.target.to_owned(),
+                missing,
+            });
+        }
+        Ok(Effective {
+            needs,
+            grant: self.capabilities.clone(),
+            budget: budget.narrowed_by(&self.budget),
+            expires: self.expires,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Granted, Refusal, Wanted, select, short};
+    use crate::clock::Millis;
+    use crate::grant::file::tests::text;
+    use crate::grant::{Budget, Capabilities, GrantFile};
+
+    fn chosen(files: &[(char, &str)], digest: char, target: &str) -> Result<Granted, Refusal> {
+        let parse = |(index, (digest, expires)): (usize, &(char, &str))| {
+            GrantFile::parse(&format!("grants/{index}.toml"), &text(*digest, expires)).unwrap()
+        };
+        let digest = format!("sha256:{}", digest.to_string().repeat(64));
+        let wanted = Wanted {
+            procedure: "pg-tidy",
+            digest: &digest,
+            target,
+        };
+        let now: jiff::Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        select(
+            files.iter().enumerate().map(parse).collect(),
+            wanted,
+            Millis::from(now),
+        )
+    }
+
+    const VALID: &str = "2027-02-01T00:00:00Z";
+    const LATER: &str = "2027-03-01T00:00:00Z";
+    const PAST: &str = "2026-02-01T00:00:00Z";
+
+    #[test]
+    fn all_valid_files_for_the_digest_count_together() {
+        let granted = chosen(
+            &[('a', VALID), ('a', LATER), ('b', VALID), ('a', PAST)],
+            'a',
+            "orders",
+        )
+        .unwrap();
+        assert_eq!(granted.capabilities.database.len(), 4);
+        assert_eq!(granted.budget.effects, Some(5));
+        assert_eq!(granted.expires.unwrap().timestamp().to_string(), VALID);
+        assert_eq!(granted.files.len(), 2);
+        assert!(granted.files[0].starts_with("grants/0.toml sha256:"));
+        let wanted = Wanted {
+            procedure: "pg-tidy",
+            digest: "",
+            target: "orders",
+        };
+        let author = Budget {
+            effects: Some(200),
+            calls: Some(9),
+            ..Budget::default()
+        };
+        let effective = granted
+            .effective(wanted, Capabilities::default(), &author)
+            .unwrap();
+        assert_eq!(
+            (effective.budget.effects, effective.budget.calls),
+            (Some(5), Some(9))
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_what_there_is_instead() {
+        let refusal = chosen(&[], 'a', "orders").unwrap_err();
+        assert_eq!(refusal.to_string(), "`pg-tidy` has no grant for `orders`");
+        assert_eq!(refusal.hint(), "windlass grant pg-tidy --target orders");
+        let refusal = chosen(&[('b', VALID)], 'a', "orders").unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "`pg-tidy` has no grant for `orders`: `grants/0.toml` is for 0.1.0, sha256:bbbbbb…bb, and this component is sha256:aaaaaa…aa"
+        );
+        let refusal = chosen(&[('a', PAST)], 'a', "orders").unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the grant of `pg-tidy` for `orders`, `grants/0.toml`, expired at 2026-02-01T00:00:00Z"
+        );
+        let refusal = chosen(&[('a', VALID)], 'a', "ledger").unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "`pg-tidy` has no grant for `ledger`: `grants/0.toml` is for `orders` only"
+        );
+        assert_eq!(short("sha256:x"), "sha256:x");
+    }
+}

@@ -1,0 +1,215 @@
+//! What format 1 looks like on disk. These lines stay readable for ever; a change of the format gets a file of its own.
+
+use super::entry::{Ask, Call, Entry, RunId, Stamped};
+use super::{KINDS, kind};
+use crate::call::{Effect, Read, Revert, Reverted, Undo};
+use crate::contract::{ErrorKind, Level, Verdict};
+use crate::database;
+use crate::grant::Side;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const FORMAT_1: &str = include_str!("format-1.jsonl");
+
+pub(crate) fn entries() -> Vec<Stamped> {
+    FORMAT_1
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[test]
+fn every_line_reads_and_writes_the_same() {
+    for (stamped, line) in entries().iter().zip(FORMAT_1.lines()) {
+        let before: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_value(stamped).unwrap(), before);
+        assert_eq!(serde_json::to_string(stamped).unwrap(), line);
+        assert_eq!(before["entry"]["kind"], stamped.entry.kind());
+        assert!(kind::known(stamped.entry.label()));
+    }
+}
+
+/// Every value that one of our enums can take in a stored entry, by its place. Each match is closed, so that a new variant does not compile
+/// until it is named here, and then fails until the file has a line with it.
+#[derive(Default)]
+struct Seen {
+    values: BTreeSet<&'static str>,
+}
+
+impl Seen {
+    fn entry(&mut self, entry: &Entry) {
+        self.values.insert(entry.kind());
+        match entry {
+            Entry::Observed { call, answer } => {
+                self.call(call);
+                if let Err(error) = answer {
+                    self.values.insert("answer: error");
+                    self.error(error.kind);
+                }
+            }
+            Entry::Refused { side, error, .. } => {
+                self.side(*side);
+                self.error(error.kind);
+            }
+            Entry::Log { level, .. } => self.level(*level),
+            Entry::Check { verdict, .. } => self.verdict(*verdict),
+            Entry::Intended { call, prepared, .. } => {
+                self.effect(call);
+                self.undo(&prepared.undo);
+            }
+            Entry::Done {
+                applied, confirmed, ..
+            } => {
+                if *confirmed {
+                    self.values.insert("done: confirmed");
+                }
+                if applied.sweep.is_some() {
+                    self.values.insert("done: sweep");
+                }
+            }
+            Entry::Failed { sweep: Some(_), .. } => {
+                self.values.insert("failed: sweep");
+            }
+            Entry::NotDone { sweep: Some(_), .. } => {
+                self.values.insert("not-done: sweep");
+            }
+            Entry::Undoing { revert, .. } => self.revert(revert),
+            Entry::Undone { reverted, .. } => {
+                self.values.insert(match reverted {
+                    Reverted::Restored(_) => "reverted: restored",
+                    Reverted::NothingToDo(_) => "reverted: nothing to do",
+                    Reverted::LeftAlone(_) => "reverted: left alone",
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, call: &Call) {
+        self.values.insert(match call {
+            Call::Read(Read::Database(read)) => match read {
+                database::Read::Server { .. } => "read: server",
+                database::Read::Tables { .. } => "read: tables",
+                database::Read::Indexes { .. } => "read: indexes",
+                database::Read::XminHolders { .. } => "read: xmin holders",
+                database::Read::Sessions { .. } => "read: sessions",
+                database::Read::Replication { .. } => "read: replication",
+                database::Read::Statements { .. } => "read: statements",
+                database::Read::Invariants { .. } => "read: invariants",
+                database::Read::Invariant { .. } => "read: invariant",
+            },
+            Call::Ask(Ask::Now) => "ask: now",
+            Call::Ask(Ask::Random { .. }) => "ask: random",
+            Call::Ask(Ask::Sleep { .. }) => "ask: sleep",
+            Call::Ask(Ask::Remember { .. }) => "ask: remember",
+            Call::Ask(Ask::Recall { .. }) => "ask: recall",
+            Call::Effect(_) => "declined effect",
+        });
+    }
+
+    fn effect(&mut self, effect: &Effect) {
+        let Effect::Database(effect) = effect;
+        self.values.insert(match effect {
+            database::Effect::Vacuum { .. } => "effect: vacuum",
+            database::Effect::Analyze { .. } => "effect: analyze",
+            database::Effect::Reindex { .. } => "effect: reindex",
+            database::Effect::DropInvalidIndex { .. } => "effect: drop invalid index",
+            database::Effect::CancelBackend { .. } => "effect: cancel backend",
+            database::Effect::SetParameters { .. } => "effect: set parameters",
+        });
+    }
+
+    fn revert(&mut self, revert: &Revert) {
+        let Revert::Database(revert) = revert;
+        self.values.insert(match revert {
+            database::Revert::RestoreParameters { .. } => "revert: restore parameters",
+            database::Revert::DropLeftovers { .. } => "revert: drop leftovers",
+        });
+    }
+
+    fn undo(&mut self, undo: &Undo) {
+        self.values.insert(match undo {
+            Undo::By(_) => "undo: by",
+            Undo::NotNeeded(_) => "undo: not needed",
+            Undo::Impossible(_) => "undo: impossible",
+        });
+    }
+
+    fn side(&mut self, side: Side) {
+        self.values.insert(match side {
+            Side::Needs => "side: needs",
+            Side::Grant => "side: grant",
+            Side::Budget => "side: budget",
+            Side::Plan => "side: plan",
+            Side::Lock => "side: lock",
+        });
+    }
+
+    fn error(&mut self, kind: ErrorKind) {
+        self.values.insert(match kind {
+            ErrorKind::Denied => "error: denied",
+            ErrorKind::Invalid => "error: invalid",
+            ErrorKind::NotFound => "error: not found",
+            ErrorKind::Conflict => "error: conflict",
+            ErrorKind::Unavailable => "error: unavailable",
+            ErrorKind::Limit => "error: limit",
+            ErrorKind::Cancelled => "error: cancelled",
+        });
+    }
+
+    fn level(&mut self, level: Level) {
+        self.values.insert(match level {
+            Level::Debug => "level: debug",
+            Level::Info => "level: info",
+            Level::Warning => "level: warning",
+            Level::Error => "level: error",
+        });
+    }
+
+    fn verdict(&mut self, verdict: Verdict) {
+        self.values.insert(match verdict {
+            Verdict::Pass => "verdict: pass",
+            Verdict::Fail => "verdict: fail",
+            Verdict::Inconclusive => "verdict: inconclusive",
+        });
+    }
+}
+
+/// How many values the closed matches of [`Seen`] name, besides the kinds.
+const VALUES: usize = 15 + 4 + 6 + 2 + 3 + 3 + 5 + 7 + 4 + 3;
+
+#[test]
+fn nothing_that_can_be_stored_is_missing() {
+    let mut seen = Seen::default();
+    for stamped in entries() {
+        seen.entry(&stamped.entry);
+    }
+    let missing: Vec<_> = KINDS.iter().filter(|k| !seen.values.contains(*k)).collect();
+    assert!(missing.is_empty(), "no line of the kinds {missing:?}");
+    let others = seen.values.len() - KINDS.len();
+    assert_eq!(others, VALUES, "{:#?}", seen.values);
+}
+
+#[test]
+fn the_file_is_one_legal_run_after_another() {
+    for run in runs() {
+        super::State::fold(&run).unwrap();
+    }
+}
+
+/// The file holds several runs; each begins at position 0.
+pub(crate) fn runs() -> Vec<Vec<Stamped>> {
+    let mut runs: Vec<Vec<Stamped>> = Vec::new();
+    for stamped in entries() {
+        if stamped.seq == 0 {
+            runs.push(Vec::new());
+        }
+        runs.last_mut().unwrap().push(stamped);
+    }
+    runs
+}
+
+/// A name for the nth run of the file.
+pub(crate) fn name(n: usize) -> RunId {
+    RunId(format!("golden-{n}"))
+}

@@ -1,7 +1,0 @@
-//! stub
-/// stub
-pub struct State;
-/// stub
-pub struct Phase;
-/// stub
-pub struct EffectState;

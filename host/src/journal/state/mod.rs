@@ -1,0 +1,507 @@
+//! What a run's entries come to: entry after entry makes a [`State`], and an illegal order is an error. Pure.
+
+mod legal;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use super::entry::{Begin, Entry, Outcome, Stamped};
+use crate::call::{Applied, Effect, Prepared, Revert, Reverted, Undo};
+use crate::clock::Millis;
+use crate::contract::{CallError, Verdict};
+use serde_json::Value;
+use std::fmt;
+
+pub use legal::{Fault, Illegal};
+
+/// Where a run stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is recorded.
+    #[default]
+    Empty,
+    /// The procedure is at work, or was when its process went away.
+    Running,
+    /// It pauses at a safe point.
+    Stopped {
+        /// Why.
+        why: String,
+    },
+    /// What it did is being taken back; the procedure is not asked again.
+    Unwinding,
+    /// It ended.
+    Ended(Outcome),
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "not begun",
+            Self::Running => "running",
+            Self::Stopped { .. } => "stopped",
+            Self::Unwinding => "being unwound",
+            Self::Ended(_) => "ended",
+        })
+    }
+}
+
+/// What became of an effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// It was started, or was about to be; its end is not recorded.
+    Intended,
+    /// It happened.
+    Done {
+        /// What it came to.
+        applied: Applied,
+        /// True when the target was asked after a crash.
+        confirmed: bool,
+    },
+    /// It failed, and the target is as before but for a sweep.
+    Failed {
+        /// What the guest was told.
+        error: CallError,
+    },
+    /// It did not happen; the target said so after a crash.
+    NotDone {
+        /// How we know.
+        why: String,
+    },
+    /// The target could not tell.
+    InDoubt {
+        /// What was asked and answered.
+        why: String,
+    },
+}
+
+/// How far taking something back is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum UndoState {
+    /// Not tried.
+    #[default]
+    None,
+    /// Started; its end is not recorded.
+    Undoing,
+    /// Ended well.
+    Undone(Reverted),
+    /// Failed; it may be tried again.
+    Failed(CallError),
+}
+
+/// Something that a change left and that must be cleared away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// How.
+    pub revert: Revert,
+    /// How far that is.
+    pub state: UndoState,
+}
+
+/// One effect of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectState {
+    /// From 1.
+    pub number: u64,
+    /// What.
+    pub call: Effect,
+    /// What was there before, and how to take it back.
+    pub prepared: Prepared,
+    /// How to recognise it at the target; the latest note.
+    pub note: Option<Value>,
+    /// What became of it.
+    pub status: Status,
+    /// How far its undo is.
+    pub undo: UndoState,
+    /// How to recognise its undo at the target; the latest note of the latest try.
+    pub undo_note: Option<Value>,
+    /// What it left to clear away.
+    pub sweep: Option<Sweep>,
+    /// When it was intended, where the times are known.
+    pub started: Option<Millis>,
+    /// When its end was recorded, where there is one and the times are known.
+    pub ended: Option<Millis>,
+}
+
+impl EffectState {
+    /// Whether its end is not known: it was intended or is in doubt.
+    pub fn is_open(&self) -> bool {
+        match self.status {
+            Status::Intended | Status::InDoubt { .. } => true,
+            Status::Done { .. } | Status::Failed { .. } | Status::NotDone { .. } => false,
+        }
+    }
+
+    /// What takes it back, if it happened, can be taken back and was not yet.
+    pub fn to_undo(&self) -> Option<&Revert> {
+        match (&self.status, &self.prepared.undo, &self.undo) {
+            (_, _, UndoState::Undone(_)) => None,
+            (Status::Done { .. }, Undo::By(revert), _) => Some(revert),
+            (
+                Status::Done { .. }
+                | Status::Intended
+                | Status::Failed { .. }
+                | Status::NotDone { .. }
+                | Status::InDoubt { .. },
+                _,
+                _,
+            ) => None,
+        }
+    }
+
+    /// What clears away its leftovers, if it left some and they were not yet.
+    pub fn to_sweep(&self) -> Option<&Revert> {
+        match &self.sweep {
+            Some(Sweep {
+                state: UndoState::Undone(_),
+                ..
+            })
+            | None => None,
+            Some(sweep) => Some(&sweep.revert),
+        }
+    }
+
+    /// How long it took, in milliseconds, where both times are known.
+    pub fn took(&self) -> Option<u64> {
+        Some(self.ended?.since(self.started?))
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// What was checked.
+    pub name: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// Why.
+    pub evidence: String,
+}
+
+/// Which of an effect's two reverts is at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Undo,
+    Sweep,
+}
+
+/// What is known of a run from its entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    entries: u64,
+    begin: Option<Begin>,
+    phase: Phase,
+    unwinding: Option<(Outcome, String)>,
+    effects: Vec<EffectState>,
+    reverting: Option<(u64, Part)>,
+    checks: Vec<Finding>,
+    refusals: u64,
+    step: Option<String>,
+    panicked: Option<String>,
+    cancel_requested: Option<String>,
+    undo_requested: Option<String>,
+    began: Option<Millis>,
+    last: Option<Millis>,
+    summary: Option<String>,
+}
+
+impl State {
+    /// The state after all these entries.
+    pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Stamped>) -> Result<Self, Illegal> {
+        let mut state = Self::default();
+        for stamped in entries {
+            state.record(stamped)?;
+        }
+        Ok(state)
+    }
+
+    /// Takes the next entry with its time. An illegal one leaves the state as it was.
+    pub fn record(&mut self, stamped: &Stamped) -> Result<(), Illegal> {
+        if stamped.seq != self.entries {
+            return Err(self.illegal(&stamped.entry, Fault::Position(stamped.seq)));
+        }
+        self.legal(&stamped.entry)?;
+        self.take(&stamped.entry, Some(stamped.at));
+        Ok(())
+    }
+
+    /// Takes the next entry without its time. An illegal one leaves the state as it was.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Illegal> {
+        self.legal(entry)?;
+        self.take(entry, None);
+        Ok(())
+    }
+
+    /// Passes an entry that was legal when it was stored and that changes nothing but the position.
+    pub(super) fn pass(&mut self, at: Millis) {
+        self.entries += 1;
+        self.last = Some(at);
+    }
+
+    fn take(&mut self, entry: &Entry, at: Option<Millis>) {
+        self.entries += 1;
+        self.last = at.or(self.last);
+        match entry {
+            Entry::Begin(begin) => {
+                self.begin = Some(begin.clone());
+                self.began = at;
+                self.phase = Phase::Running;
+            }
+            Entry::Resumed { .. } => self.phase = self.working(),
+            Entry::Observed { .. } | Entry::Waiting { .. } | Entry::Log { .. } => {}
+            Entry::Refused { .. } => self.refusals += 1,
+            Entry::Step { name } => self.step = Some(name.clone()),
+            Entry::Check {
+                name,
+                verdict,
+                evidence,
+            } => self.checks.push(Finding {
+                name: name.clone(),
+                verdict: *verdict,
+                evidence: evidence.clone(),
+            }),
+            Entry::Panicked { message } => self.panicked = Some(message.clone()),
+            Entry::Intended { call, prepared, .. } => self.intend(call, prepared, at),
+            Entry::Noted { effect, note } => self.note(*effect, note),
+            Entry::Done { .. }
+            | Entry::Failed { .. }
+            | Entry::NotDone { .. }
+            | Entry::InDoubt { .. } => self.end_effect(entry, at),
+            Entry::Undoing { effect, revert } => self.start_revert(*effect, revert),
+            Entry::Undone { reverted, .. } => {
+                self.end_revert(UndoState::Undone(reverted.clone()));
+            }
+            Entry::UndoFailed { error, .. } => self.end_revert(UndoState::Failed(error.clone())),
+            Entry::Stopped { why } => self.phase = Phase::Stopped { why: why.clone() },
+            Entry::CancelRequested { by } => self.cancel_requested = Some(by.clone()),
+            Entry::UndoRequested { by } => {
+                self.undo_requested = Some(by.clone());
+                self.unwind(Outcome::Undone, format!("undone by {by}"));
+            }
+            Entry::Unwinding { outcome, why } => self.unwind(*outcome, why.clone()),
+            Entry::End { outcome, summary } => {
+                self.phase = Phase::Ended(*outcome);
+                self.summary = Some(summary.clone());
+            }
+        }
+    }
+
+    fn working(&self) -> Phase {
+        if self.unwinding.is_some() {
+            Phase::Unwinding
+        } else {
+            Phase::Running
+        }
+    }
+
+    fn unwind(&mut self, outcome: Outcome, why: String) {
+        self.unwinding = Some((outcome, why));
+        self.phase = Phase::Unwinding;
+    }
+
+    fn intend(&mut self, call: &Effect, prepared: &Prepared, at: Option<Millis>) {
+        self.effects.push(EffectState {
+            number: self.next_effect(),
+            call: call.clone(),
+            prepared: prepared.clone(),
+            note: None,
+            status: Status::Intended,
+            undo: UndoState::None,
+            undo_note: None,
+            sweep: None,
+            started: at,
+            ended: None,
+        });
+    }
+
+    fn note(&mut self, number: u64, note: &Value) {
+        if let Some(effect) = self.effect_mut(number) {
+            if effect.is_open() {
+                effect.note = Some(note.clone());
+            } else {
+                effect.undo_note = Some(note.clone());
+            }
+        }
+    }
+
+    fn end_effect(&mut self, entry: &Entry, at: Option<Millis>) {
+        let Some((number, status, sweep)) = legal::end_of_effect(entry) else {
+            return;
+        };
+        if let Some(effect) = self.effect_mut(number) {
+            effect.status = status;
+            effect.sweep = sweep.map(|revert| Sweep {
+                revert,
+                state: UndoState::None,
+            });
+            effect.ended = at.filter(|_| !effect.is_open());
+        }
+    }
+
+    fn start_revert(&mut self, number: u64, revert: &Revert) {
+        let part = self
+            .effect(number)
+            .and_then(|effect| legal::part(effect, revert));
+        self.reverting = part.map(|part| (number, part));
+        self.set_revert(UndoState::Undoing);
+        if let Some(effect) = self.effect_mut(number) {
+            effect.undo_note = None;
+        }
+    }
+
+    fn end_revert(&mut self, state: UndoState) {
+        self.set_revert(state);
+        self.reverting = None;
+    }
+
+    fn set_revert(&mut self, state: UndoState) {
+        let Some((number, part)) = self.reverting else {
+            return;
+        };
+        if let Some(effect) = self.effect_mut(number) {
+            match (part, &mut effect.sweep) {
+                (Part::Sweep, Some(sweep)) => sweep.state = state,
+                (Part::Undo, _) => effect.undo = state,
+                (Part::Sweep, None) => {}
+            }
+        }
+    }
+}
+
+impl State {
+    /// How the run began; absent before its first entry.
+    pub fn begin(&self) -> Option<&Begin> {
+        self.begin.as_ref()
+    }
+
+    /// Where the run stands.
+    pub fn phase(&self) -> Phase {
+        self.phase.clone()
+    }
+
+    /// How many entries made it: the position of the next one.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// All effects, first to last.
+    pub fn effects(&self) -> &[EffectState] {
+        &self.effects
+    }
+
+    /// The effect of this number.
+    pub fn effect(&self, number: u64) -> Option<&EffectState> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.effects.get(index)
+    }
+
+    fn effect_mut(&mut self, number: u64) -> Option<&mut EffectState> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.effects.get_mut(index)
+    }
+
+    /// The effect whose end is not known. There is at most one, and it is the last.
+    pub fn open_effect(&self) -> Option<&EffectState> {
+        self.effects.last().filter(|effect| effect.is_open())
+    }
+
+    /// The effect whose undo or sweep was started and has no recorded end.
+    pub fn reverting(&self) -> Option<&EffectState> {
+        self.reverting.and_then(|(number, _)| self.effect(number))
+    }
+
+    /// Undos of effects that happened and were not taken back yet, with the effects' numbers; last first. A failed undo is among them.
+    pub fn to_undo(&self) -> Vec<(u64, Revert)> {
+        self.undoable()
+            .filter_map(|effect| Some((effect.number, effect.to_undo()?.clone())))
+            .collect()
+    }
+
+    /// Sweeps of what effects left and that was not cleared away yet, with the effects' numbers; last first. A failed sweep is among them.
+    pub fn to_sweep(&self) -> Vec<(u64, Revert)> {
+        self.sweepable()
+            .filter_map(|effect| Some((effect.number, effect.to_sweep()?.clone())))
+            .collect()
+    }
+
+    fn undoable(&self) -> impl Iterator<Item = &EffectState> {
+        let last_first = self.effects.iter().rev();
+        last_first.filter(|effect| effect.to_undo().is_some())
+    }
+
+    fn sweepable(&self) -> impl Iterator<Item = &EffectState> {
+        let last_first = self.effects.iter().rev();
+        last_first.filter(|effect| effect.to_sweep().is_some())
+    }
+
+    /// The number that the next effect gets.
+    pub fn next_effect(&self) -> u64 {
+        self.effects.len() as u64 + 1
+    }
+
+    /// Whether the run has begun and not ended. It says nothing about its process.
+    pub fn is_live(&self) -> bool {
+        match self.phase {
+            Phase::Running | Phase::Stopped { .. } | Phase::Unwinding => true,
+            Phase::Empty | Phase::Ended(_) => false,
+        }
+    }
+
+    /// How the run ended, if it did and was not reopened since.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            Phase::Ended(outcome) => Some(outcome),
+            Phase::Empty | Phase::Running | Phase::Stopped { .. } | Phase::Unwinding => None,
+        }
+    }
+
+    /// Once the run is only taken back: how it will end if every undo succeeds, and why. The procedure must not be run again.
+    pub fn unwinding(&self) -> Option<(Outcome, &str)> {
+        let (outcome, why) = self.unwinding.as_ref()?;
+        Some((*outcome, why))
+    }
+
+    /// What the checks found, first to last.
+    pub fn checks(&self) -> &[Finding] {
+        &self.checks
+    }
+
+    /// How many calls were not allowed.
+    pub fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
+    /// The step that began last.
+    pub fn step(&self) -> Option<&str> {
+        self.step.as_deref()
+    }
+
+    /// The message of the guest's panic.
+    pub fn panicked(&self) -> Option<&str> {
+        self.panicked.as_deref()
+    }
+
+    /// Who wants the run ended and taken back.
+    pub fn cancel_requested_by(&self) -> Option<&str> {
+        self.cancel_requested.as_deref()
+    }
+
+    /// Who wants the finished run taken back.
+    pub fn undo_requested_by(&self) -> Option<&str> {
+        self.undo_requested.as_deref()
+    }
+
+    /// The sentence that the run ended with, last time it did.
+    pub fn summary(&self) -> Option<&str> {
+        self.summary.as_deref()
+    }
+
+    /// When the run began, where the times are known.
+    pub fn began(&self) -> Option<Millis> {
+        self.began
+    }
+
+    /// When the last entry was recorded, where the times are known.
+    pub fn last(&self) -> Option<Millis> {
+        self.last
+    }
+}

@@ -1,0 +1,286 @@
+//! Where runs are recorded: one SQLite file, one thread that writes, a hash chain over all entries.
+//!
+//! Several processes may share the file. What is committed survives the loss of power; what is answered was committed.
+
+mod body;
+mod chain;
+mod commit;
+mod error;
+mod ledger;
+mod name;
+mod read;
+mod verify;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use super::entry::{Entry, RunId, Stamped};
+use super::state::State;
+use crate::clock::Clock;
+use body::{Blob, Body};
+use commit::{Append, Committer};
+use ledger::Ledger;
+use rusqlite::Connection;
+use std::fmt;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
+
+pub use error::StoreError;
+pub use verify::Verified;
+
+/// Is shown each entry after its commit and before whoever appended it learns of it, on the committing thread. It must not block.
+pub type Watcher = Arc<dyn Fn(&RunId, &Stamped) + Send + Sync>;
+
+/// Where runs are recorded. Cheap to clone; the last clone closes the file.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// In this order they are dropped: whoever closes the file last must be able to write it, to leave it without a log.
+struct Inner {
+    reader: Arc<Mutex<Ledger>>,
+    /// Absent in a store that only reads.
+    writer: Option<Writer>,
+}
+
+/// In this order they are dropped: the thread ends when nobody can ask it any more.
+struct Writer {
+    requests: Sender<Append>,
+    ledger: Arc<Mutex<Ledger>>,
+    _committer: Joined,
+}
+
+/// A thread that has ended when this is dropped.
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take()
+            && handle.thread().id() != thread::current().id()
+        {
+            // It panicked if a watcher did; that was reported then.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Proof that an entry is durable. Only the store makes one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The stored entry.
+    pub stamped: Stamped,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = lock(&self.inner.reader).path.clone();
+        f.debug_tuple("Store").field(&path).finish()
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    // A panic between two statements leaves no transaction open: they roll back when dropped.
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Opens the journal of a state directory for reading and writing; makes both, for this user only, where they are not there.
+    pub fn open(dir: &Path, clock: Clock, watcher: Option<Watcher>) -> Result<Self, StoreError> {
+        let writer = Ledger::create(dir)?;
+        let reader = Arc::new(Mutex::new(Ledger::beside(&writer.path)?));
+        Self::start(Arc::new(Mutex::new(writer)), reader, clock, watcher)
+    }
+
+    /// Opens the journal of a state directory for reading. Works in a directory that cannot be written; appending fails.
+    pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+        let inner = Inner {
+            reader: Arc::new(Mutex::new(Ledger::read(dir)?)),
+            writer: None,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// A journal in memory, for tests. Nothing of it lasts.
+    pub fn in_memory(clock: Clock) -> Result<Self, StoreError> {
+        let ledger = Arc::new(Mutex::new(Ledger::memory()?));
+        Self::start(Arc::clone(&ledger), ledger, clock, None)
+    }
+
+    fn start(
+        writer: Arc<Mutex<Ledger>>,
+        reader: Arc<Mutex<Ledger>>,
+        clock: Clock,
+        watcher: Option<Watcher>,
+    ) -> Result<Self, StoreError> {
+        let path = lock(&reader).path.clone();
+        let (sender, requests) = channel();
+        let committer = Committer::new(Arc::clone(&writer), clock, watcher);
+        let thread = thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || committer.serve(&requests))
+            .map_err(|error| StoreError::directory(&path, error))?;
+        let writer = Writer {
+            requests: sender,
+            ledger: writer,
+            _committer: Joined(Some(thread)),
+        };
+        let writer = Some(writer);
+        let inner = Inner { reader, writer };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Appends durably: once it answers well, the entry survives a crash. The order of a run's entries is checked first, and nothing is
+    /// stored of one that may not stand there. Dropping the future does not take the entry back.
+    pub async fn append(&self, run: &RunId, entry: Entry) -> Result<Receipt, StoreError> {
+        let body = Body::encode(run, &entry)?;
+        let (reply, answer) = oneshot::channel();
+        self.writer()?
+            .requests
+            .send(Append::new(run.clone(), entry, body, reply))
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Reserves a name for a run that begins now, such as `251121-k3f`. Names sort by time and no two runs get the same.
+    pub fn new_run_id(&self, clock: &Clock) -> Result<RunId, StoreError> {
+        let now = clock.now();
+        self.write(|connection| write::reserve(connection, now))?
+            .ok_or(StoreError::Closed)
+    }
+
+    /// Keeps content under its `sha256:…` digest: a run's component and plan, so that it can be resumed when their files have changed.
+    /// Keeping it again does nothing.
+    pub fn keep(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let blob = Blob::pack(bytes);
+        if parse(digest)? != blob.digest {
+            let digest = digest.to_owned();
+            return Err(StoreError::Digest { digest });
+        }
+        self.write(|connection| write::keep(connection, &blob))
+    }
+
+    /// Asks the process that works on the run, wherever it is, to end it and take it back. The first to ask is remembered.
+    pub fn request_cancel(&self, run: &RunId, by: &str) -> Result<(), StoreError> {
+        self.write(|connection| write::request_cancel(connection, run, by))
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.inner.writer.as_ref().ok_or_else(|| {
+            let path = lock(&self.inner.reader).path.clone();
+            StoreError::ReadOnly { path }
+        })
+    }
+
+    /// One durable write beside the entries.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let ledger = lock(&self.writer()?.ledger);
+        write(&ledger.connection).map_err(|error| ledger.fail(error))
+    }
+
+    /// Who asked for the run to be cancelled. Cheap enough to ask several times a second.
+    pub fn cancel_requested(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::cancel_requested(&ledger.connection, run).map_err(|error| ledger.fail(error))
+    }
+
+    /// All entries of a run, first to last.
+    pub fn entries(&self, run: &RunId) -> Result<Vec<Stamped>, StoreError> {
+        self.entries_from(run, 0)
+    }
+
+    /// The entries of a run behind this position, for those who follow it.
+    pub fn entries_after(&self, run: &RunId, seq: u64) -> Result<Vec<Stamped>, StoreError> {
+        self.entries_from(run, seq.saturating_add(1))
+    }
+
+    fn entries_from(&self, run: &RunId, from: u64) -> Result<Vec<Stamped>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::entries(&ledger.connection, run, from, &|error| ledger.fail(error))
+    }
+
+    /// The state of a run, without reading what it observed.
+    pub fn state(&self, run: &RunId) -> Result<State, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        let sqlite = |error| ledger.fail(error);
+        let prefix = || run.0.clone();
+        let id = read::id_of(&ledger.connection, run)
+            .map_err(sqlite)?
+            .ok_or_else(|| StoreError::NoRun { prefix: prefix() })?;
+        read::fold(&ledger.connection, id, run, &sqlite)
+    }
+
+    /// All runs that have begun and their states, newest first.
+    pub fn runs(&self) -> Result<Vec<(RunId, State)>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        let sqlite = |error| ledger.fail(error);
+        let names = read::names(&ledger.connection).map_err(sqlite)?;
+        let fold = |(id, run): (i64, RunId)| {
+            let state = read::fold(&ledger.connection, id, &run, &sqlite)?;
+            Ok((run, state))
+        };
+        names.into_iter().map(fold).collect()
+    }
+
+    /// The run that is meant by the beginning of its name, or of the part after the day.
+    pub fn find(&self, prefix: &str) -> Result<RunId, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        let names = read::names(&ledger.connection).map_err(|error| ledger.fail(error))?;
+        read::find(names, prefix)
+    }
+
+    /// What the newest run of the procedure on the target that succeeded, and was not undone, remembered under the key.
+    pub fn latest_remembered(
+        &self,
+        procedure: &str,
+        target: &str,
+        key: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        let sqlite = |error| ledger.fail(error);
+        read::remembered(&ledger.connection, procedure, target, key, &sqlite)
+    }
+
+    /// Content that was kept under this digest, checked against it.
+    pub fn kept(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        let blob =
+            read::blob(&ledger.connection, &parse(digest)?).map_err(|error| ledger.fail(error))?;
+        blob.map(|blob| blob.unpack())
+            .transpose()
+            .map_err(|what| StoreError::Damaged {
+                path: ledger.path.clone(),
+                what: format!("content {digest}: {what}"),
+            })
+    }
+
+    /// Proves that the record is whole, or tells where it is not. With a head that was noted earlier also that nothing up to it was cut
+    /// off or rewritten since. Reads everything.
+    pub fn verify(&self, noted: Option<&str>) -> Result<Verified, StoreError> {
+        verify::verify(&lock(&self.inner.reader), noted)
+    }
+}
+
+/// `sha256:` and 64 hex digits.
+fn parse(digest: &str) -> Result<chain::Hash, StoreError> {
+    let mut hash = [0; 32];
+    digest
+        .strip_prefix("sha256:")
+        .filter(|digits| hex::decode_to_slice(digits, &mut hash).is_ok())
+        .map(|_| hash)
+        .ok_or_else(|| StoreError::Digest {
+            digest: digest.to_owned(),
+        })
+}

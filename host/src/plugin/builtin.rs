@@ -1,0 +1,17 @@
+//! The procedures that are shipped within windlass.
+
+/// Name and component of each.
+const BUILTINS: &[(&str, &[u8])] = &[];
+
+/// The component of that name.
+pub(super) fn find(name: &str) -> Option<&'static [u8]> {
+    BUILTINS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, bytes)| *bytes)
+}
+
+/// All names, in order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BUILTINS.iter().map(|(name, _)| *name)
+}

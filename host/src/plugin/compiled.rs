@@ -1,0 +1,105 @@
+//! Components compiled to machine code, kept between processes. Compiled code is trusted code: the folder is ours alone, a file's name is
+//! the component's digest and the compiler's fingerprint, and its content is checked before it is loaded.
+
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use sha2::{Digest as _, Sha256};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{Read as _, Write as _};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Bytes of the digest in front of the code.
+const SEAL: usize = 32;
+
+/// The cache. Without a folder each process compiles anew.
+#[derive(Debug, Default)]
+pub struct CompiledCache {
+    folder: Option<Dir>,
+}
+
+impl CompiledCache {
+    /// Keeps compiled components in the folder, if it is one that nobody else can write to.
+    pub fn new(folder: Dir) -> Self {
+        let ours = folder
+            .dir_metadata()
+            .is_ok_and(|meta| is_private(meta.uid(), meta.mode()));
+        Self {
+            folder: ours.then_some(folder),
+        }
+    }
+
+    /// The component, compiled: from the cache if there, else compiled and kept. A cache that cannot be used is passed over.
+    pub(crate) fn load(
+        &self,
+        engine: &Engine,
+        digest: &str,
+        bytes: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let name = file_name(engine, digest);
+        if let Some(component) = self
+            .folder
+            .as_ref()
+            .and_then(|folder| read(folder, &name, engine))
+        {
+            return Ok(component);
+        }
+        let component = Component::new(engine, bytes)?;
+        if let Some(folder) = &self.folder
+            && let Err(error) = keep(folder, &name, &component)
+        {
+            tracing::debug!(%error, "the compiled component was not kept");
+        }
+        Ok(component)
+    }
+}
+
+fn is_private(owner: u32, mode: u32) -> bool {
+    owner == rustix::process::geteuid().as_raw() && mode & 0o022 == 0
+}
+
+fn file_name(engine: &Engine, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let component = digest.trim_start_matches("sha256:");
+    format!("{component}-{:016x}.cwasm", hasher.finish())
+}
+
+/// The compiled component, if the file is ours, whole and fits the engine.
+fn read(folder: &Dir, name: &str, engine: &Engine) -> Option<Component> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = folder.open_with(name, &options).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() || !is_private(meta.uid(), meta.mode()) {
+        return None;
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).ok()?;
+    let (seal, code) = content.split_at_checked(SEAL)?;
+    if Sha256::digest(code).as_slice() != seal {
+        return None;
+    }
+    // SAFETY: the code was written by `keep` below from a component that wasmtime compiled: the folder and the file belong to this
+    // user and nobody else can write to them, the seal shows that the file is whole, and wasmtime checks that its own fingerprint
+    // matches.
+    #[expect(
+        unsafe_code,
+        reason = "loading compiled code is trusting it; see above for why it can be trusted"
+    )]
+    unsafe { Component::deserialize(engine, code) }.ok()
+}
+
+/// Writes aside and renames, so that nobody meets half a file.
+fn keep(folder: &Dir, name: &str, component: &Component) -> wasmtime::Result<()> {
+    let code = component.serialize()?;
+    let aside = format!("{name}.{}", std::process::id());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = folder.open_with(&aside, &options)?;
+    file.write_all(&Sha256::digest(&code))?;
+    file.write_all(&code)?;
+    folder.rename(&aside, folder, name)?;
+    Ok(())
+}

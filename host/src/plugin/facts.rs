@@ -1,0 +1,154 @@
+//! What a reviewer wants to know of a component, from its bytes alone. Pure.
+
+use super::component::Component;
+use super::imports::Import;
+use super::manifest::Estimates;
+use super::parameters::ParameterFacts;
+use super::problem::verb_name;
+use crate::grant::{Budget, Danger, Pattern};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// The facts; as JSON they are the document `windlass.inspect/1`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Facts {
+    /// The name that people type.
+    pub name: String,
+    /// Of the procedure.
+    pub version: String,
+    /// One sentence of the author's.
+    pub summary: String,
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// In bytes.
+    pub size: usize,
+    /// The most dangerous verb that it needs.
+    pub danger: Danger,
+    /// What it needs, as the author wrote it.
+    pub needs: Vec<NeedFacts>,
+    /// Bounds that the author sets.
+    pub budget: Budget,
+    /// What the author expects.
+    pub estimates: Estimates,
+    /// What an operator can choose.
+    pub parameters: Vec<ParameterFacts>,
+    /// What its imports let it do.
+    pub can: Vec<String>,
+    /// What its imports prove that it cannot do.
+    pub cannot: Vec<Cannot>,
+    /// The interfaces that it imports.
+    pub imports: Vec<Import>,
+}
+
+/// One need, on one interface.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NeedFacts {
+    /// Such as `database-read`.
+    pub interface: String,
+    /// As manifests and grants spell them.
+    pub verbs: Vec<String>,
+    /// Patterns.
+    pub databases: Vec<Pattern>,
+    /// Patterns.
+    pub schemas: Vec<Pattern>,
+    /// Patterns.
+    pub tables: Vec<Pattern>,
+    /// The author's.
+    pub reason: String,
+}
+
+/// Something that it cannot do, and how that is known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cannot {
+    /// Reads on from "cannot".
+    pub what: &'static str,
+    /// How we know.
+    pub because: &'static str,
+}
+
+impl Facts {
+    pub(super) fn of(component: &Component) -> Self {
+        let manifest = component.manifest();
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            summary: manifest.summary.clone(),
+            digest: component.digest().to_owned(),
+            size: component.bytes().len(),
+            danger: manifest.danger,
+            needs: needs(component),
+            budget: manifest.budget.clone(),
+            estimates: manifest.estimates.clone(),
+            parameters: manifest.parameters.facts(),
+            can: can(component),
+            cannot: cannot(component),
+            imports: component.imports().to_vec(),
+        }
+    }
+}
+
+/// One line for each interface of each need.
+fn needs(component: &Component) -> Vec<NeedFacts> {
+    let mut needs = Vec::new();
+    for scope in &component.manifest().written_needs().database {
+        let interfaces: BTreeSet<_> = scope
+            .verbs
+            .iter()
+            .map(|verb| (verb.danger(), verb.interface()))
+            .collect();
+        for (_, interface) in interfaces {
+            let verbs = scope
+                .verbs
+                .iter()
+                .filter(|verb| verb.interface() == interface);
+            needs.push(NeedFacts {
+                interface: interface.to_owned(),
+                verbs: verbs.map(|verb| verb_name(*verb)).collect(),
+                databases: scope.databases.clone(),
+                schemas: scope.schemas.clone(),
+                tables: scope.tables.clone(),
+                reason: scope.reason.clone(),
+            });
+        }
+    }
+    needs
+}
+
+fn can(component: &Component) -> Vec<String> {
+    let mut verbs: Vec<_> = component.manifest().verbs().into_iter().collect();
+    verbs.sort_by_key(|verb| verb.danger());
+    verbs.iter().map(ToString::to_string).collect()
+}
+
+fn cannot(component: &Component) -> Vec<Cannot> {
+    let maintains = component.imports_interface("database-maintain");
+    let mut proofs = Vec::new();
+    if !maintains && !component.imports_interface("database-read") {
+        proofs.push(Cannot {
+            what: "reach a database",
+            because: "it imports no interface of one",
+        });
+    } else if !maintains {
+        proofs.push(Cannot {
+            what: "change a database",
+            because: "it does not import database-maintain",
+        });
+    }
+    proofs.push(Cannot {
+        what: "read, write or delete rows",
+        because: "it imports no interface that carries rows",
+    });
+    proofs.push(Cannot {
+        what: "see a connection string or a password",
+        because: "no interface carries one",
+    });
+    proofs.push(Cannot {
+        what: "open files or sockets, or read the environment",
+        because: if component.imports_wasi() {
+            "it imports no WASI for them"
+        } else {
+            "it imports no WASI"
+        },
+    });
+    proofs
+}

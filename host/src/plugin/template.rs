@@ -1,0 +1,217 @@
+//! `{target}` and `{params.NAME}` in the patterns of a manifest's needs. Pure.
+
+use super::parameters::Parameters;
+use crate::database;
+use crate::grant::{Capabilities, Pattern};
+use serde_json::Value;
+use thiserror::Error;
+
+/// A pattern cannot be filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum TemplateError {
+    #[error("`{0}` has an open `{{`, or `}}` without one")]
+    Braces(String),
+    #[error("`{{{0}}}` means nothing; `{{target}}` and `{{params.NAME}}` do")]
+    Unknown(String),
+    #[error("`{{params.{0}}}` names no parameter of the procedure")]
+    NoParameter(String),
+    #[error("`{{params.{0}}}` is neither a text nor a list of texts")]
+    NotText(String),
+    #[error("`{0}` has a `*` that is not at its end")]
+    Star(String),
+}
+
+/// A stretch of a pattern.
+enum Piece<'a> {
+    Text(&'a str),
+    Target,
+    Parameter(&'a str),
+}
+
+fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
+    let braces = || TemplateError::Braces(pattern.to_owned());
+    let mut pieces = Vec::new();
+    let mut rest = pattern;
+    while let Some((text, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or_else(braces)?;
+        if text.contains('}') {
+            return Err(braces());
+        }
+        pieces.push(Piece::Text(text));
+        pieces.push(match name.strip_prefix("params.") {
+            _ if name == "target" => Piece::Target,
+            Some(parameter) => Piece::Parameter(parameter),
+            None => return Err(TemplateError::Unknown(name.to_owned())),
+        });
+        rest = after;
+    }
+    if rest.contains('}') {
+        return Err(braces());
+    }
+    pieces.push(Piece::Text(rest));
+    Ok(pieces)
+}
+
+/// Checks a pattern before any run: its braces, its parameters, its `*`.
+pub(super) fn check(pattern: &Pattern, parameters: &Parameters) -> Result<(), TemplateError> {
+    for piece in pieces(&pattern.0)? {
+        if let Piece::Parameter(name) = piece {
+            if !parameters.has(name) {
+                return Err(TemplateError::NoParameter(name.to_owned()));
+            }
+            if !parameters.is_text(name) {
+                return Err(TemplateError::NotText(name.to_owned()));
+            }
+        }
+    }
+    star_is_last(&pattern.0)
+}
+
+fn star_is_last(pattern: &str) -> Result<(), TemplateError> {
+    let start = pattern.strip_suffix('*').unwrap_or(pattern);
+    if start.contains('*') {
+        return Err(TemplateError::Star(pattern.to_owned()));
+    }
+    Ok(())
+}
+
+/// The needs for one run. A list parameter gives one pattern for each of its texts, an absent one gives none.
+pub(super) fn fill(
+    needs: &Capabilities,
+    target: &str,
+    given: &Value,
+) -> Result<Capabilities, TemplateError> {
+    let fill = |pattern: &Pattern| fill_pattern(&pattern.0, target, given);
+    map(needs, fill)
+}
+
+/// The most that any run on the target can need: each parameter could be anything.
+pub(super) fn widest(needs: &Capabilities, target: &str) -> Result<Capabilities, TemplateError> {
+    map(needs, |pattern| {
+        let mut text = String::new();
+        for piece in pieces(&pattern.0)? {
+            match piece {
+                Piece::Text(piece) => text.push_str(piece),
+                Piece::Target => text.push_str(target),
+                Piece::Parameter(_) => {
+                    text.push('*');
+                    break;
+                }
+            }
+        }
+        Ok(vec![Pattern(text)])
+    })
+}
+
+fn map(
+    needs: &Capabilities,
+    fill: impl Fn(&Pattern) -> Result<Vec<Pattern>, TemplateError>,
+) -> Result<Capabilities, TemplateError> {
+    let all = |patterns: &[Pattern]| -> Result<Vec<Pattern>, TemplateError> {
+        let filled: Result<Vec<_>, _> = patterns.iter().map(&fill).collect();
+        Ok(filled?.into_iter().flatten().collect())
+    };
+    let scope = |scope: &database::Scope| {
+        Ok(database::Scope {
+            databases: all(&scope.databases)?,
+            schemas: all(&scope.schemas)?,
+            tables: all(&scope.tables)?,
+            ..scope.clone()
+        })
+    };
+    let database: Result<_, TemplateError> = needs.database.iter().map(scope).collect();
+    Ok(Capabilities {
+        database: database?,
+    })
+}
+
+fn fill_pattern(pattern: &str, target: &str, given: &Value) -> Result<Vec<Pattern>, TemplateError> {
+    let mut filled = vec![String::new()];
+    for piece in pieces(pattern)? {
+        let texts = match piece {
+            Piece::Text(text) => vec![text],
+            Piece::Target => vec![target],
+            Piece::Parameter(name) => texts(name, given)?,
+        };
+        filled = filled
+            .iter()
+            .flat_map(|start| texts.iter().map(move |text| format!("{start}{text}")))
+            .collect();
+    }
+    for pattern in &filled {
+        star_is_last(pattern)?;
+    }
+    Ok(filled.into_iter().map(Pattern).collect())
+}
+
+fn texts<'a>(name: &str, given: &'a Value) -> Result<Vec<&'a str>, TemplateError> {
+    let not_text = || TemplateError::NotText(name.to_owned());
+    match given.get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![text]),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().ok_or_else(not_text))
+            .collect(),
+        Some(_) => Err(not_text()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TemplateError, check, fill_pattern};
+    use crate::grant::Pattern;
+    use crate::plugin::Parameters;
+    use serde_json::json;
+
+    fn filled(pattern: &str) -> Result<Vec<String>, TemplateError> {
+        let given = json!({ "schema": "sales", "schemas": ["a", "b*"], "count": 3, "none": null });
+        let patterns = fill_pattern(pattern, "orders", &given)?;
+        Ok(patterns.into_iter().map(|pattern| pattern.0).collect())
+    }
+
+    #[test]
+    fn patterns_are_filled_in() {
+        assert_eq!(filled("{target}").unwrap(), ["orders"]);
+        assert_eq!(filled("x_{params.schema}*").unwrap(), ["x_sales*"]);
+        assert_eq!(filled("{params.schemas}").unwrap(), ["a", "b*"]);
+        assert!(filled("{params.none}").unwrap().is_empty());
+        assert!(filled("{params.absent}").unwrap().is_empty());
+        assert_eq!(
+            filled("{params.count}"),
+            Err(TemplateError::NotText("count".into()))
+        );
+        assert_eq!(
+            filled("{params.schemas}_x"),
+            Err(TemplateError::Star("b*_x".into()))
+        );
+    }
+
+    #[test]
+    fn patterns_are_checked_before_any_run() {
+        let parameters = Parameters::new(json!({
+            "type": "object",
+            "properties": { "schemas": { "type": "array", "items": { "type": "string" } }, "count": { "type": "integer" } }
+        }))
+        .unwrap();
+        let check = |text: &str| check(&Pattern(text.into()), &parameters);
+        assert_eq!(check("{target}"), Ok(()));
+        assert_eq!(check("{params.schemas}"), Ok(()));
+        assert_eq!(
+            check("{params.count}"),
+            Err(TemplateError::NotText("count".into()))
+        );
+        assert_eq!(
+            check("{params.x}"),
+            Err(TemplateError::NoParameter("x".into()))
+        );
+        assert_eq!(check("{host}"), Err(TemplateError::Unknown("host".into())));
+        assert_eq!(
+            check("{target"),
+            Err(TemplateError::Braces("{target".into()))
+        );
+        assert_eq!(check("a}"), Err(TemplateError::Braces("a}".into())));
+        assert_eq!(check("a*b"), Err(TemplateError::Star("a*b".into())));
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong, told as windlass tells it: the error, its causes, what to do.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use xtask::{postgres, shell, wasm};
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("`cargo xtask {0}` is not a command, or has other arguments")]
+    Usage(String),
+    #[error("`{0}` is not a major version of PostgreSQL")]
+    NotMajor(String),
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    #[error(transparent)]
+    Wasm(#[from] wasm::Error),
+    #[error(transparent)]
+    Program(#[from] shell::Failure),
+    #[error("`{0}` cannot be used")]
+    File(PathBuf, #[source] std::io::Error),
+    #[error("the database `{0}` is on the server already")]
+    Exists(String),
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl Trouble {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |error| Self::File(path, error)
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage(_) => Some("cargo xtask help".to_owned()),
+            Self::Postgres(error) => error.hint(),
+            Self::Wasm(error) => error.hint(),
+            Self::Exists(_) => Some(
+                "the demo makes and drops a database of that name: use another server, or unset DATABASE_URL"
+                    .to_owned(),
+            ),
+            Self::NotMajor(_) | Self::Program(_) | Self::File(..) | Self::Unexpected(_) => None,
+        }
+    }
+
+    pub(crate) fn tell(&self) {
+        eprintln!("error: {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            eprintln!("  cause: {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            eprintln!("  hint:  {hint}");
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::NotMajor(_) => ExitCode::from(2),
+            Self::Postgres(_)
+            | Self::Wasm(_)
+            | Self::Program(_)
+            | Self::File(..)
+            | Self::Exists(_)
+            | Self::Unexpected(_) => ExitCode::FAILURE,
+        }
+    }
+}
