@@ -13,7 +13,6 @@ pub mod engine;
 pub mod folder;
 pub mod grant;
 pub mod journal;
-pub mod cli;
 pub mod plugin;
 pub mod report;
 mod suggest;
