@@ -19,7 +19,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
-        return Err(Failure::usage(format!("run {run} has ended")).hint(Some(format!("windlass undo {run}"))));
+        return Err(Failure::usage(format!("run {run} has ended")).hint(format!("windlass undo {run}")));
     }
     let begin = state.begin().ok_or_else(|| EngineError::Empty(run.clone()))?;
     let engine = work::engine(context, &config, &begin.target)?;

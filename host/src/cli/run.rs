@@ -41,5 +41,5 @@ fn unusable(file: &std::path::Path, error: &PlanError) -> Failure {
     let inner = Failure::of(code, error);
     let mut failure = Failure::new(code, format!("`{}` cannot be used as a plan", file.display())).cause(inner.error);
     failure.causes.extend(inner.causes);
-    failure.note("nothing was changed").hint(Some("windlass plan PROCEDURE --target TARGET makes one"))
+    failure.note("nothing was changed").hint("windlass plan PROCEDURE --target TARGET makes one")
 }

@@ -2,13 +2,14 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::standing::Standing;
 use super::watch::{Watching, watch};
 use crate::config::{self, Config, DatabaseTarget};
 use crate::database::{self, client};
 use crate::engine::{Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat};
 use crate::folder::Folder;
 use crate::grant::{Granted, Wanted, select};
-use crate::journal::{Outcome, Phase, Store};
+use crate::journal::{RunId, State, Store};
 use crate::plugin::Component;
 use crate::plugin::compiled::CompiledCache;
 use crate::report::Report;
@@ -148,6 +149,11 @@ pub(super) fn seat(context: &Context) -> (Seat, Watching) {
     watch(context.printer)
 }
 
+/// Where a run stands that nobody works on.
+pub(super) fn standing(run: &RunId, state: &State) -> Finished {
+    Finished { run: run.clone(), phase: state.phase() }
+}
+
 /// Says how a run stands, and how the process ends.
 pub(super) fn finish(
     context: &Context,
@@ -167,7 +173,7 @@ pub(super) fn finish(
         explain_refusals(context, granted, &entries);
     }
     let state = store.state(&finished.run)?;
-    Ok(exit(&finished.phase, state.open_effect().is_some()))
+    Ok(Standing::of(&state, false).exit())
 }
 
 /// Which line would allow what was refused.
@@ -175,37 +181,25 @@ fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::jour
     for (call, explanation) in super::refusal::explanations(granted, entries) {
         let mut failure = Failure::refused(call).cause(explanation.cause);
         if let Some(hint) = explanation.hint {
-            failure = failure.hint(Some(hint));
+            failure = failure.hint(hint);
         }
         context.printer.note(failure.to_string().trim_end());
-    }
-}
-
-/// The exit code that a run's standing means.
-pub(super) fn exit(phase: &Phase, in_doubt: bool) -> Exit {
-    match phase {
-        Phase::Ended(Outcome::Succeeded | Outcome::Undone) => Exit::Succeeded,
-        Phase::Ended(Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound) => Exit::Failed,
-        Phase::Ended(Outcome::Refused) => Exit::Refused,
-        Phase::Ended(Outcome::Inconclusive | Outcome::Stuck) => Exit::NeedsPerson,
-        Phase::Stopped { .. } if !in_doubt => Exit::Stopped,
-        Phase::Empty | Phase::Running | Phase::Unwinding | Phase::Stopped { .. } => Exit::NeedsPerson,
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
-            EngineError::Lock(lock) => Self::of(Exit::Refused, lock).hint(Some(lock_hint(lock))),
+            EngineError::Lock(lock) => Self::of(Exit::Refused, lock).hint(lock_hint(lock)),
             EngineError::Plan(_) => Self::of(Exit::Refused, &error)
                 .note("nothing was changed")
-                .hint(Some("look at what would happen now with a new plan: windlass plan")),
+                .hint("look at what would happen now with a new plan: windlass plan"),
             EngineError::Sandbox(_) => Self::of(Exit::Usage, &error),
-            EngineError::Empty(_) => Self::of(Exit::Usage, &error).hint(Some("windlass runs")),
+            EngineError::Empty(_) => Self::of(Exit::Usage, &error).hint("windlass runs"),
             EngineError::Internal(_) => Self::of(Exit::Fault, &error),
             EngineError::Journal(_) => Self::of(Exit::NeedsPerson, &error)
                 .note("nothing further was done after the journal failed")
-                .hint(Some("mend the cause, then: windlass runs")),
+                .hint("mend the cause, then: windlass runs"),
         }
     }
 }

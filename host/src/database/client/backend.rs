@@ -158,7 +158,7 @@ pub(super) async fn confirm(
     }
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
     let deadline = permit.deadline().min(permit.clock().instant() + NOTICING);
-    let ended = work::until(permit, deadline, PAUSE, async || {
+    let ended = work::until(permit, deadline, PAUSE, || async {
         let now = look(&watch, pid, backend_start).await?;
         let same = now.is_some_and(|now| now.active && now.statement == before.statement);
         Ok((!same).then_some(()))

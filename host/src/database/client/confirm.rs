@@ -60,7 +60,7 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = work::until(permit, permit.deadline(), PAUSE, async || {
+    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
         ended(&watch, permit, &note).await
     })
     .await;
@@ -132,7 +132,7 @@ async fn ask_statistics(
 ) -> Outcome<Confirmed> {
     let before: vacuum::Before = work::from_value(&prepared.before)?;
     let deadline = permit.deadline().min(permit.clock().instant() + STATISTICS);
-    let shown = work::until(permit, deadline, PAUSE, async || {
+    let shown = work::until(permit, deadline, PAUSE, || async {
         Ok(match vacuum::now(watch, before.oid).await? {
             None => Some(None),
             Some(now) if now.shows(job, note.at) => Some(Some(now)),
@@ -182,7 +182,7 @@ async fn ask_transaction(
     let Some(xid) = &note.xid else {
         return Ok(not_done("the transaction never began", None));
     };
-    let status = work::until(permit, permit.deadline(), PAUSE, async || {
+    let status = work::until(permit, permit.deadline(), PAUSE, || async {
         let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
         Ok((status != "in progress").then_some(status))
     })

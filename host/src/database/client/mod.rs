@@ -273,7 +273,7 @@ async fn quiet(room: &Room, permit: &Permit) -> Result<(), CallError> {
         permit,
         permit.deadline(),
         Duration::from_millis(250),
-        async || {
+        || async {
             let busy = watch.query_opt(OTHERS_AT_WORK, &[&name]).await?;
             Ok(busy.is_none().then_some(()))
         },

@@ -218,7 +218,7 @@ struct Reached {
 /// Waits until the server's statistics know of the statement. That they never do is no proof that it did not happen.
 async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
     let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
-    let seen = work::until(work.permit, deadline, PAUSE, async || {
+    let seen = work::until(work.permit, deadline, PAUSE, || async {
         Ok(match now(&work.session, oid).await? {
             None => Some(None),
             Some(now) if now.shows(job, since) => Some(Some(now)),

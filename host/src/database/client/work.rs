@@ -225,11 +225,11 @@ fn unreadable(error: &serde_json::Error) -> CallError {
 }
 
 /// Looks again and again until it has an answer or the time is over.
-pub(super) async fn until<T>(
+pub(super) async fn until<T, F: Future<Output = Outcome<Option<T>>>>(
     permit: &Permit,
     deadline: std::time::Instant,
     pause: Duration,
-    mut look: impl AsyncFnMut() -> Outcome<Option<T>>,
+    look: impl Fn() -> F,
 ) -> Result<Outcome<T>, CallError> {
     within(permit, deadline, async {
         loop {
