@@ -4,8 +4,8 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::standing::Standing;
 use super::watch::{Watching, watch};
-use crate::config::{self, Config, DatabaseTarget};
-use crate::database::{self, client};
+use crate::config::Config;
+use crate::database;
 use crate::engine::{Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat};
 use crate::folder::Folder;
 use crate::grant::{Granted, Wanted, select};
@@ -94,34 +94,11 @@ pub(super) fn order(
 
 /// An engine that reaches this target and no other.
 pub(super) fn engine(context: &Context, config: &Config, target: &str) -> Result<Engine, Failure> {
-    let database = database_target(context, config.database(target)?)?;
+    let database = config.database(target)?.resolve(&context.environment)?;
     let client = database::Client::new(vec![database])?;
     let sandbox = Sandbox::new().map_err(|error| Failure::of(Exit::Fault, &error))?;
     let cache = cache(context).map(CompiledCache::new).unwrap_or_default();
     Ok(Engine::new(sandbox, Rooms { database: client }, cache, context.clock.clone(), context.hooks.clone()))
-}
-
-/// A configured database with its secret.
-pub(super) fn database_target(context: &Context, target: &DatabaseTarget) -> Result<client::Target, Failure> {
-    let invariants = target.invariants.iter().map(|(name, invariant)| {
-        let expect = match invariant.expect {
-            config::Expectation::NoRows => client::Expectation::NoRows,
-            config::Expectation::SomeRows => client::Expectation::SomeRows,
-        };
-        let invariant = client::Invariant { sql: invariant.sql.clone(), expect, max_rows: invariant.max_rows };
-        (name.clone(), invariant)
-    });
-    Ok(client::Target {
-        name: target.name.clone(),
-        connection: client::Secret::new(target.connection(&context.environment)?.expose()),
-        role: target.role.clone(),
-        ca: target.ca()?,
-        disk_size: target.disk_size,
-        expected_standbys: target.expected_standbys,
-        invariants: invariants.collect(),
-        lock_timeout: target.lock_timeout,
-        statement_timeout: target.statement_timeout,
-    })
 }
 
 /// The folder of compiled components; none where the machine offers no place or it cannot be made.
@@ -163,11 +140,11 @@ pub(super) fn finish(
 ) -> Result<Exit, Failure> {
     let finished = finished?;
     let entries = store.entries(&finished.run)?;
-    let report = Report::new(&finished.run, &entries)?;
+    let report = Report::from(&finished.run, &entries);
     if context.printer.is_json() {
-        context.printer.json(crate::report::SCHEMA, &report)?;
+        context.printer.json("windlass.report/1", &report)?;
     } else {
-        context.printer.text(report.text(context.printer.width(), &context.zone()))?;
+        context.printer.text(report.text())?;
     }
     if let Some(granted) = granted {
         explain_refusals(context, granted, &entries);

@@ -1,7 +1,7 @@
 //! The procedures that are shipped within windlass.
 
-/// Name and component of each.
-const BUILTINS: &[(&str, &[u8])] = &[];
+// `BUILTINS`: name and component of each, built by `build.rs`.
+include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
 /// The component of that name.
 pub(super) fn find(name: &str) -> Option<&'static [u8]> {
