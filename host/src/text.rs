@@ -1,6 +1,6 @@
 //! stub until the journal branch is merged
 /// Control and bidi characters escaped.
-pub fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     text.chars()
         .flat_map(|c| {
             if c.is_control()

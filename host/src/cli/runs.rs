@@ -104,5 +104,5 @@ fn line(row: Row, now: Millis) -> [String; 6] {
         since.unwrap_or_default(),
         row.next,
     ];
-    fields.map(|field| printable(&field).to_string())
+    fields.map(|field| printable(&field).into_owned())
 }
