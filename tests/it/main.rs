@@ -1,1 +1,13 @@
-//! stub
+//! The suite: one binary, so that its servers are started once.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "it tests: it starts programs, looks into files, and fails by panicking"
+)]
+
+mod harness;
+mod laws;
+mod tidy;
+mod world;

@@ -8,7 +8,7 @@ use super::halt::Halt;
 use super::hooks::Hooks;
 use super::ledger::Ledger;
 use super::lock::Locks;
-use super::permit::Permit;
+use super::permit::{ChangePermit, Permit};
 use super::plan::{Bound, Foreseen};
 use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
@@ -199,8 +199,8 @@ impl Gate {
             call: call.clone(),
             prepared: prepared.clone(),
         };
-        let (store, receipt) = self.ledger.announce(intended).await?;
-        let change = super::permit::ChangePermit::new(permit.clone(), store, number, &receipt);
+        let announced = self.ledger.announce(number, intended).await?;
+        let change = ChangePermit::new(permit.clone(), announced);
         let deadline = permit.deadline() + GRACE;
         let applied = tokio::select! {
             applied = self.rooms.apply(&change, &call, &prepared) => Some(applied),

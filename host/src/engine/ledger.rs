@@ -2,6 +2,7 @@
 
 use super::control::{Audience, Event};
 use super::halt::Halt;
+use super::permit::Announced;
 use super::plan::Foreseen;
 use crate::clock::Clock;
 use crate::journal::{Entry, Receipt, RunId, Stamped, State, Store};
@@ -75,15 +76,14 @@ impl Ledger {
     }
 
     /// Records that something is about to change. Impossible in a plan.
-    pub(super) async fn announce(&mut self, entry: Entry) -> Result<(Store, Receipt), Halt> {
+    pub(super) async fn announce(&mut self, effect: u64, entry: Entry) -> Result<Announced, Halt> {
         let Sink::Journal { store, state } = &mut self.sink else {
             return Err(Halt::Internal("a plan cannot change anything".into()));
         };
         let receipt = record(store, state, &self.run, entry).await?;
         let stamped = Box::new(receipt.stamped.clone());
-        self.audience
-            .tell(Event::Recorded(self.run.clone(), stamped));
-        Ok((store.clone(), receipt))
+        self.audience.tell(Event::Recorded(self.run.clone(), stamped));
+        Ok(Announced::new(&receipt, store.clone(), self.audience.clone(), effect))
     }
 
     /// Number of the effect that comes next.

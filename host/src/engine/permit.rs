@@ -1,9 +1,10 @@
 //! The proof that a call passed the gate. Rooms take one and can make none.
 
+use super::control::{Audience, Event};
 use crate::clock::Clock;
 use crate::contract::CallError;
 use crate::grant::Effective;
-use crate::journal::{Entry, Receipt, RunId, Store};
+use crate::journal::{Entry, Receipt, RunId, Store, StoreError};
 use serde_json::Value;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -106,27 +107,15 @@ impl Permit {
 pub struct ChangePermit {
     permit: Permit,
     store: Store,
+    audience: Audience,
     effect: u64,
 }
 
 impl ChangePermit {
-    /// Only with a receipt for the entry that announces the change.
-    pub(super) fn new(permit: Permit, store: Store, effect: u64, _announced: &Receipt) -> Self {
-        Self {
-            permit,
-            store,
-            effect,
-        }
-    }
-
-    /// For tests of a room alone, without a gate. The store must hold the run and the effect's announcement.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn for_test(permit: Permit, store: Store, effect: u64) -> Self {
-        Self {
-            permit,
-            store,
-            effect,
-        }
+    /// Only with what announcing the change gave.
+    pub(super) fn new(permit: Permit, announced: Announced) -> Self {
+        let Announced { store, audience, effect } = announced;
+        Self { permit, store, audience, effect }
     }
 
     /// Number of the effect within the run.
@@ -136,15 +125,26 @@ impl ChangePermit {
 
     /// Records durably how to recognise the effect at the target later. Call it before sending the statement.
     pub async fn note(&self, note: Value) -> Result<(), CallError> {
-        let entry = Entry::Noted {
-            effect: self.effect,
-            note,
-        };
-        self.store
-            .append(self.permit.run(), entry)
-            .await
-            .map(drop)
-            .map_err(|error| error.into_call_error())
+        let entry = Entry::Noted { effect: self.effect, note };
+        let run = self.permit.run();
+        let receipt = self.store.append(run, entry).await.map_err(StoreError::into_call_error)?;
+        self.audience.tell(Event::Recorded(run.clone(), Box::new(receipt.stamped)));
+        Ok(())
+    }
+}
+
+/// A change that is durably announced: what it takes to be permitted.
+#[derive(Debug)]
+pub(super) struct Announced {
+    store: Store,
+    audience: Audience,
+    effect: u64,
+}
+
+impl Announced {
+    /// Only with the journal's receipt for the entry that announces the change.
+    pub(super) fn new(_announced: &Receipt, store: Store, audience: Audience, effect: u64) -> Self {
+        Self { store, audience, effect }
     }
 }
 

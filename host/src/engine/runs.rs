@@ -70,18 +70,6 @@ impl<'a> Runs<'a> {
             .lock(order.plugin.changes_something(), &order.target, &run)
             .await?;
         self.keep(order)?;
-        let begin = Begin {
-            format: entry::FORMAT,
-            procedure: order.plugin.name().to_owned(),
-            version: order.plugin.version().to_owned(),
-            digest: order.plugin.digest().to_owned(),
-            target: order.target.clone(),
-            parameters: order.parameters.clone(),
-            grants: order.grants.clone(),
-            plan: order.plan.as_ref().map(|plan| plan.digest.clone()),
-            by: order.by.clone(),
-            host: env!("CARGO_PKG_VERSION").to_owned(),
-        };
         let ledger = Ledger::journal(
             run.clone(),
             seat.audience.clone(),
@@ -91,7 +79,7 @@ impl<'a> Runs<'a> {
         let mut gate = self.gate(run, order.effective.clone(), seat, ledger, locks);
         gate.bound = bound;
         let began = self.engine.clock.now();
-        gate.ledger.append(Entry::Begin(begin)).await?;
+        gate.ledger.append(Entry::Begin(order.begin())).await?;
         self.execute(gate, order, began).await
     }
 
@@ -461,6 +449,22 @@ impl Order {
         }
     }
 
+    /// The first entry of its journal.
+    fn begin(&self) -> Begin {
+        Begin {
+            format: entry::FORMAT,
+            procedure: self.plugin.name().to_owned(),
+            version: self.plugin.version().to_owned(),
+            digest: self.plugin.digest().to_owned(),
+            target: self.target.clone(),
+            parameters: self.parameters.clone(),
+            grants: self.grants.clone(),
+            plan: self.plan.as_ref().map(|plan| plan.digest.clone()),
+            by: self.by.clone(),
+            host: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
     pub(super) fn brief(&self, began: Millis, memory: Option<Store>) -> Brief {
         Brief {
             procedure: self.plugin.name().to_owned(),
@@ -483,7 +487,8 @@ impl Engine {
     ) -> Result<Plan, EngineError> {
         let run = RunId("plan".into());
         let ledger = Ledger::plan(run.clone(), seat.audience.clone(), self.clock.clone());
-        let gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
+        let mut gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
+        gate.ledger.append(Entry::Begin(order.begin())).await?;
         let at = self.clock.now();
         let compiled = self.compiled(&order.plugin)?;
         let brief = order.brief(at, memory);

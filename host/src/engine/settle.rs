@@ -75,8 +75,8 @@ pub(super) async fn revert(
         effect,
         revert: revert.clone(),
     };
-    let (store, receipt) = ledger.announce(announced).await?;
-    let change = ChangePermit::new(permit.clone(), store, effect, &receipt);
+    let announced = ledger.announce(effect, announced).await?;
+    let change = ChangePermit::new(permit.clone(), announced);
     let reverted = tokio::select! {
         reverted = rooms.revert(&change, &revert) => reverted,
         () = permit.stopped() => return Err(Halt::Left { effect }),

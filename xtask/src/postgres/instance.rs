@@ -14,16 +14,26 @@ pub enum Instance {
 impl Instance {
     /// Takes the given one, or starts one of any supported version.
     pub fn obtain(options: &Options) -> Result<Self, Error> {
+        match Self::given()? {
+            Some(given) => Ok(given),
+            None => Self::start(&Binaries::find()?, options),
+        }
+    }
+
+    /// The one that `DATABASE_URL` names.
+    pub fn given() -> Result<Option<Self>, Error> {
         match std::env::var("DATABASE_URL") {
             Ok(url) if !url.is_empty() => {
                 with_database(&url, "postgres")?;
-                Ok(Self::Given(url))
+                Ok(Some(Self::Given(url)))
             }
-            Ok(_) | Err(_) => {
-                let server = Server::start(&Binaries::find()?, options)?;
-                Ok(Self::Started(Box::new(server)))
-            }
+            Ok(_) | Err(_) => Ok(None),
         }
+    }
+
+    /// Starts one of our own.
+    pub fn start(binaries: &Binaries, options: &Options) -> Result<Self, Error> {
+        Ok(Self::Started(Box::new(Server::start(binaries, options)?)))
     }
 
     /// The URL for making databases.
@@ -41,6 +51,14 @@ impl Instance {
 
     /// The server, where it is ours.
     pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Given(_) => None,
+            Self::Started(server) => Some(server),
+        }
+    }
+
+    /// The server, where it is ours, to be stopped and started.
+    pub fn server_mut(&mut self) -> Option<&mut Server> {
         match self {
             Self::Given(_) => None,
             Self::Started(server) => Some(server),

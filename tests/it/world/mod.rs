@@ -1,0 +1,256 @@
+//! A world for one test: a database of its own on a real server, a project folder, and the real command line to try on them.
+
+mod fixture;
+mod output;
+mod redact;
+
+pub(crate) use output::{Output, Running};
+
+use fixture::Fixture;
+use postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+use xtask::postgres::{Options, Server, Statement, connect};
+
+/// The variable that the world's `windlass.toml` names.
+const VARIABLE: &str = "ORDERS_DATABASE_URL";
+/// Rows of `accounts` before a third of them was deleted, in a world that is bloated.
+pub(crate) const ROWS: u32 = 4_000;
+
+/// Everything that one test works on. Its target is `orders`.
+#[derive(Debug)]
+pub(crate) struct World {
+    database: String,
+    url: String,
+    log_mark: usize,
+    folder: TempDir,
+    // After what is on it.
+    home: Home,
+}
+
+#[derive(Debug)]
+enum Home {
+    Shared(&'static Fixture),
+    Own(Box<Fixture>),
+}
+
+impl Home {
+    fn fixture(&self) -> &Fixture {
+        match self {
+            Self::Shared(fixture) => fixture,
+            Self::Own(fixture) => fixture,
+        }
+    }
+}
+
+impl World {
+    /// An empty database on the default server: the one that `DATABASE_URL` names, else the newest supported version.
+    pub(crate) fn new() -> Self {
+        Self::with(Home::Shared(fixture::default()), false)
+    }
+
+    /// A database in which `accounts` and its indexes are bloated and the leftover `accounts_abalance_ccnew` is invalid, on the default
+    /// server.
+    pub(crate) fn bloated() -> Self {
+        Self::with(Home::Shared(fixture::default()), true)
+    }
+
+    /// An empty database on the shared server of this major version.
+    pub(crate) fn on(major: u32) -> Self {
+        Self::with(Home::Shared(fixture::of(major)), false)
+    }
+
+    /// A bloated database on the shared server of this major version.
+    pub(crate) fn bloated_on(major: u32) -> Self {
+        Self::with(Home::Shared(fixture::of(major)), true)
+    }
+
+    /// A bloated database on a server that this test may stop, crash and restart: see [`Self::server`].
+    pub(crate) fn alone(major: u32, options: &Options) -> Self {
+        Self::with(Home::Own(Box::new(Fixture::start(major, options))), true)
+    }
+
+    fn with(home: Home, bloated: bool) -> Self {
+        let fixture = home.fixture();
+        let log_mark = fixture.log_length();
+        let database = fixture.make_database(bloated);
+        let url = fixture.url(&database);
+        let folder = tempfile::Builder::new().prefix("windlass-world-").tempdir().unwrap();
+        let text = format!(
+            "[database.orders]\nconnection = {{ env = \"{VARIABLE}\" }}\ndisk-size = \"40 GB\"\n"
+        );
+        fs::write(folder.path().join("windlass.toml"), text).unwrap();
+        Self {
+            database,
+            url,
+            log_mark,
+            folder,
+            home,
+        }
+    }
+
+    /// The server of a world that is alone.
+    pub(crate) fn server(&mut self) -> &mut Server {
+        match &mut self.home {
+            Home::Own(fixture) => fixture.server_mut(),
+            Home::Shared(_) => panic!("this server is shared: use World::alone"),
+        }
+    }
+
+    /// The connection string that windlass is given: an ordinary role that owns the database.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The connection string of another role that may log in, made for this world, without any rights of its own.
+    pub(crate) fn stranger(&self) -> String {
+        self.home.fixture().make_stranger(&self.database)
+    }
+
+    /// The server's own name of the database.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// A session of the superuser in this database.
+    pub(crate) fn session(&self) -> Client {
+        connect(&self.home.fixture().admin_url(&self.database)).unwrap()
+    }
+
+    /// The rows that a query gives the superuser, each as its columns with ` | ` between them.
+    pub(crate) fn sql(&self, query: &str) -> Vec<String> {
+        rows(&mut self.session(), query)
+    }
+
+    /// Makes the tables of [`xtask::bloat::fill`] in a world that is not bloated.
+    pub(crate) fn bloat(&self, rows: u32) {
+        xtask::bloat::fill(&self.url, rows).unwrap();
+    }
+
+    /// What windlass sent to this database since the world began, counted at the server: in its log, by the name of the application.
+    pub(crate) fn statements(&self) -> Vec<Statement> {
+        let ours = |statement: &Statement| {
+            statement.database == self.database && statement.application.starts_with("windlass")
+        };
+        let logged = self.home.fixture().statements(self.log_mark);
+        logged.into_iter().filter(ours).collect()
+    }
+
+    /// The project's folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where runs are recorded.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path().join(".windlass")
+    }
+
+    /// Reads a file of the project.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The project's files, by their paths in it, but for those that windlass keeps its state in.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path == self.state() {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(self.path()).unwrap();
+                    found.insert(name.to_string_lossy().into_owned());
+                }
+            }
+        }
+        found
+    }
+
+    /// Runs windlass in the project's folder to its end.
+    pub(crate) fn windlass(&self, arguments: &[&str]) -> Output {
+        self.start(&[], arguments).wait()
+    }
+
+    /// The same with these variables set: faults (see `src/main.rs`), or another connection string.
+    pub(crate) fn windlass_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.start(variables, arguments).wait()
+    }
+
+    /// Starts windlass and does not wait.
+    pub(crate) fn start(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env(VARIABLE, &self.url)
+            // Compiled procedures are kept from test to test.
+            .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
+            .env("USER", "tester")
+            .stdin(Stdio::null());
+        for outside in ["DATABASE_URL", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR", "COLUMNS"] {
+            command.env_remove(outside);
+        }
+        command.envs(variables.iter().copied());
+        Running::start(command)
+    }
+
+    /// A text with everything that differs from run to run replaced, for snapshots.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let port = url_port(&self.url);
+        let own = [
+            (self.path().to_str().unwrap(), "[project]"),
+            (self.database.as_str(), "[database]"),
+            (port.as_str(), "[port]"),
+        ];
+        redact::redact(text, &own)
+    }
+
+    /// A whole invocation as a snapshot: what was typed, how it ended, both streams.
+    pub(crate) fn snapshot(&self, arguments: &[&str]) -> String {
+        let output = self.windlass(arguments);
+        self.redact(&format!("$ windlass {}\n{output}", arguments.join(" ")))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Home::Shared(fixture) = &self.home {
+            fixture.drop_database(&self.database);
+        }
+    }
+}
+
+/// The rows of a query, each as its columns with ` | ` between them.
+pub(crate) fn rows(session: &mut Client, query: &str) -> Vec<String> {
+    let messages = session.simple_query(query).unwrap();
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    rows.map(|row| {
+        let columns = (0..row.len()).map(|column| row.get(column).unwrap_or_default());
+        columns.collect::<Vec<_>>().join(" | ")
+    })
+    .collect()
+}
+
+fn url_port(url: &str) -> String {
+    let config: postgres::Config = url.parse().unwrap();
+    config.get_ports().first().map_or_else(|| "5432".to_owned(), u16::to_string)
+}
