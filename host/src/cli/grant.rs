@@ -7,7 +7,7 @@ use super::output::Sheet;
 use crate::config::Config;
 use crate::database::Scope;
 use crate::folder::Folder;
-use crate::grant::{Draft, GrantFile, Refusal, Wanted, select};
+use crate::grant::{Draft, GrantFile, Refusal, Wanted, select, short};
 use crate::plugin::{Component, verb_name};
 use clap::Subcommand;
 use jiff::{Span, Timestamp, Zoned};
@@ -153,7 +153,7 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
     let mut sheet = Sheet::default();
     let version = file.version.as_deref().unwrap_or_default();
     sheet.row("procedure", format!("{} {version}", file.procedure));
-    sheet.row("digest", &file.digest);
+    sheet.row("digest", short(&file.digest));
     sheet.row(
         "target",
         file.target.as_deref().unwrap_or("any that its scopes name"),

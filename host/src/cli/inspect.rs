@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::{Sheet, clean};
+use super::output::{Sheet, clean, table};
 use crate::config::Config;
 use crate::grant::{Budget, Pattern, Wanted, select, short};
 use crate::plugin::{Component, Facts, NeedFacts, ParameterFacts};
+use crate::text::duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +35,6 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
 
 fn page(facts: &Facts, width: u16) -> String {
     let mut sheet = Sheet::default();
-    sheet.row("digest", &facts.digest);
     sheet.row("danger", facts.danger.to_string());
     if facts.needs.is_empty() {
         sheet.row("needs", "nothing");
@@ -44,7 +44,7 @@ fn page(facts: &Facts, width: u16) -> String {
     let takes = facts.estimates.duration;
     sheet.rows(
         "takes",
-        takes.map(|takes| format!("about {takes:#}, the author says")),
+        takes.map(|takes| format!("about {}, the author says", span(takes))),
     );
     let can = facts.can.join(", ");
     sheet.row(
@@ -60,15 +60,25 @@ fn page(facts: &Facts, width: u16) -> String {
         "cannot",
         cannot.map(|cannot| format!("{}: {}", cannot.what, cannot.because)),
     );
-    sheet.rows("parameters", facts.parameters.iter().map(parameter));
-    format!(
-        "{} {}  {} kB\n{}\n\n{}",
+    // A digest is for copying: it is not broken into lines.
+    let head = format!(
+        "{} {}, {} kB\n{}\n{}",
         facts.name,
         facts.version,
         facts.size.div_ceil(1024),
-        clean(&facts.summary),
-        sheet.fit(width)
-    )
+        facts.digest,
+        clean(&facts.summary)
+    );
+    let mut parts = vec![head, sheet.fit(width)];
+    if !facts.parameters.is_empty() {
+        let rows = facts.parameters.iter().map(parameter).collect();
+        parts.push(table(
+            width,
+            Some(["PARAMETER", "DEFAULT", "MEANING"]),
+            rows,
+        ));
+    }
+    parts.join("\n\n")
 }
 
 fn need(need: &NeedFacts) -> String {
@@ -81,16 +91,17 @@ fn need(need: &NeedFacts) -> String {
     )
 }
 
-fn parameter(parameter: &ParameterFacts) -> String {
+fn parameter(parameter: &ParameterFacts) -> [String; 3] {
     let default = match parameter.default_text() {
-        Some(default) => format!("; {default} if not set"),
-        None if parameter.required => "; must be set".into(),
-        None => String::new(),
+        Some(default) => clean(&default),
+        None if parameter.required => "must be set".into(),
+        None => "–".into(),
     };
-    format!(
-        "{} ({}{default})\n{}",
-        parameter.name, parameter.kind, parameter.description
-    )
+    [
+        clean(&parameter.name),
+        default,
+        clean(&parameter.description),
+    ]
 }
 
 fn place(need: &NeedFacts) -> String {
@@ -115,10 +126,14 @@ pub(super) fn budget(budget: &Budget) -> Option<String> {
     let parts = [
         budget.effects.map(|effects| format!("{effects} effects")),
         budget.calls.map(|calls| format!("{calls} calls")),
-        budget.duration.map(|duration| format!("{duration:#}")),
+        budget.duration.map(span),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn span(span: jiff::SignedDuration) -> String {
+    duration(span.unsigned_abs())
 }
 
 /// Where the component is granted, target by target.

@@ -5,7 +5,7 @@ use crate::text::printable;
 use anstream::{stderr, stdout};
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, ContentArrangement, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -180,6 +180,16 @@ pub(super) fn table<const N: usize>(
     head: Option<[&str; N]>,
     rows: Vec<[String; N]>,
 ) -> String {
+    table_with_whole(width, head, rows, &[])
+}
+
+/// The same, with columns whose words are never put on another line.
+pub(super) fn table_with_whole<const N: usize>(
+    width: u16,
+    head: Option<[&str; N]>,
+    rows: Vec<[String; N]>,
+    whole: &[usize],
+) -> String {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -191,8 +201,11 @@ pub(super) fn table<const N: usize>(
     for row in rows {
         table.add_row(row.map(Cell::new));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index + 1 == N { 0 } else { 2 }));
+        if whole.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.trim_fmt()
 }
