@@ -32,7 +32,7 @@ impl Narrator {
             ));
         }
         self.line(&stamped.entry)
-            .map(|line| printable(&line).to_string())
+            .map(|line| printable(&line).into_owned())
     }
 
     fn line(&self, entry: &Entry) -> Option<String> {
