@@ -23,13 +23,14 @@ pub(crate) fn storage_parameters(world: &World) -> Vec<String> {
 }
 
 /// Every object with every counter that maintenance moves. What databases share changes by other worlds' hands.
-pub(crate) fn catalog(world: &World) -> Vec<String> {
-    world.sql(
+pub(crate) fn catalog(world: &World) -> BTreeSet<String> {
+    let rows = world.sql(
         "SELECT concat_ws(' ', c.oid, c.relname, c.relfilenode, c.relkind, c.reltuples, c.relpages, c.reloptions::text,
                           i.indisvalid, s.last_vacuum, s.last_analyze, s.vacuum_count, s.analyze_count, s.n_dead_tup)
          FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
-         LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE NOT c.relisshared ORDER BY c.oid",
-    )
+         LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE NOT c.relisshared ORDER BY c.oid",
+    );
+    rows.into_iter().collect()
 }
 
 /// A fingerprint of the rows.
