@@ -1,137 +1,281 @@
-//! The laws: what every built-in procedure must show under injected faults, against a real server.
+//! The laws: what every built-in procedure shows under injected faults, on the oldest and the newest supported server.
 //!
-//! Each law is one function over a [`Case`]; the module at the end says which procedures they are checked for, and a test fails if
-//! a folder in `plugins/` is missing there.
+//! Each law is one function over a [`Case`]. A test in `tidy` fails if a folder in `plugins/` is missing in [`PROCEDURES`].
+
+mod world_view;
 
 use crate::world::{Output, World};
-use serde_json::Value;
 use std::collections::BTreeSet;
+use windlass::journal::{Call, Entry, Outcome, RunId, Stamped, State, Store};
+use world_view::{catalog, indexes, invalid_indexes, rows, storage_parameters};
+use xtask::postgres::{NEWEST, OLDEST};
 
-/// A procedure and a world in which it has something to do.
+/// Every built-in procedure.
+pub(crate) const PROCEDURES: &[&str] = &["pg-health", "pg-optimize"];
+
+/// A procedure with parameters that give it something to do in a bloated world.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     procedure: &'static str,
     parameters: &'static [&'static str],
+    major: u32,
 }
 
-const OPTIMIZE: Case = Case {
-    procedure: "pg-optimize",
-    parameters: &[
-        "--set", "min-size=8kB", "--set", "min-dead-rows=100", "--set", "tune-autovacuum=true",
-    ],
-};
-const HEALTH: Case = Case {
-    procedure: "pg-health",
-    parameters: &["--set", "expected-standbys=0"],
-};
-
-/// A world with bloat in it and a grant for the procedure.
-fn prepared(case: Case) -> World {
-    let world = World::bloated();
-    world.windlass(&["grant", case.procedure, "--target", "orders"]).expect(0);
-    world
+fn case(procedure: &str, major: u32) -> Case {
+    match procedure {
+        "pg-optimize" => Case {
+            procedure: "pg-optimize",
+            parameters: &["--set", "min-size=8kB", "--set", "min-dead-rows=100", "--set", "tune-autovacuum=true"],
+            major,
+        },
+        "pg-health" => Case { procedure: "pg-health", parameters: &["--set", "expected-standbys=0"], major },
+        other => panic!("{other} has no case"),
+    }
 }
 
-fn arguments<'a>(verb: &'a str, case: Case) -> Vec<&'a str> {
-    let mut arguments = vec![verb, case.procedure, "--target", "orders"];
-    arguments.extend(case.parameters);
-    arguments
+fn each(law: fn(Case)) {
+    for major in [OLDEST, NEWEST] {
+        for procedure in PROCEDURES {
+            law(case(procedure, major));
+        }
+    }
 }
 
-fn run(world: &World, case: Case, faults: &[(&str, &str)]) -> Output {
-    world.windlass_with(faults, &arguments("run", case))
+impl Case {
+    /// A bloated world with a grant for the procedure.
+    fn world(self) -> World {
+        let world = World::bloated_on(self.major);
+        if self.procedure == "pg-health" {
+            world.session().batch_execute("DROP INDEX accounts_abalance_ccnew").unwrap();
+        }
+        world.windlass(&["grant", self.procedure, "--target", "orders"]).expect(0);
+        world
+    }
+
+    fn typed(self, verb: &'static str) -> Vec<&'static str> {
+        let mut words = vec![verb, self.procedure, "--target", "orders"];
+        words.extend(self.parameters);
+        words
+    }
+
+    fn run(self, world: &World, faults: &[(&str, &str)]) -> Output {
+        world.windlass_with(faults, &self.typed("run"))
+    }
 }
 
-/// The entries of the only run, as JSON.
-fn report(world: &World, run: &str) -> Value {
-    world.windlass(&["show", run, "--output", "json"]).expect(0).json()
+fn store(world: &World) -> Store {
+    Store::open_read_only(&world.state()).unwrap()
 }
 
-fn only_run(world: &World) -> String {
-    let runs = world.windlass(&["runs", "--output", "json"]).expect(0).json();
-    let runs = runs["runs"].as_array().unwrap().clone();
-    assert_eq!(runs.len(), 1, "{runs:?}");
-    runs[0]["run"].as_str().unwrap().to_owned()
+/// The only run of a world.
+fn only_run(world: &World) -> (RunId, State, Vec<Stamped>) {
+    let store = store(world);
+    let mut runs = store.runs().unwrap();
+    assert_eq!(runs.len(), 1);
+    let (run, state) = runs.remove(0);
+    let entries = store.entries(&run).unwrap();
+    (run, state, entries)
 }
 
-/// Every index valid, and the same indexes by definition: a rebuild changes neither.
-fn indexes(world: &World) -> BTreeSet<String> {
-    let rows = world.sql(
-        "select pg_get_indexdef(indexrelid) || ' ' || indisvalid from pg_index i join pg_class c on c.oid = indrelid
-         join pg_namespace n on n.oid = relnamespace where nspname = 'public'",
-    );
-    rows.into_iter().collect()
+/// Maintenance that the server was sent, each with its object; what only looks is left out.
+fn work(world: &World) -> Vec<String> {
+    let verbs = ["VACUUM", "ANALYZE", "REINDEX", "DROP INDEX", "ALTER TABLE"];
+    let sent = world.statements().into_iter().map(|statement| statement.text);
+    sent.filter(|text| verbs.iter().any(|verb| text.trim_start().starts_with(verb))).collect()
 }
 
-fn invalid_indexes(world: &World) -> Vec<String> {
-    world.sql("select indexrelid::regclass::text from pg_index where not indisvalid")
+fn assert_once(statements: &[String], context: &str) {
+    let distinct: BTreeSet<_> = statements.iter().collect();
+    assert_eq!(distinct.len(), statements.len(), "{context}: sent twice: {statements:#?}");
 }
 
-fn storage_parameters(world: &World) -> Vec<String> {
-    world.sql(
-        "select c.oid::regclass::text || ' ' || coalesce(reloptions::text, 'none') from pg_class c
-         join pg_namespace n on n.oid = relnamespace where nspname = 'public' and relkind = 'r' order by 1",
-    )
-}
-
-/// Everything that maintenance could change, and everything that it must not.
-fn catalog(world: &World) -> Vec<String> {
-    world.sql(
-        "select concat_ws(' ', c.oid, relname, relfilenode, relkind, reltuples, relpages, reloptions::text, indisvalid,
-                          last_vacuum, last_analyze, vacuum_count, analyze_count)
-         from pg_class c join pg_namespace n on n.oid = relnamespace
-         left join pg_index i on i.indexrelid = c.oid left join pg_stat_all_tables s on s.relid = c.oid
-         where nspname = 'public' order by c.oid",
-    )
-}
-
-fn rows(world: &World) -> Vec<String> {
-    world.sql("select count(*) || ' ' || sum(hashtext(t::text)::bigint) from accounts t")
+/// What must be the same after any way to the same end.
+fn end_of(world: &World) -> (Vec<String>, Vec<String>, BTreeSet<String>, Vec<String>) {
+    (rows(world), storage_parameters(world), indexes(world), invalid_indexes(world))
 }
 
 fn plan_changes_nothing(case: Case) {
-    let world = prepared(case);
-    let (before, files) = (catalog(&world), world.files());
-    world.windlass(&arguments("plan", case)).expect(0);
+    let world = case.world();
+    let (before, mut files) = (catalog(&world), world.files());
+    world.windlass(&case.typed("plan")).expect(0);
     assert_eq!(catalog(&world), before);
-    let mut expected = files;
-    expected.insert("plan.json".into());
-    assert_eq!(world.files(), expected);
+    files.insert("plan.json".into());
+    assert_eq!(world.files(), files);
+    assert!(!world.state().exists(), "a plan made a journal");
+    assert_eq!(work(&world), [""; 0]);
 }
 
 fn run_follows_its_plan(case: Case) {
-    let world = prepared(case);
-    world.windlass(&arguments("plan", case)).expect(0);
-    let plan: Value = serde_json::from_str(&world.read("plan.json")).unwrap();
-    let mut bound = arguments("run", case);
+    let world = case.world();
+    world.windlass(&case.typed("plan")).expect(0);
+    let plan: serde_json::Value = serde_json::from_str(&world.read("plan.json")).unwrap();
+    let mut bound = case.typed("run");
     bound.extend(["--plan", "plan.json"]);
     world.windlass(&bound).expect(0);
-    let report = report(&world, &only_run(&world));
-    let planned: Vec<_> = plan["effects"].as_array().unwrap().iter().map(|e| e["key"].clone()).collect();
-    let done: Vec<_> = report["effects"].as_array().unwrap().iter().map(|e| e["key"].clone()).collect();
-    assert_eq!(planned, done);
+    let (_, state, _) = only_run(&world);
+    let planned: Vec<_> =
+        plan["effects"].as_array().unwrap().iter().map(|effect| effect["key"].as_str().unwrap().to_owned()).collect();
+    let done: Vec<_> = state.effects().iter().map(|effect| effect.call.plan_key()).collect();
+    assert_eq!(done, planned);
+    assert_eq!(case.procedure == "pg-health", planned.is_empty());
 }
 
-/// How many live calls an undisturbed run makes: the first number at which an injected fault has no effect.
 fn fails_anywhere_and_unwinds(case: Case) {
-    for call in 1.. {
-        let world = prepared(case);
-        let (indexes_before, parameters, rows_before) = (indexes(&world), storage_parameters(&world), rows(&world));
-        let number = call.to_string();
-        let output = run(&world, case, &[("WINDLASS_TEST_FAIL_CALL", &number)]);
-        let report = report(&world, &only_run(&world));
-        if report["injected"] == 0 || output.code == 0 && !output.stderr.contains("injected") {
-            assert!(call > 5, "the law was hardly tried: {call} calls");
-            return;
+    let mut calls = 0;
+    loop {
+        let call = (calls + 1).to_string();
+        let world = case.world();
+        let before = (rows(&world), storage_parameters(&world), indexes(&world));
+        let output = case.run(&world, &[("WINDLASS_TEST_FAIL_CALL", &call)]);
+        let (_, state, entries) = only_run(&world);
+        if !entries.iter().any(injected) {
+            output.expect(0);
+            break;
         }
-        assert_eq!(rows(&world), rows_before, "call {call}");
-        if output.code == 0 {
-            // The procedure went on without that answer, and said so.
-            continue;
+        calls += 1;
+        let after = (rows(&world), storage_parameters(&world), indexes(&world));
+        assert_eq!(after.0, before.0, "call {call}");
+        match state.outcome() {
+            // It went on without that answer.
+            Some(Outcome::Succeeded) => assert_eq!(output.code, 0, "call {call}"),
+            Some(Outcome::Inconclusive) => assert_eq!(output.code, 4, "call {call}"),
+            Some(Outcome::FailedAndUnwound) => {
+                assert_eq!(output.code, 1, "call {call}");
+                assert_eq!(after.1, before.1, "call {call}");
+                assert!(after.2.is_subset(&before.2), "call {call}: {after:?}");
+            }
+            other => panic!("call {call} ended as {other:?}: {output}"),
         }
-        assert!([1, 4].contains(&output.code), "call {call}: {output:?}");
-        assert_eq!(storage_parameters(&world), parameters, "call {call}");
-        let left: Vec<_> = indexes(&world).difference(&indexes_before).cloned().collect();
-        assert!(left.is_empty(), "call {call}: {left:?}");
     }
+    assert!(calls >= 8, "the law was hardly tried: {calls} calls");
+}
+
+fn injected(stamped: &Stamped) -> bool {
+    let answer = match &stamped.entry {
+        Entry::Observed { answer, .. } => answer,
+        _ => return false,
+    };
+    answer.as_ref().is_err_and(|error| error.message == "injected")
+}
+
+fn unwinds_twice_the_same(case: Case) {
+    let world = case.world();
+    let before = storage_parameters(&world);
+    case.run(&world, &[]).expect(0);
+    let (run, state, _) = only_run(&world);
+    let undoable = state.to_undo().len();
+    world.windlass(&["undo", &run.0]).expect(0);
+    assert_eq!(storage_parameters(&world), before);
+    let sent = work(&world).len();
+    let (_, state, _) = only_run(&world);
+    assert_eq!(state.outcome(), Some(Outcome::Undone));
+    assert_eq!(state.to_undo().len(), 0);
+    assert_eq!(case.procedure == "pg-optimize", undoable > 0);
+    world.windlass(&["undo", &run.0]).expect(0);
+    assert_eq!(storage_parameters(&world), before);
+    assert_eq!(work(&world).len(), sent, "the second undo changed something");
+}
+
+fn crashes_anywhere_and_resumes(case: Case) {
+    let undisturbed = case.world();
+    case.run(&undisturbed, &[]).expect(0);
+    let (end, sent) = (end_of(&undisturbed), work(&undisturbed));
+    let boundaries = only_run(&undisturbed).2.len();
+    assert!(boundaries >= 15, "{boundaries} entries");
+    for boundary in 1..=boundaries {
+        let world = case.world();
+        let at = boundary.to_string();
+        let killed = case.run(&world, &[("WINDLASS_TEST_KILL_AT", &at)]);
+        assert_eq!(killed.code, 128 + 9, "boundary {boundary}: {killed}");
+        let (run, ..) = only_run(&world);
+        let resumed = world.windlass(&["resume", &run.0]);
+        assert_eq!(resumed.code, 0, "boundary {boundary}: {resumed}");
+        assert_eq!(end_of(&world), end, "boundary {boundary}");
+        let statements = work(&world);
+        assert_once(&statements, &format!("boundary {boundary}"));
+        assert_eq!(sorted(&statements), sorted(&sent), "boundary {boundary}");
+        let (_, state, _) = only_run(&world);
+        assert_eq!(state.outcome(), Some(Outcome::Succeeded), "boundary {boundary}");
+    }
+}
+
+fn sorted(statements: &[String]) -> Vec<String> {
+    let mut sorted = statements.to_vec();
+    sorted.sort();
+    sorted
+}
+
+fn needs_all_it_asks_for(case: Case) {
+    let world = case.world();
+    let file = format!("grants/{}.orders.toml", case.procedure);
+    let grant = world.read(&file);
+    let table: toml::Table = grant.parse().unwrap();
+    for (index, scope) in table["database"].as_array().unwrap().iter().enumerate() {
+        for verb in scope["verbs"].as_array().unwrap() {
+            let mut narrower = table.clone();
+            let verbs = narrower["database"][index]["verbs"].as_array_mut().unwrap();
+            verbs.retain(|kept| kept != verb);
+            if verbs.is_empty() {
+                // An empty scope is an error of its own.
+                narrower["database"].as_array_mut().unwrap().remove(index);
+            }
+            world.write(&file, &toml::to_string(&narrower).unwrap());
+            let refused = case.run(&world, &[]).expect(3);
+            assert!(refused.stderr.contains(verb.as_str().unwrap()), "{verb}: {refused}");
+            assert!(!world.state().exists() || store(&world).runs().unwrap().is_empty(), "{verb}");
+        }
+    }
+    assert_eq!(work(&world), [""; 0]);
+}
+
+fn observed_within_granted(case: Case) {
+    let world = case.world();
+    case.run(&world, &[]).expect(0);
+    let (_, state, entries) = only_run(&world);
+    let file = world.read(&format!("grants/{}.orders.toml", case.procedure));
+    let table: toml::Table = file.parse().unwrap();
+    let granted: BTreeSet<_> = table["database"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|scope| scope["verbs"].as_array().unwrap())
+        .map(|verb| verb.as_str().unwrap().to_owned())
+        .collect();
+    let mut seen = BTreeSet::new();
+    for stamped in &entries {
+        if let Entry::Observed { call: Call::Read(windlass::call::Read::Database(read)), .. } = &stamped.entry {
+            seen.insert(verb(read.verb()));
+        }
+    }
+    for effect in state.effects() {
+        let windlass::call::Effect::Database(effect) = &effect.call;
+        seen.insert(verb(effect.verb()));
+    }
+    assert!(seen.is_subset(&granted), "{seen:?} is not within {granted:?}");
+    assert!(!entries.iter().any(|stamped| matches!(stamped.entry, Entry::Refused { .. })));
+}
+
+fn verb(verb: windlass::database::Verb) -> String {
+    serde_json::to_value(verb).unwrap().as_str().unwrap().to_owned()
+}
+
+macro_rules! laws {
+    ($($law:ident)*) => {
+        mod law {
+            $(#[test]
+            fn $law() {
+                super::each(super::$law);
+            })*
+        }
+    };
+}
+
+laws! {
+    plan_changes_nothing
+    run_follows_its_plan
+    fails_anywhere_and_unwinds
+    unwinds_twice_the_same
+    crashes_anywhere_and_resumes
+    needs_all_it_asks_for
+    observed_within_granted
 }
