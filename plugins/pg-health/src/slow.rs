@@ -54,7 +54,8 @@ pub(crate) fn report(
         .statements
         .iter()
         .map(|statement| (since(before, statement), statement))
-        .filter(|(counters, _)| counters.calls > 0)
+        // What cost less than a millisecond in all is noise.
+        .filter(|(counters, _)| counters.calls > 0 && counters.microseconds >= 1000)
         .collect();
     grown.sort_by_key(|(counters, _)| std::cmp::Reverse(counters.microseconds));
     grown.truncate(count as usize);

@@ -60,6 +60,12 @@ impl Seen {
             .collect()
     }
 
+    /// What holds back vacuum most.
+    pub(crate) fn oldest_holder(&self) -> Option<&XminHolder> {
+        let holders = self.holders.iter().filter(|holder| !holder.windlass);
+        holders.max_by_key(|holder| holder.age)
+    }
+
     /// Sessions of windlass that still work, with what names each: another run's, because this one begins only now and holds the lock.
     pub(crate) fn abandoned(&self) -> Vec<(&XminHolder, u32, Instant)> {
         self.holders

@@ -42,15 +42,21 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Warns of old transactions and the like.
+    /// Warns of old transactions and the like. The oldest holder is told in any case: it explains what vacuum leaves.
     pub(crate) fn report_holders(&self) {
-        for (holder, open) in self.seen.old_holders(self.parameters) {
+        let old = self.seen.old_holders(self.parameters);
+        for (holder, open) in &old {
             let open = open.map(|age| format!(", open for {}", text::duration(age)));
             self.run.warning(format!(
                 "look first: {}{} keeps younger dead rows from being removed",
                 holder_text(holder),
                 open.unwrap_or_default()
             ));
+        }
+        if let (true, Some(holder)) = (old.is_empty(), self.seen.oldest_holder()) {
+            let holder = holder_text(holder);
+            self.run
+                .info(format!("the oldest that keeps dead rows is {holder}"));
         }
     }
 
@@ -155,7 +161,7 @@ impl<'a> Work<'a> {
     /// Remembers whether something keeps the table's dead rows, so that the next run does not read it all in vain.
     fn learn(&mut self, table: &TableFacts, dead_rows_after: u64) {
         let many = dead_rows_after >= self.parameters.min_dead_rows.max(1);
-        match self.seen.holders.iter().max_by_key(|holder| holder.age) {
+        match self.seen.oldest_holder() {
             Some(holder) if many => {
                 self.run.warning(format!(
                     "{} dead rows of {} could not be removed; what keeps them is probably {}",
