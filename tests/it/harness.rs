@@ -21,9 +21,16 @@ fn a_bloated_world_is_broken_on_every_version() {
 fn worlds_are_apart_and_windlass_owns_its_own() {
     let (one, other) = (World::bloated(), World::new());
     let mut session = connect(one.url()).unwrap();
-    session.batch_execute("VACUUM accounts; ALTER TABLE accounts SET (fillfactor = 90)").unwrap_err();
-    session.batch_execute("VACUUM accounts").unwrap();
-    assert_eq!(other.sql("SELECT count(*) FROM pg_class WHERE relname = 'accounts'"), ["0"]);
+    for sql in [
+        "VACUUM accounts",
+        "ALTER TABLE accounts SET (fillfactor = 90)",
+    ] {
+        session.batch_execute(sql).unwrap();
+    }
+    assert_eq!(
+        other.sql("SELECT count(*) FROM pg_class WHERE relname = 'accounts'"),
+        ["0"]
+    );
     other.bloat(300);
     assert_eq!(other.sql("SELECT count(*) FROM accounts"), ["200"]);
 }
@@ -41,11 +48,21 @@ fn statements_of_windlass_are_counted_at_the_server() {
     let world = World::on(NEWEST);
     let other = World::on(NEWEST);
     for (url, sql) in [(world.url(), "SELECT 1"), (other.url(), "SELECT 2")] {
-        let mut session = connect(&format!("{url}?application_name=windlass/0.1.0%20251121-k3f")).unwrap();
+        let mut session = connect(&format!(
+            "{url}?application_name=windlass/0.1.0%20251121-k3f"
+        ))
+        .unwrap();
         session.batch_execute(sql).unwrap();
     }
-    connect(world.url()).unwrap().batch_execute("SELECT 3").unwrap();
-    let counted: Vec<_> = world.statements().into_iter().map(|statement| statement.text).collect();
+    connect(world.url())
+        .unwrap()
+        .batch_execute("SELECT 3")
+        .unwrap();
+    let counted: Vec<_> = world
+        .statements()
+        .into_iter()
+        .map(|statement| statement.text)
+        .collect();
     assert_eq!(counted, ["SELECT 1"]);
 }
 
@@ -65,4 +82,24 @@ fn files_are_seen_but_for_the_state() {
     world.write(".windlass/journal.db", "");
     let files: Vec<_> = world.files().into_iter().collect();
     assert_eq!(files, ["grants/x.toml", "windlass.toml"]);
+}
+
+#[test]
+fn an_invocation_can_be_watched_and_killed() {
+    let world = World::bloated();
+    assert!(
+        world
+            .snapshot(&["--version"])
+            .starts_with("$ windlass --version\nexit code: 0\n----- stdout -----\nwindlass ")
+    );
+    assert!(world.read("windlass.toml").contains("[database.orders]"));
+
+    // A transaction that holds a lock keeps windlass waiting for as long as we like.
+    let mut session = world.session();
+    session
+        .batch_execute("BEGIN; LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let mut killed = world.start(&[], &["doctor"]);
+    assert!(killed.is_at_work());
+    assert_eq!(killed.kill().code, 128 + 9);
 }

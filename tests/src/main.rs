@@ -42,7 +42,5 @@ fn kill_at(at: u64) -> OnCommit {
 }
 
 fn fail_at(at: u64) -> OnCall {
-    Arc::new(move |call| {
-        (call == at).then(|| CallError::new(ErrorKind::Unavailable, "injected"))
-    })
+    Arc::new(move |call| (call == at).then(|| CallError::new(ErrorKind::Unavailable, "injected")))
 }

@@ -34,7 +34,10 @@ pub(super) fn of(major: u32) -> &'static Fixture {
 
 impl Fixture {
     pub(super) fn start(major: u32, options: &Options) -> Self {
-        let options = options.clone().log_statements().set("max_connections", "200");
+        let options = options
+            .clone()
+            .log_statements()
+            .set("max_connections", "200");
         let binaries = Binaries::major(major).unwrap();
         Self::prepare(Instance::start(&binaries, &options).unwrap())
     }
@@ -43,7 +46,10 @@ impl Fixture {
         if let Some(server) = instance.server() {
             let password = server.password();
             let sql = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{password}' IN ROLE pg_monitor");
-            connect(&server.admin_url()).unwrap().batch_execute(&sql).unwrap();
+            connect(&server.admin_url())
+                .unwrap()
+                .batch_execute(&sql)
+                .unwrap();
         }
         Self {
             instance,
@@ -76,7 +82,11 @@ impl Fixture {
 
     fn owner(&self) -> String {
         let ours = self.instance.server().is_some();
-        if ours { format!("OWNER {ROLE}") } else { String::new() }
+        if ours {
+            format!("OWNER {ROLE}")
+        } else {
+            String::new()
+        }
     }
 
     /// A new name for each database and role; a given server may have some from another process.
@@ -94,11 +104,27 @@ impl Fixture {
         }
         let template = format!("{TEMPLATE}_{}", std::process::id());
         self.template.get_or_init(|| self.make_template(&template));
-        self.administer(&format!("CREATE DATABASE {name} TEMPLATE {template} {}", self.owner()));
+        self.administer(&format!(
+            "CREATE DATABASE {name} TEMPLATE {template} {}",
+            self.owner()
+        ));
         // Statistics about dead rows are not copied with the rows.
         let mut session = connect(&self.admin_url(&name)).unwrap();
         session.batch_execute("ANALYZE accounts, sessions").unwrap();
+        self.await_statistics(&name);
         name
+    }
+
+    /// Waits until a new session sees the statistics: up to version 14 the server hands them on with a delay.
+    fn await_statistics(&self, database: &str) {
+        let shown = "SELECT FROM pg_stat_user_tables WHERE relname = 'accounts' AND n_dead_tup > 0";
+        loop {
+            let mut session = connect(&self.admin_url(database)).unwrap();
+            if session.query_opt(shown, &[]).unwrap().is_some() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     fn make_template(&self, template: &str) {

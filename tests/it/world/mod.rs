@@ -78,7 +78,10 @@ impl World {
         let log_mark = fixture.log_length();
         let database = fixture.make_database(bloated);
         let url = fixture.url(&database);
-        let folder = tempfile::Builder::new().prefix("windlass-world-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("windlass-world-")
+            .tempdir()
+            .unwrap();
         let text = format!(
             "[database.orders]\nconnection = {{ env = \"{VARIABLE}\" }}\ndisk-size = \"40 GB\"\n"
         );
@@ -200,10 +203,19 @@ impl World {
             .current_dir(self.path())
             .env(VARIABLE, &self.url)
             // Compiled procedures are kept from test to test.
-            .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
+            .env(
+                "XDG_CACHE_HOME",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
+            )
             .env("USER", "tester")
             .stdin(Stdio::null());
-        for outside in ["DATABASE_URL", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR", "COLUMNS"] {
+        for outside in [
+            "DATABASE_URL",
+            "RUST_LOG",
+            "RUST_BACKTRACE",
+            "NO_COLOR",
+            "COLUMNS",
+        ] {
             command.env_remove(outside);
         }
         command.envs(variables.iter().copied());
@@ -252,5 +264,8 @@ pub(crate) fn rows(session: &mut Client, query: &str) -> Vec<String> {
 
 fn url_port(url: &str) -> String {
     let config: postgres::Config = url.parse().unwrap();
-    config.get_ports().first().map_or_else(|| "5432".to_owned(), u16::to_string)
+    config
+        .get_ports()
+        .first()
+        .map_or_else(|| "5432".to_owned(), u16::to_string)
 }

@@ -69,7 +69,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(super) fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         Self {
@@ -104,7 +108,10 @@ impl Running {
         let (Ok(stdout), Ok(stderr)) = (stdout, stderr) else {
             let _ = self.child.kill();
             let said = self.stderr.recv().unwrap_or_default();
-            panic!("windlass did not end within {} s:\n{said}", DEADLINE.as_secs());
+            panic!(
+                "windlass did not end within {} s:\n{said}",
+                DEADLINE.as_secs()
+            );
         };
         Output {
             code: code_of(self.child.wait().unwrap()),

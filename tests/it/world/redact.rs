@@ -16,11 +16,17 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         // A run: the day and the time of day.
         (r"\b\d{6}-[0-9a-hjkmnp-tv-z]{3,7}\b", "[run]"),
         // Points in time.
-        (r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?Z| ?UTC|[+-]\d{2}:?\d{2})?", "[time]"),
+        (
+            r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?Z| ?UTC|[+-]\d{2}:?\d{2})?",
+            "[time]",
+        ),
         (r"\b\d{4}-\d{2}-\d{2}\b", "[day]"),
         (r"\b\d{2}:\d{2}(:\d{2}(\.\d+)?)?\b( UTC)?", "[time]"),
         // Spans of time.
-        (r"\b\d+(\.\d+)? ?(h|min|s|ms|µs)( \d+ ?(min|s|ms))*\b", "[span]"),
+        (
+            r"\b\d+(\.\d+)? ?(h|min|s|ms|µs)( \d+ ?(min|s|ms))*\b",
+            "[span]",
+        ),
         // Sizes.
         (r"~?\b\d[\d,]*(\.\d+)? ?(bytes|[kKMGT]i?B|B)\b", "[size]"),
         // Processes.
@@ -51,15 +57,39 @@ pub(super) fn redact(text: &str, own: &[(&str, &str)]) -> String {
 #[test]
 fn what_differs_is_replaced_and_nothing_else() {
     for (text, redacted) in [
-        ("run 251121-k3f  pg-optimize on orders", "run [run]  pg-optimize on orders"),
+        (
+            "run 251121-k3f  pg-optimize on orders",
+            "run [run]  pg-optimize on orders",
+        ),
         ("sha256:3f9c12…a1   Repairs", "sha256:[digest]  Repairs"),
-        ("Nothing was changed.  Plan 7b21e4 is in plan.json.", "Nothing was changed.  Plan [digest] is in plan.json."),
-        (" 2  reindex     public.accounts  86 MB    ~31 MB   not needed", " 2  reindex  public.accounts  [size]  [size]  not needed"),
-        ("succeeded in 5 min 41 s: 4 effects", "succeeded in [span]: 4 effects"),
-        ("2025-11-21 12:00:00.5 UTC, 2025-11-21T12:00:00Z", "[time], [time]"),
-        ("session 4711, idle in transaction for 42 min", "session [pid], idle in transaction for [span]"),
-        ("parameters max-objects (200) · min-size (10 MB)", "parameters max-objects (200) · min-size ([size])"),
-        ("at [project]/windlass.toml:14:3", "at [project]/windlass.toml:14:3"),
+        (
+            "Nothing was changed.  Plan 7b21e4 is in plan.json.",
+            "Nothing was changed.  Plan [digest] is in plan.json.",
+        ),
+        (
+            " 2  reindex     public.accounts  86 MB    ~31 MB   not needed",
+            " 2  reindex  public.accounts  [size]  [size]  not needed",
+        ),
+        (
+            "succeeded in 5 min 41 s: 4 effects",
+            "succeeded in [span]: 4 effects",
+        ),
+        (
+            "2025-11-21 12:00:00.5 UTC, 2025-11-21T12:00:00Z",
+            "[time], [time]",
+        ),
+        (
+            "session 4711, idle in transaction for 42 min",
+            "session [pid], idle in transaction for [span]",
+        ),
+        (
+            "parameters max-objects (200) · min-size (10 MB)",
+            "parameters max-objects (200) · min-size ([size])",
+        ),
+        (
+            "at [project]/windlass.toml:14:3",
+            "at [project]/windlass.toml:14:3",
+        ),
         ("4 effects, 0 undone", "4 effects, 0 undone"),
     ] {
         assert_eq!(redact(text, &[]), redacted);
