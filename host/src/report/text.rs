@@ -252,7 +252,7 @@ fn below(effect: &EffectReport) -> Vec<String> {
         ("started", _) => lines.push("it was started; its end is not recorded".into()),
         (_, Some(why)) => lines.push(why.clone()),
         (_, None) if effect.confirmed => {
-            lines.push("its end was not recorded; asked, the target says that it happened".into())
+            lines.push("its end was not recorded; asked, the target says that it happened".into());
         }
         (_, None) => {}
     }
