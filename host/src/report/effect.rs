@@ -26,7 +26,9 @@ pub struct EffectReport {
     pub confirmed: bool,
     /// What was there before, in a few words.
     pub now: String,
-    /// What is there after it; what was foreseen, while it has not happened.
+    /// What was foreseen, in a few words.
+    pub foreseen: String,
+    /// What was there after it; empty unless it is done.
     pub after: String,
     /// How it is taken back, or why it need not or cannot be.
     pub undo: String,
@@ -64,7 +66,7 @@ impl EffectReport {
             Status::Intended
             | Status::Failed { .. }
             | Status::NotDone { .. }
-            | Status::InDoubt { .. } => effect.prepared.after.clone(),
+            | Status::InDoubt { .. } => String::new(),
         };
         Self {
             number: effect.number,
@@ -75,6 +77,7 @@ impl EffectReport {
             why,
             confirmed,
             now: effect.prepared.now.clone(),
+            foreseen: effect.prepared.after.clone(),
             after,
             undo: effect.prepared.undo.to_string(),
             undone: undone(effect),
@@ -94,12 +97,15 @@ impl EffectReport {
         matches!(self.status, "done" | "in-doubt" | "started")
     }
 
-    /// `214 MB → 31 MB`; nothing where nothing is known.
+    /// `214 MB → 31 MB`, with what is foreseen while there is no end; nothing where nothing is known.
     pub(super) fn change(&self) -> String {
-        match (self.now.as_str(), self.after.as_str()) {
-            ("", after) => after.to_owned(),
-            (now, "") => now.to_owned(),
-            (now, _) if self.status == "failed" || self.status == "not-done" => now.to_owned(),
+        let after = match self.status {
+            "done" => self.after.as_str(),
+            "started" | "in-doubt" => self.foreseen.as_str(),
+            _ => "",
+        };
+        match (self.now.as_str(), after) {
+            ("", text) | (text, "") => text.to_owned(),
             (now, after) => format!("{now} → {after}"),
         }
     }

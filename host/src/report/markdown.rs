@@ -4,6 +4,7 @@ use super::escape::{code, plain};
 use super::text::{passive, reversal};
 use super::{EffectReport, Report};
 use crate::text::{milliseconds, minute};
+use std::fmt::Write as _;
 
 impl Report {
     /// A Markdown document, without a line's end after the last line. Text from guests and targets cannot mark up anything.
@@ -77,9 +78,10 @@ impl Report {
         let mut actions: Vec<_> = self.effects.iter().map(|effect| effect.action).collect();
         let mut seen = std::collections::BTreeSet::new();
         actions.retain(|action| seen.insert(*action));
-        match actions.is_empty() {
-            true => "no change was made".into(),
-            false => plain(&actions.join(", ")),
+        if actions.is_empty() {
+            "no change was made".into()
+        } else {
+            plain(&actions.join(", "))
         }
     }
 
@@ -100,15 +102,16 @@ impl Report {
         if counts.undone + counts.left_alone + counts.undo_failed == 0 {
             return "no".into();
         }
+        // Writing to a string does not fail.
         let mut text = format!(
             "yes: {} of {} effects taken back",
             counts.undone, counts.effects
         );
         if counts.left_alone > 0 {
-            text.push_str(&format!(", {} left alone", counts.left_alone));
+            let _ = write!(text, ", {} left alone", counts.left_alone);
         }
         if counts.undo_failed > 0 {
-            text.push_str(&format!(", {} failed", counts.undo_failed));
+            let _ = write!(text, ", {} failed", counts.undo_failed);
         }
         text
     }
@@ -223,19 +226,15 @@ impl Report {
 fn change(effect: &EffectReport) -> String {
     let undo = match &effect.undone {
         Some(undone) => reversal(undone, "to take back", "taken back"),
-        None => effect.undo.clone(),
-    };
-    let after = if effect.status == "done" {
-        effect.after.as_str()
-    } else {
-        ""
+        None if effect.counts() => effect.undo.clone(),
+        None => String::new(),
     };
     let cells = [
         effect.number.to_string(),
         plain(effect.action),
         plain(&effect.object),
         plain(&effect.now),
-        plain(after),
+        plain(&effect.after),
         plain(effect.status),
         plain(&undo),
         effect.took_ms.map(milliseconds).unwrap_or_default(),

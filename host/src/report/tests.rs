@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::Millis;
 use crate::contract::{Level, Verdict};
 use crate::journal::golden;
-use crate::journal::state::tests::{
+use crate::journal::state::samples::{
     begin, cancel, check, done, end, failed, in_doubt, leftovers, refused, reindex, restore,
     stopped, tune, undo_failed, undoing, undone, unwinding,
 };
@@ -76,97 +76,77 @@ next
     );
 }
 
+/// The headline begins so, and the first thing to do is this.
+fn reads(entries: &[Entry], headline: &str, next: Option<&str>) {
+    let report = report(entries.iter().cloned());
+    let expected = format!("run 251121-k3f {headline}");
+    let found = report.headline();
+    assert!(found.starts_with(&expected), "{found}");
+    let command = next.map(|next| format!("windlass {next} 251121-k3f"));
+    let first = report.next.first().map(|next| next.command.clone());
+    assert_eq!(first, command);
+}
+
 #[test]
-fn each_standing_has_its_sentence_and_its_next_command() {
-    let failed_run = Outcome::FailedAndUnwound;
-    for (entries, headline, next) in [
-        (vec![], "has not begun", None),
-        (vec![begin()], "has not ended: 0 effects", Some("resume")),
-        (
-            vec![begin(), tune(1)],
-            "has not ended: 1 effect, 0 undone, 0 in doubt, 1 without a recorded end",
-            Some("resume"),
-        ),
-        (
-            vec![begin(), tune(1), in_doubt(1)],
-            "is in doubt after 3.0 s: 1 effect, 0 undone, 1 in doubt",
-            Some("resume"),
-        ),
-        (
-            vec![begin(), stopped()],
-            "stopped after 1.5 s",
-            Some("resume"),
-        ),
-        (
-            vec![begin(), unwinding(failed_run)],
-            "is being taken back",
-            Some("resume"),
-        ),
-        (
-            vec![begin(), end(Outcome::Inconclusive)],
-            "could not decide, after 1.5 s",
-            None,
-        ),
-        (
-            vec![
-                begin(),
-                tune(1),
-                done(1, None),
-                unwinding(failed_run),
-                undoing(1, restore()),
-                undone(1),
-                end(failed_run),
-            ],
-            "failed after 9.0 s and was taken back: 1 effect, 1 undone",
-            None,
-        ),
-        (
-            vec![
-                begin(),
-                cancel(),
-                unwinding(Outcome::CancelledAndUnwound),
-                end(Outcome::CancelledAndUnwound),
-            ],
-            "was cancelled after 4.5 s and taken back",
-            None,
-        ),
-        (
-            vec![
-                begin(),
-                refused(),
-                unwinding(Outcome::Refused),
-                end(Outcome::Refused),
-            ],
-            "was refused after 4.5 s",
-            None,
-        ),
-        (
-            vec![
-                begin(),
-                tune(1),
-                done(1, None),
-                unwinding(failed_run),
-                undoing(1, restore()),
-                undo_failed(1),
-                end(Outcome::Stuck),
-            ],
-            "is stuck after 9.0 s: 1 effect, 0 undone, 0 in doubt, 1 not taken back",
-            Some("undo"),
-        ),
-    ] {
-        let report = report(entries);
-        let expected = format!("run 251121-k3f {headline}");
-        assert!(
-            report.headline().starts_with(&expected),
-            "{}",
-            report.headline()
-        );
-        let command = next.map(|next| format!("windlass {next} 251121-k3f"));
-        assert_eq!(
-            report.next.first().map(|next| next.command.clone()),
-            command
-        );
-    }
+fn a_run_without_an_end_tells_how_to_go_on() {
+    let resume = Some("resume");
+    reads(&[], "has not begun", None);
+    reads(&[begin()], "has not ended: nothing was changed", resume);
+    reads(
+        &[begin(), tune(1)],
+        "has not ended: 1 effect, 0 undone, 0 in doubt, 1 without a recorded end",
+        resume,
+    );
+    reads(
+        &[begin(), tune(1), in_doubt(1)],
+        "is in doubt after 3.0 s: 1 effect, 0 undone, 1 in doubt",
+        resume,
+    );
+    reads(&[begin(), stopped()], "stopped after 1.5 s", resume);
+    reads(
+        &[begin(), unwinding(Outcome::Refused)],
+        "is being taken back",
+        resume,
+    );
+}
+
+#[test]
+fn each_end_has_its_sentence() {
+    let failed = Outcome::FailedAndUnwound;
+    let cancelled = Outcome::CancelledAndUnwound;
+    let taking_back = [
+        begin(),
+        tune(1),
+        done(1, None),
+        unwinding(failed),
+        undoing(1, restore()),
+    ];
+    reads(
+        &[begin(), end(Outcome::Inconclusive)],
+        "could not decide, after 1.5 s",
+        None,
+    );
+    reads(
+        &[&taking_back[..], &[undone(1), end(failed)]].concat(),
+        "failed after 9.0 s and was taken back: 1 effect, 1 undone",
+        None,
+    );
+    reads(
+        &[&taking_back[..], &[undo_failed(1), end(Outcome::Stuck)]].concat(),
+        "is stuck after 9.0 s: 1 effect, 0 undone, 0 in doubt, 1 not taken back",
+        Some("undo"),
+    );
+    reads(
+        &[begin(), cancel(), unwinding(cancelled), end(cancelled)],
+        "was cancelled after 4.5 s: nothing was changed",
+        None,
+    );
+    let refusal = Outcome::Refused;
+    reads(
+        &[begin(), refused(), unwinding(refusal), end(refusal)],
+        "was refused after 4.5 s",
+        None,
+    );
 }
 
 #[test]
@@ -240,7 +220,7 @@ fn an_undone_run_tells_both_times_and_what_was_left_alone() {
     for line in [
         "# pg-optimize 0.1.0 on orders",
         "| Date | 2025-11-21 12:00 UTC to 2025-11-21 13:05 UTC |",
-        "| 1 | drop invalid index | public.accounts\\_bid\\_ccnew | 214 MB | – | done | not needed: no query can use it | 0.2 s |",
+        "| 1 | drop invalid index | public.accounts\\_bid\\_ccnew | 214 MB | – | done | not needed: no query can use it | 0.4 s |",
         "| Rollback | yes: 0 of 4 effects taken back, 1 left alone |",
         "- effect 4: left alone: autovacuum\\_vacuum\\_scale\\_factor was set to 0.05 since",
     ] {
@@ -270,7 +250,7 @@ fn guests_cannot_paint_link_or_mark_up() {
     let markdown = report.markdown();
     assert!(markdown.contains("- `windlass resume 251121-k3f` goes on"));
     for raw in [
-        "x | <", "<script", "](", "http://", "www.e", "@all", "`c`", "\n# h",
+        "x | <", "<script", "[a](", "http://", "www.e", "@all", "`c`", "\n# h",
     ] {
         assert!(!markdown.contains(raw), "{raw}\n---\n{markdown}");
     }

@@ -2,9 +2,11 @@
 
 use super::{EffectReport, Report, Reversal, Standing, Step};
 use crate::text::{counted, milliseconds, minute, printable, shorten, width, wrap};
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 const COLUMNS: usize = 80;
+/// Where the right-hand side of a line begins at most; longer lines do not push it.
+const LEFT: usize = 50;
 
 /// A line with what stands to its right.
 struct Row {
@@ -19,10 +21,10 @@ impl Report {
         let sections = [
             self.head(),
             self.work(),
-            self.section("refused", self.refused()),
-            self.section("checks", self.checked()),
-            self.section("messages", self.said()),
-            self.section("next", self.to_do()),
+            section("refused", &self.refused()),
+            section("checks", &self.checked()),
+            section("messages", &self.said()),
+            section("next", &self.to_do()),
         ];
         let sections: Vec<_> = sections.into_iter().filter(|s| !s.is_empty()).collect();
         sections.join("\n\n")
@@ -39,6 +41,10 @@ impl Report {
             Standing::Unwinding => "is being taken back".into(),
             Standing::Succeeded => format!("succeeded in {took}"),
             Standing::Inconclusive => format!("could not decide, after {took}"),
+            Standing::Failed if self.effects.is_empty() => format!("failed after {took}"),
+            Standing::Cancelled if self.effects.is_empty() => {
+                format!("was cancelled after {took}")
+            }
             Standing::Failed => format!("failed after {took} and was taken back"),
             Standing::Cancelled => format!("was cancelled after {took} and taken back"),
             Standing::Refused => format!("was refused after {took}"),
@@ -48,8 +54,11 @@ impl Report {
         format!("run {} {what}: {}", self.run, self.figures())
     }
 
-    /// `4 effects, 0 undone, 0 in doubt`, and what else is not zero.
+    /// `4 effects, 0 undone, 0 in doubt`, and what else is not zero. Without any effect, that nothing was changed.
     pub fn figures(&self) -> String {
+        if self.effects.is_empty() {
+            return "nothing was changed".into();
+        }
         let counts = &self.counts;
         let mut text = format!(
             "{}, {} undone, {} in doubt",
@@ -64,7 +73,8 @@ impl Report {
             (counts.undo_failed, "not taken back"),
         ] {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                // Writing to a string does not fail.
+                let _ = write!(text, ", {count} {what}");
             }
         }
         text
@@ -100,21 +110,20 @@ impl Report {
         );
         if let Some(plan) = &subject.plan {
             let digest = plan.strip_prefix("sha256:").unwrap_or(plan);
-            text.push_str(&format!(", bound to plan {}", shorten_digest(digest)));
+            let _ = write!(text, ", bound to plan {}", shorten_digest(digest));
         }
-        for person in self.people.iter().filter(|person| person.did != "started") {
-            text.push_str(&format!(", {} by {}", passive(person.did), person.by));
+        let mut hands: Vec<_> = self.people.iter().map(|p| (p.did, &p.by)).collect();
+        hands.dedup();
+        for (did, by) in hands.into_iter().filter(|(did, _)| *did != "started") {
+            let _ = write!(text, ", {} by {by}", passive(did));
         }
         text
     }
 
     fn work(&self) -> String {
         let rows: Vec<_> = self.steps.iter().flat_map(|step| self.step(step)).collect();
-        let widest = |side: &dyn Fn(&Row) -> &str| rows.iter().map(|row| width(side(row))).max();
-        let right = widest(&|row| &row.right).unwrap_or(0);
-        let left = widest(&|row| &row.left)
-            .unwrap_or(0)
-            .min(COLUMNS.saturating_sub(right + 2));
+        let lefts = rows.iter().map(|row| width(&row.left));
+        let left = lefts.filter(|left| *left <= LEFT).max().unwrap_or(0);
         let lines: Vec<_> = rows.iter().map(|row| row.lines(left)).collect();
         lines.join("\n")
     }
@@ -132,17 +141,6 @@ impl Report {
         named.into_iter().chain(effects.map(Row::effect))
     }
 
-    fn section(&self, title: &str, lines: Vec<String>) -> String {
-        if lines.is_empty() {
-            return String::new();
-        }
-        let lines: Vec<_> = lines
-            .into_iter()
-            .map(|line| wrap(&format!("  {line}"), COLUMNS, 6))
-            .collect();
-        format!("{title}\n{}", lines.join("\n"))
-    }
-
     fn refused(&self) -> Vec<String> {
         let line = |refusal: &super::Refusal| printable(&refusal.message).into_owned();
         self.refusals.iter().map(line).collect()
@@ -156,9 +154,10 @@ impl Report {
                 _ => "?",
             };
             let (name, evidence) = (printable(&check.name), printable(&check.evidence));
-            match evidence.is_empty() {
-                true => format!("{mark} {name}"),
-                false => format!("{mark} {name}: {evidence}"),
+            if evidence.is_empty() {
+                format!("{mark} {name}")
+            } else {
+                format!("{mark} {name}: {evidence}")
             }
         };
         self.checks.iter().map(line).collect()
@@ -176,6 +175,17 @@ impl Report {
         let line = |next: &super::Next| format!("{}  {}", next.command, printable(&next.does));
         self.next.iter().map(line).collect()
     }
+}
+
+fn section(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| wrap(&format!("  {line}"), COLUMNS, 6))
+        .collect();
+    format!("{title}\n{}", lines.join("\n"))
 }
 
 impl Row {
@@ -208,14 +218,20 @@ impl Row {
     }
 
     fn lines(&self, column: usize) -> String {
-        let fits = width(&self.left) <= column && column + 2 + width(&self.right) <= COLUMNS;
-        let mut text = if self.right.is_empty() || !fits {
-            wrap(&self.left, COLUMNS, 6)
+        let (left, right) = (width(&self.left), width(&self.right));
+        let room = COLUMNS.saturating_sub(left + right);
+        let aligned = column.saturating_sub(left) + 2;
+        let mut text = if right > 0 && room >= 2 {
+            format!(
+                "{}{}{}",
+                self.left,
+                " ".repeat(aligned.min(room)),
+                self.right
+            )
         } else {
-            let pad = " ".repeat(column + 2 - width(&self.left));
-            format!("{}{pad}{}", self.left, self.right)
+            wrap(&self.left, COLUMNS, 6)
         };
-        if !self.right.is_empty() && !fits {
+        if right > 0 && room < 2 {
             text.push('\n');
             text.push_str(&wrap(&format!("      {}", self.right), COLUMNS, 6));
         }
@@ -235,7 +251,9 @@ fn below(effect: &EffectReport) -> Vec<String> {
         ("in-doubt", Some(why)) => lines.push(format!("in doubt: {why}")),
         ("started", _) => lines.push("it was started; its end is not recorded".into()),
         (_, Some(why)) => lines.push(why.clone()),
-        (_, None) if effect.confirmed => lines.push("done: the target was asked".into()),
+        (_, None) if effect.confirmed => {
+            lines.push("its end was not recorded; asked, the target says that it happened".into());
+        }
         (_, None) => {}
     }
     if let Some(sweep) = &effect.sweep {
@@ -246,13 +264,8 @@ fn below(effect: &EffectReport) -> Vec<String> {
         None if effect.counts() => lines.push(format!("undo: {}", effect.undo)),
         None => {}
     }
-    lines
-        .iter()
-        .map(|line| match printable(line) {
-            Cow::Borrowed(_) => line.clone(),
-            Cow::Owned(spelt) => spelt,
-        })
-        .collect()
+    let harmless = |line: &String| printable(line).into_owned();
+    lines.iter().map(harmless).collect()
 }
 
 /// One reversal in words.

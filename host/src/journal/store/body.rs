@@ -69,14 +69,17 @@ impl Body {
             run: run.clone(),
             source: Arc::new(error),
         })?;
-        match json.len() {
-            ..=INLINE => Ok(Self::Inline(json)),
-            ..=LIMIT => Ok(Self::Blob(Blob::pack(json.as_bytes()))),
-            size => Err(StoreError::TooLarge {
+        let size = json.len();
+        if size <= INLINE {
+            Ok(Self::Inline(json))
+        } else if size <= LIMIT {
+            Ok(Self::Blob(Blob::pack(json.as_bytes())))
+        } else {
+            Err(StoreError::TooLarge {
                 run: run.clone(),
                 size,
                 limit: LIMIT,
-            }),
+            })
         }
     }
 

@@ -133,8 +133,12 @@ impl Committer {
         if !self.open.contains_key(run) {
             let open = match take_over(connection, run, sqlite) {
                 Ok(open) => open,
-                // What this run's record lacks is no reason to refuse the others in the batch.
-                Err(error @ (StoreError::UnknownKind { .. } | StoreError::Undecodable { .. })) => {
+                // A fault in this run's record is no reason to refuse the others in the batch.
+                Err(
+                    error @ (StoreError::UnknownKind { .. }
+                    | StoreError::Undecodable { .. }
+                    | StoreError::Broken { .. }),
+                ) => {
                     append.refused = Some(error);
                     return Ok(());
                 }
@@ -178,9 +182,10 @@ fn take_over(
 }
 
 fn begin_run(connection: &Connection, run: &RunId, first: &Entry) -> rusqlite::Result<i64> {
-    let begin = match first {
-        Entry::Begin(begin) => Some((&begin.procedure, &begin.target)),
-        _ => None,
+    let begin = if let Entry::Begin(begin) = first {
+        Some((&begin.procedure, &begin.target))
+    } else {
+        None
     };
     connection
         .prepare_cached(

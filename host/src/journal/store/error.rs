@@ -197,14 +197,16 @@ fn listed(runs: &[RunId]) -> String {
 
 impl StoreError {
     pub(super) fn directory(path: &Path, error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly {
-                path: path.to_owned(),
-            },
-            _ => Self::Directory {
-                path: path.to_owned(),
-                source: Arc::new(error),
-            },
+        let path = path.to_owned();
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+        ) {
+            return Self::ReadOnly { path };
+        }
+        Self::Directory {
+            path,
+            source: Arc::new(error),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::super::entry::FORMAT;
 use super::StoreError;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -265,13 +266,10 @@ fn sync_directory(dir: &Path) -> Result<(), StoreError> {
 
 /// SQLite could not open the database or make the files beside it.
 fn cannot_open(error: &StoreError) -> bool {
-    match error {
-        StoreError::ReadOnly { .. } => true,
-        StoreError::Sqlite { source, .. } => {
-            source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
-        }
-        _ => false,
-    }
+    let cannot_open =
+        |source: &rusqlite::Error| source.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    matches!(error, StoreError::ReadOnly { .. })
+        || matches!(error, StoreError::Sqlite { source, .. } if cannot_open(source))
 }
 
 /// SQLite does not say why it cannot open; a directory without write access is the usual cause.
@@ -300,7 +298,8 @@ fn closed_uri(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte) {
             uri.push(char::from(*byte));
         } else {
-            uri.push_str(&format!("%{byte:02x}"));
+            // Writing to a string does not fail.
+            let _ = write!(uri, "%{byte:02x}");
         }
     }
     uri.push_str("?immutable=1");

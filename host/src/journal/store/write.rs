@@ -4,7 +4,7 @@ use super::super::entry::RunId;
 use super::body::Blob;
 use super::name;
 use crate::clock::Millis;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// Stores content once.
 pub(super) fn keep(connection: &Connection, blob: &Blob) -> rusqlite::Result<()> {
@@ -23,15 +23,11 @@ pub(super) fn keep(connection: &Connection, blob: &Blob) -> rusqlite::Result<()>
 
 /// Takes the first free name of this moment.
 pub(super) fn reserve(connection: &Connection, now: Millis) -> rusqlite::Result<Option<RunId>> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO run (name) VALUES (?1) ON CONFLICT (name) DO NOTHING RETURNING name",
-    )?;
+    let mut statement = connection
+        .prepare_cached("INSERT INTO run (name) VALUES (?1) ON CONFLICT (name) DO NOTHING")?;
     for candidate in name::candidates(now) {
-        let reserved = statement
-            .query_row([candidate], |row| row.get(0))
-            .optional()?;
-        if let Some(name) = reserved {
-            return Ok(Some(RunId(name)));
+        if statement.execute([&candidate])? == 1 {
+            return Ok(Some(RunId(candidate)));
         }
     }
     Ok(None)

@@ -7,7 +7,8 @@ use crate::contract::ErrorKind;
 use crate::journal::entry::{Ask, Call, Outcome};
 use crate::journal::golden;
 use crate::journal::state::Fault;
-use crate::journal::state::tests::{begin, done, end, legal_runs, observed, tune};
+use crate::journal::state::samples::{begin, done, end, observed, tune};
+use crate::journal::state::tests::legal_runs;
 use proptest::prelude::*;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +29,7 @@ async fn write(store: &Store, name: &str, entries: impl IntoIterator<Item = Entr
     }
 }
 
-fn answer(text: String) -> Entry {
+fn answer(text: &str) -> Entry {
     Entry::Observed {
         call: Call::Ask(Ask::Recall { key: "k".into() }),
         answer: Ok(json!(text)),
@@ -118,12 +119,7 @@ async fn an_illegal_entry_is_not_stored() {
 async fn large_bodies_are_stored_once_and_checked() {
     let store = Store::in_memory(Clock::system()).unwrap();
     let text = noise(100_000);
-    write(
-        &store,
-        "a",
-        [begin(), answer(text.clone()), answer(text.clone())],
-    )
-    .await;
+    write(&store, "a", [begin(), answer(&text), answer(&text)]).await;
     let count = |sql: &str| -> i64 {
         let ledger = lock(&store.inner.reader);
         ledger
@@ -133,11 +129,11 @@ async fn large_bodies_are_stored_once_and_checked() {
     };
     assert_eq!(count("SELECT count(*) FROM blob"), 1);
     assert_eq!(count("SELECT count(*) FROM entry WHERE body IS NULL"), 2);
-    assert_eq!(store.entries(&run("a")).unwrap()[2].entry, answer(text));
+    assert_eq!(store.entries(&run("a")).unwrap()[2].entry, answer(&text));
     store.verify(None).unwrap();
 
     let huge = store
-        .append(&run("a"), answer("x".repeat(17 * 1024 * 1024)))
+        .append(&run("a"), answer(&"x".repeat(17 * 1024 * 1024)))
         .await
         .unwrap_err();
     assert!(matches!(huge, StoreError::TooLarge { .. }), "{huge:?}");

@@ -1,7 +1,7 @@
 //! Several tasks, several processes, and a process that goes away.
 
 use super::*;
-use crate::journal::state::tests::{resumed, stopped};
+use crate::journal::state::samples::{resumed, stopped};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
