@@ -1,9 +1,5 @@
 //! Builds the procedures in `plugins/` and puts them into the binary, so that they are called by name from any directory.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "how a build script talks to cargo and to people"
-)]
+#![expect(clippy::print_stderr, reason = "how a build script talks to people")]
 #![expect(
     clippy::disallowed_methods,
     reason = "runs in cargo's environment, on cargo's directories"
@@ -46,9 +42,12 @@ fn build() -> Result<(), Box<dyn Error>> {
             locked: true,
             ..Request::new(dir, workspace.join("target/plugins"))
         })?;
-        let file = out.join(format!("{}.wasm", built.name));
-        std::fs::write(&file, &built.component)?;
-        writeln!(list, "    ({:?}, include_bytes!({file:?})),", built.name)?;
+        let name = &built.name;
+        std::fs::write(out.join(format!("{name}.wasm")), &built.component)?;
+        writeln!(
+            list,
+            "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))),"
+        )?;
     }
     list.push_str("];\n");
     std::fs::write(out.join("builtins.rs"), list)?;

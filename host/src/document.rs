@@ -195,6 +195,13 @@ mod tests {
         Reindex,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only whether it parses matters")]
+    struct Root {
+        a: Database,
+        b: u32,
+    }
+
     fn error(text: &str) -> DocumentError {
         Document::new("a.toml", text).parse::<File>().unwrap_err()
     }
@@ -243,12 +250,6 @@ mod tests {
             found.to_string(),
             "a.toml:2:1: `connection` is missing in [database.orders]"
         );
-        #[derive(Debug, Deserialize)]
-        #[expect(dead_code, reason = "only whether it parses matters")]
-        struct Root {
-            a: Database,
-            b: u32,
-        }
         let found = Document::new("a.toml", "[a]\nconnection = \"\"\n").parse::<Root>();
         assert_eq!(found.unwrap_err().to_string(), "a.toml:1:1: `b` is missing");
     }

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use crate::folder;
 use crate::plugin::Component;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use windlass_build::{Request, build};
 
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
 
 /// The path so that it is not taken for the name of a built-in procedure.
 fn spec(shown: &str) -> String {
-    let is_path = shown.contains('/') || shown.ends_with(".wasm");
+    let is_path = shown.contains('/') || Path::new(shown).extension().is_some_and(|e| e == "wasm");
     if is_path {
         shown.to_owned()
     } else {

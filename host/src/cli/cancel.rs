@@ -19,15 +19,19 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
-        return Err(Failure::usage(format!("run {run} has ended")).hint(format!("windlass undo {run}")));
+        return Err(
+            Failure::usage(format!("run {run} has ended")).hint(format!("windlass undo {run}"))
+        );
     }
-    let begin = state.begin().ok_or_else(|| EngineError::Empty(run.clone()))?;
+    let begin = state
+        .begin()
+        .ok_or_else(|| EngineError::Empty(run.clone()))?;
     let engine = work::engine(context, &config, &begin.target)?;
     let runs = work::runs(context, &engine, store.clone())?;
     let by = context.environment.user();
     // Whoever holds the run reads this at its next safe point; if nobody does, it is taken over here.
     store.request_cancel(&run, &by)?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &state);
     let finished = runs.cancel(&run, &by, seat).await;
     watching.finish().await;
     match finished {
@@ -38,12 +42,17 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
 
 fn asked(context: &Context, run: &RunId) -> Result<Exit, Failure> {
     if context.printer.is_json() {
-        context.printer.json("windlass.cancel/1", &json!({ "run": run, "requested": true }))?;
+        context.printer.json(
+            "windlass.cancel/1",
+            &json!({ "run": run, "requested": true }),
+        )?;
     } else {
         context.printer.text(format_args!(
             "Run {run} is at work. It will stop at its next safe point and take back what it did."
         ))?;
     }
-    context.printer.note(format_args!("windlass show {run} --follow"));
+    context
+        .printer
+        .note(format_args!("windlass show {run} --follow"));
     Ok(Exit::Succeeded)
 }

@@ -2,14 +2,13 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::table;
+use super::output::{clean, table};
 use crate::clock::Millis;
 use crate::config::{Config, DatabaseTarget};
 use crate::database::{Client, Probe};
 use crate::grant::GrantFile;
 use crate::journal::{Store, StoreError};
 use crate::plugin::builtin;
-use crate::text::printable;
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
@@ -106,10 +105,6 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
 }
 
 fn page(findings: &[Finding], width: u16) -> String {
-    let clean = |text: &str| -> String {
-        let lines = text.lines().map(|line| printable(line).to_string());
-        lines.collect::<Vec<_>>().join("\n")
-    };
     let row = |finding: &Finding| {
         let mark = match finding.verdict {
             Verdict::Well => "✓",

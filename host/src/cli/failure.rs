@@ -1,12 +1,12 @@
 //! How a command says that it failed: the error, its causes, what holds nevertheless, and what to do next. Printed once.
 
+use super::output::clean;
 use crate::config::ConfigError;
 use crate::database::TargetError;
 use crate::folder::FileError;
 use crate::grant::{DraftError, GrantFileError, Refusal};
 use crate::journal::StoreError;
 use crate::plugin::{ComponentError, ParameterError, TemplateError};
-use crate::text::printable;
 use serde::{Serialize, Serializer};
 use std::error::Error;
 use std::fmt;
@@ -179,30 +179,19 @@ impl fmt::Display for Failure {
         const BOLD: &str = "\x1b[1m";
         const RED: &str = "\x1b[1;31m";
         const PLAIN: &str = "\x1b[0m";
-        let first = lines(&self.error);
-        writeln!(f, "{RED}error:{PLAIN} {}", first.join("\n  "))?;
+        let indented = |text: &str, by: &str| clean(text).replace('\n', &format!("\n{by}"));
+        writeln!(f, "{RED}error:{PLAIN} {}", indented(&self.error, "  "))?;
         for cause in &self.causes {
-            writeln!(f, "  cause: {}", lines(cause).join("\n         "))?;
+            writeln!(f, "  cause: {}", indented(cause, "         "))?;
         }
         for note in &self.notes {
-            writeln!(f, "  {}", lines(note).join("\n  "))?;
+            writeln!(f, "  {}", indented(note, "  "))?;
         }
         if let Some(hint) = &self.hint {
-            writeln!(
-                f,
-                "  {BOLD}hint:{PLAIN}  {}",
-                lines(hint).join("\n         ")
-            )?;
+            writeln!(f, "  {BOLD}hint:{PLAIN}  {}", indented(hint, "         "))?;
         }
         Ok(())
     }
-}
-
-/// The text's lines, with nothing in them that a terminal would obey.
-fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .map(|line| printable(line).to_string())
-        .collect()
 }
 
 impl From<ConfigError> for Failure {

@@ -2,13 +2,13 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::budget;
-use super::output::table;
+use super::inspect::{budget, list};
+use super::output::Sheet;
 use crate::config::Config;
+use crate::database::Scope;
 use crate::folder::Folder;
-use crate::grant::{Draft, GrantFile, Refusal, Wanted, select};
+use crate::grant::{Draft, GrantFile, Refusal, Wanted, select, short};
 use crate::plugin::{Component, verb_name};
-use crate::text::printable;
 use clap::Subcommand;
 use jiff::{Span, Timestamp, Zoned};
 use serde_json::json;
@@ -150,51 +150,35 @@ fn expiry(text: &str, config: &Config, context: &Context) -> Result<Timestamp, F
 
 /// What the file allows, for people.
 fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
-    let mut rows = Vec::new();
-    let mut row =
-        |label: &str, text: String| rows.push([label.to_owned(), printable(&text).to_string()]);
-    row(
-        "procedure",
-        [Some(&file.procedure), file.version.as_ref()]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(" "),
-    );
-    row("digest", file.digest.clone());
-    row(
+    let mut sheet = Sheet::default();
+    let version = file.version.as_deref().unwrap_or_default();
+    sheet.row("procedure", format!("{} {version}", file.procedure));
+    sheet.row("digest", short(&file.digest));
+    sheet.row(
         "target",
-        file.target
-            .clone()
-            .unwrap_or_else(|| "any that its scopes name".into()),
+        file.target.as_deref().unwrap_or("any that its scopes name"),
     );
-    let list = |patterns: &[crate::grant::Pattern]| {
-        let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
-        names.join(", ")
-    };
-    for (index, (_, scope)) in file.scopes.iter().enumerate() {
-        let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
-        let mut text = format!("{} on {}", verbs.join(", "), list(&scope.databases));
-        if !scope.schemas.is_empty() {
-            text.push_str(&format!(
-                ", schemas {}, tables {}",
-                list(&scope.schemas),
-                list(&scope.tables)
-            ));
-        }
-        row(if index == 0 { "allows" } else { "" }, text);
-    }
-    if let Some(budget) = budget(&file.budget) {
-        row("budget", budget);
-    }
+    sheet.rows(
+        "allows",
+        file.scopes.iter().map(|(_, scope)| allowed(scope)),
+    );
+    sheet.rows("budget", budget(&file.budget));
     let until = file.expires.timestamp().to_zoned(config.zone.clone());
-    row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());
-    row(
+    sheet.row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());
+    sheet.row(
         "approved",
         format!("by {}: {}", file.approved_by, file.reason),
     );
-    table(context.printer.width(), None::<[&str; 2]>, rows)
+    sheet.fit(context.printer.width())
+}
+
+fn allowed(scope: &Scope) -> String {
+    let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
+    let place = match (&scope.schemas[..], &scope.tables[..]) {
+        ([], []) => String::new(),
+        (schemas, tables) => format!(", schemas {}, tables {}", list(schemas), list(tables)),
+    };
+    format!("{} on {}{place}", verbs.join(", "), list(&scope.databases))
 }
 
 fn summary(file: &GrantFile) -> serde_json::Value {

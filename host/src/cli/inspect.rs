@@ -2,11 +2,11 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::table;
+use super::output::{Sheet, clean, table};
 use crate::config::Config;
 use crate::grant::{Budget, Pattern, Wanted, select, short};
-use crate::plugin::{Component, Facts};
-use crate::text::printable;
+use crate::plugin::{Component, Facts, NeedFacts, ParameterFacts};
+use crate::text::duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,94 +34,91 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
 }
 
 fn page(facts: &Facts, width: u16) -> String {
-    let mut rows = Vec::new();
-    let mut row = |label: &str, text: String| rows.push([label.to_owned(), text]);
-    row("digest", facts.digest.clone());
-    row("danger", facts.danger.to_string());
-    for (index, need) in facts.needs.iter().enumerate() {
-        let label = if index == 0 { "needs" } else { "" };
-        row(
-            label,
-            format!(
-                "{}: {} on {}\n{}",
-                need.interface,
-                need.verbs.join(", "),
-                place(need),
-                need.reason
-            ),
-        );
-    }
+    let mut sheet = Sheet::default();
+    sheet.row("danger", facts.danger.to_string());
     if facts.needs.is_empty() {
-        row("needs", "nothing".into());
+        sheet.row("needs", "nothing");
     }
-    if let Some(budget) = budget(&facts.budget) {
-        row("budget", budget);
-    }
-    if let Some(duration) = facts.estimates.duration {
-        row("takes", format!("about {duration:#}, the author says"));
-    }
-    row(
+    sheet.rows("needs", facts.needs.iter().map(need));
+    sheet.rows("budget", budget(&facts.budget));
+    let takes = facts.estimates.duration;
+    sheet.rows(
+        "takes",
+        takes.map(|takes| format!("about {}, the author says", span(takes))),
+    );
+    let can = facts.can.join(", ");
+    sheet.row(
         "can",
-        if facts.can.is_empty() {
-            "nothing outside".into()
+        if can.is_empty() {
+            "do nothing outside"
         } else {
-            facts.can.join(", ")
+            &can
         },
     );
-    for (index, cannot) in facts.cannot.iter().enumerate() {
-        let label = if index == 0 { "cannot" } else { "" };
-        row(label, format!("{}: {}", cannot.what, cannot.because));
-    }
-    for (index, parameter) in facts.parameters.iter().enumerate() {
-        let label = if index == 0 { "parameters" } else { "" };
-        let default = match parameter.default_text() {
-            Some(default) => format!(", {default} if not set"),
-            None if parameter.required => ", must be set".into(),
-            None => String::new(),
-        };
-        row(
-            label,
-            format!(
-                "{} ({}{default})\n{}",
-                parameter.name, parameter.kind, parameter.description
-            ),
-        );
-    }
-    let clean = |text: &str| -> String {
-        let lines = text
-            .trim_end()
-            .lines()
-            .map(|line| printable(line).to_string());
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    let rows = rows
-        .into_iter()
-        .map(|[label, text]| [label, clean(&text)])
-        .collect();
+    let cannot = facts.cannot.iter();
+    sheet.rows(
+        "cannot",
+        cannot.map(|cannot| format!("{}: {}", cannot.what, cannot.because)),
+    );
+    // A digest is for copying: it is not broken into lines.
     let head = format!(
-        "{} {}  {} kB\n{}",
+        "{} {}, {} kB\n{}\n{}",
         facts.name,
         facts.version,
         facts.size.div_ceil(1024),
+        facts.digest,
         clean(&facts.summary)
     );
-    format!("{head}\n\n{}", table(width, None::<[&str; 2]>, rows))
+    let mut parts = vec![head, sheet.fit(width)];
+    if !facts.parameters.is_empty() {
+        let rows = facts.parameters.iter().map(parameter).collect();
+        parts.push(table(
+            width,
+            Some(["PARAMETER", "DEFAULT", "MEANING"]),
+            rows,
+        ));
+    }
+    parts.join("\n\n")
 }
 
-fn place(need: &crate::plugin::NeedFacts) -> String {
-    let list = |patterns: &[Pattern]| {
-        let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
-        names.join(", ")
+fn need(need: &NeedFacts) -> String {
+    format!(
+        "{}: {} on {}\n{}",
+        need.interface,
+        need.verbs.join(", "),
+        place(need),
+        need.reason
+    )
+}
+
+fn parameter(parameter: &ParameterFacts) -> [String; 3] {
+    let default = match parameter.default_text() {
+        Some(default) => clean(&default),
+        None if parameter.required => "must be set".into(),
+        None => "–".into(),
     };
-    let all = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.0 == "*");
+    [
+        clean(&parameter.name),
+        default,
+        clean(&parameter.description),
+    ]
+}
+
+fn place(need: &NeedFacts) -> String {
     let mut place = list(&need.databases);
-    if !need.schemas.is_empty() && !all(&need.schemas) {
-        place.push_str(&format!(", schemas {}", list(&need.schemas)));
-    }
-    if !need.tables.is_empty() && !all(&need.tables) {
-        place.push_str(&format!(", tables {}", list(&need.tables)));
+    for (word, patterns) in [("schemas", &need.schemas), ("tables", &need.tables)] {
+        let all = patterns.iter().any(|pattern| pattern.0 == "*");
+        if !patterns.is_empty() && !all {
+            place = format!("{place}, {word} {}", list(patterns));
+        }
     }
     place
+}
+
+/// Patterns in one line.
+pub(super) fn list(patterns: &[Pattern]) -> String {
+    let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
+    names.join(", ")
 }
 
 /// The bounds in one line, where there are any.
@@ -129,10 +126,14 @@ pub(super) fn budget(budget: &Budget) -> Option<String> {
     let parts = [
         budget.effects.map(|effects| format!("{effects} effects")),
         budget.calls.map(|calls| format!("{calls} calls")),
-        budget.duration.map(|duration| format!("{duration:#}")),
+        budget.duration.map(span),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn span(span: jiff::SignedDuration) -> String {
+    duration(span.unsigned_abs())
 }
 
 /// Where the component is granted, target by target.

@@ -12,6 +12,11 @@ pub(super) struct Narrator {
 }
 
 impl Narrator {
+    /// One that joins a run of which this is already known.
+    pub(super) fn after(state: State) -> Self {
+        Self { state }
+    }
+
     /// The state after everything that was told.
     pub(super) fn state(&self) -> &State {
         &self.state
@@ -27,7 +32,7 @@ impl Narrator {
             ));
         }
         self.line(&stamped.entry)
-            .map(|line| printable(&line).to_string())
+            .map(|line| printable(&line).into_owned())
     }
 
     fn line(&self, entry: &Entry) -> Option<String> {

@@ -1,10 +1,11 @@
 //! The only door to the terminal: stdout is data, stderr is narration.
 
 use super::failure::{Exit, Failure};
+use crate::text::printable;
 use anstream::{stderr, stdout};
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, ContentArrangement, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -27,6 +28,10 @@ pub(super) struct Printer {
     no_progress: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "who prints has a printer; where it prints to is its business"
+)]
 impl Printer {
     pub(super) fn new(format: Format, quiet: bool, no_progress: bool) -> Self {
         Self {
@@ -111,8 +116,8 @@ fn document(schema: &str, value: &impl Serialize) -> Result<Value, Failure> {
     document.insert("schema".into(), Value::String(schema.to_owned()));
     match value {
         Value::Object(fields) => document.extend(fields),
-        other => {
-            document.insert("value".into(), other);
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            document.insert("value".into(), value);
         }
     }
     Ok(Value::Object(document))
@@ -138,11 +143,52 @@ pub(super) fn usage(error: &clap::Error) -> Exit {
     }
 }
 
+/// The text's lines with nothing in them that a terminal would obey.
+pub(super) fn clean(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(printable).collect();
+    lines.join("\n")
+}
+
+/// Lines of text, each stretch of them under a label at the left.
+#[derive(Debug, Default)]
+pub(super) struct Sheet {
+    rows: Vec<[String; 2]>,
+}
+
+impl Sheet {
+    /// One text.
+    pub(super) fn row(&mut self, label: &str, text: impl AsRef<str>) {
+        self.rows.push([label.to_owned(), clean(text.as_ref())]);
+    }
+
+    /// Several texts of one kind; nothing at all if there are none.
+    pub(super) fn rows(&mut self, label: &str, texts: impl IntoIterator<Item = String>) {
+        for (index, text) in texts.into_iter().enumerate() {
+            self.row(if index == 0 { label } else { "" }, text);
+        }
+    }
+
+    /// Fitted to the width.
+    pub(super) fn fit(self, width: u16) -> String {
+        table(width, None, self.rows)
+    }
+}
+
 /// Rows under a head, without lines between them, fitted to the width.
 pub(super) fn table<const N: usize>(
     width: u16,
     head: Option<[&str; N]>,
     rows: Vec<[String; N]>,
+) -> String {
+    table_with_whole(width, head, rows, &[])
+}
+
+/// The same, with columns whose words are never put on another line.
+pub(super) fn table_with_whole<const N: usize>(
+    width: u16,
+    head: Option<[&str; N]>,
+    rows: Vec<[String; N]>,
+    whole: &[usize],
 ) -> String {
     let mut table = Table::new();
     table
@@ -155,8 +201,11 @@ pub(super) fn table<const N: usize>(
     for row in rows {
         table.add_row(row.map(Cell::new));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index + 1 == N { 0 } else { 2 }));
+        if whole.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.trim_fmt()
 }

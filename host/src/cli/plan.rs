@@ -7,6 +7,7 @@ use super::work::{self, Choice};
 use crate::contract::Verdict;
 use crate::engine::{Plan, PlannedEffect};
 use crate::text::printable;
+use crate::journal::State;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -24,14 +25,15 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target)?;
     // A first plan has no journal to remember from, and makes none.
     let memory = context.store_to_read().ok();
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &State::default());
     let planned = engine.plan(&order, memory, seat).await;
     watching.finish().await;
     let plan = planned?;
     if !plan.is_complete() {
         return Err(incomplete(&plan));
     }
-    let text = serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
     crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
     drop(granted);
     if context.printer.is_json() {
@@ -52,27 +54,52 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
 
 /// A plan that met a refused or failed call is no plan.
 fn incomplete(plan: &Plan) -> Failure {
-    let code = if plan.refused { Exit::Refused } else { Exit::Failed };
-    let mut failure = Failure::new(code, format!("{} on {} cannot be planned", plan.procedure, plan.target));
+    let code = if plan.refused {
+        Exit::Refused
+    } else {
+        Exit::Failed
+    };
+    let mut failure = Failure::new(
+        code,
+        format!("{} on {} cannot be planned", plan.procedure, plan.target),
+    );
     failure.causes.clone_from(&plan.problems);
     failure.note("nothing was changed")
 }
 
 fn page(plan: &Plan, width: u16) -> String {
-    let mut parts = vec![format!("{}: {} {}", plan.target, plan.procedure, plan.version)];
+    let mut parts = vec![format!(
+        "{}: {} {}",
+        plan.target, plan.procedure, plan.version
+    )];
     if plan.effects.is_empty() {
         parts.push("nothing to do".into());
     } else {
         let rows = plan.effects.iter().map(row).collect();
-        parts.push(table(width, Some(["#", "EFFECT", "OBJECT", "NOW", "AFTER", "UNDO"]), rows));
+        parts.push(table(
+            width,
+            Some(["#", "EFFECT", "OBJECT", "NOW", "AFTER", "UNDO"]),
+            rows,
+        ));
     }
-    let findings: Vec<_> = plan.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
+    let findings: Vec<_> = plan
+        .checks
+        .iter()
+        .filter(|check| check.verdict != Verdict::Pass)
+        .collect();
     if !findings.is_empty() {
-        let lines = findings.iter().map(|check| format!("{}: {}", printable(&check.name), printable(&check.evidence)));
+        let lines = findings
+            .iter()
+            .map(|check| format!("{}: {}", printable(&check.name), printable(&check.evidence)));
         parts.push(section("checks", lines));
     }
     if !plan.remarks.is_empty() {
-        parts.push(section("look first", plan.remarks.iter().map(|remark| printable(remark).to_string())));
+        parts.push(section(
+            "look first",
+            plan.remarks
+                .iter()
+                .map(|remark| printable(remark).to_string()),
+        ));
     }
     if !plan.summary.is_empty() {
         parts.push(format!("foreseen: {}", printable(&plan.summary)));

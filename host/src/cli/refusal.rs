@@ -8,14 +8,25 @@ use crate::journal::{Call, Entry, Stamped};
 pub(super) fn explanations(granted: &Granted, entries: &[Stamped]) -> Vec<(String, Explanation)> {
     let mut found: Vec<(String, Explanation)> = Vec::new();
     for stamped in entries {
-        let Entry::Refused { value, side, error, .. } = &stamped.entry else { continue };
+        let Entry::Refused {
+            value, side, error, ..
+        } = &stamped.entry
+        else {
+            continue;
+        };
         if found.iter().any(|(message, _)| *message == error.message) {
             continue;
         }
         if let Ok(effect) = serde_json::from_value::<Effect>(value.clone()) {
-            found.push((error.message.clone(), granted.explain(*side, Asked::from(&effect))));
+            found.push((
+                error.message.clone(),
+                granted.explain(*side, Asked::from(&effect)),
+            ));
         } else if let Some(read) = read(value) {
-            found.push((error.message.clone(), granted.explain(*side, Asked::from(&read))));
+            found.push((
+                error.message.clone(),
+                granted.explain(*side, Asked::from(&read)),
+            ));
         }
     }
     found

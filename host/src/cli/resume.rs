@@ -18,18 +18,33 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
-        context.printer.note(format_args!("run {run} has ended; there is nothing to resume"));
+        context.printer.note(format_args!(
+            "run {run} has ended; there is nothing to resume"
+        ));
         return work::finish(context, &store, Ok(work::standing(&run, &state)), None);
     }
-    let begin = state.begin().cloned().ok_or_else(|| EngineError::Empty(run.clone()))?;
+    let begin = state
+        .begin()
+        .cloned()
+        .ok_or_else(|| EngineError::Empty(run.clone()))?;
     let engine = work::engine(context, &config, &begin.target)?;
     let runs = work::runs(context, &engine, store.clone())?;
     let bytes = runs.component_of(&begin)?.ok_or_else(|| {
-        Failure::usage(format!("the component of run {run} is no longer kept")).cause(begin.digest.clone())
+        Failure::usage(format!("the component of run {run} is no longer kept"))
+            .cause(begin.digest.clone())
     })?;
     let plan = runs.plan_of(&begin)?;
     let plugin = Component::from_bytes(bytes)?;
     let (order, granted) = work::order(context, &config, plugin, &begin.target, begin.parameters.clone(), plan)?;
+    let (seat, watching) = work::seat(context, &state);
+    let (order, granted) = work::order(
+        context,
+        &config,
+        plugin,
+        &begin.target,
+        begin.parameters.clone(),
+        plan,
+    )?;
     let (seat, watching) = work::seat(context);
     let finished = runs.resume(&run, &order, seat).await;
     watching.finish().await;

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::work::{self, Choice};
 use crate::engine::{Plan, PlanError};
+use crate::journal::State;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -17,12 +18,16 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let plan = args.plan.as_ref().map(|file| read(context, file)).transpose()?;
+    let plan = args
+        .plan
+        .as_ref()
+        .map(|file| read(context, file))
+        .transpose()?;
     let (order, granted) = args.choice.order(context, &config, plan)?;
     let engine = work::engine(context, &config, &order.target)?;
     let store = work::store(context)?;
     let runs = work::runs(context, &engine, store.clone())?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &State::default());
     let finished = runs.start(&order, seat).await;
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))
@@ -36,10 +41,19 @@ fn read(context: &Context, file: &std::path::Path) -> Result<Plan, Failure> {
 fn unusable(file: &std::path::Path, error: &PlanError) -> Failure {
     let code = match error {
         PlanError::Malformed(_) | PlanError::Schema(_) => Exit::Usage,
-        PlanError::Changed | PlanError::Incomplete(_) | PlanError::Lost(_) | PlanError::Other(_) => Exit::Refused,
+        PlanError::Changed
+        | PlanError::Incomplete(_)
+        | PlanError::Lost(_)
+        | PlanError::Other(_) => Exit::Refused,
     };
     let inner = Failure::of(code, error);
-    let mut failure = Failure::new(code, format!("`{}` cannot be used as a plan", file.display())).cause(inner.error);
+    let mut failure = Failure::new(
+        code,
+        format!("`{}` cannot be used as a plan", file.display()),
+    )
+    .cause(inner.error);
     failure.causes.extend(inner.causes);
-    failure.note("nothing was changed").hint("windlass plan PROCEDURE --target TARGET makes one")
+    failure
+        .note("nothing was changed")
+        .hint("windlass plan PROCEDURE --target TARGET makes one")
 }

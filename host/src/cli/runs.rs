@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::table;
+use super::output::table_with_whole;
 use super::standing::{Standing, is_at_work};
 use crate::clock::Millis;
 use crate::journal::{RunId, State};
@@ -67,9 +67,12 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let now = context.clock.now();
         let lines = rows.into_iter().map(|row| line(row, now)).collect();
         let head = ["RUN", "PROCEDURE", "TARGET", "STATE", "SINCE", "NEXT"];
-        context
-            .printer
-            .text(table(context.printer.width(), Some(head), lines))?;
+        context.printer.text(table_with_whole(
+            context.printer.width(),
+            Some(head),
+            lines,
+            &[0, 5],
+        ))?;
     }
     Ok(Exit::Succeeded)
 }
@@ -93,6 +96,7 @@ fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
 }
 
 fn line(row: Row, now: Millis) -> [String; 6] {
+    // The largest unit is enough here.
     let since = row
         .since
         .map(|at| duration(Duration::from_millis(now.since(at.into()))));
@@ -101,8 +105,13 @@ fn line(row: Row, now: Millis) -> [String; 6] {
         row.procedure,
         row.target,
         row.state.to_owned(),
-        since.unwrap_or_default(),
+        first_unit(&since.unwrap_or_default()),
         row.next,
     ];
-    fields.map(|field| printable(&field).to_string())
+    fields.map(|field| printable(&field).into_owned())
+}
+
+fn first_unit(duration: &str) -> String {
+    let words: Vec<_> = duration.split(' ').take(2).collect();
+    words.join(" ")
 }

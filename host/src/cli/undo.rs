@@ -16,10 +16,12 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let store = work::store(context)?;
     let run = store.find(&args.run)?;
     let state = store.state(&run)?;
-    let begin = state.begin().ok_or_else(|| EngineError::Empty(run.clone()))?;
+    let begin = state
+        .begin()
+        .ok_or_else(|| EngineError::Empty(run.clone()))?;
     let engine = work::engine(context, &config, &begin.target)?;
     let runs = work::runs(context, &engine, store.clone())?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &state);
     let finished = runs.undo(&run, &context.environment.user(), seat).await;
     watching.finish().await;
     work::finish(context, &store, finished, None)

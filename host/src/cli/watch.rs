@@ -4,7 +4,7 @@
 use super::narrate::Narrator;
 use super::output::Printer;
 use crate::engine::{Audience, Brake, Event, Progress, Seat, Stop, brake};
-use crate::journal::Entry;
+use crate::journal::{Entry, State};
 use crate::text::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
@@ -27,13 +27,19 @@ impl Watching {
     }
 }
 
-/// A seat for an operator at this terminal.
-pub(super) fn watch(printer: Printer) -> (Seat, Watching) {
+/// A seat for an operator at this terminal. `past` is what is already recorded of the run.
+pub(super) fn watch(printer: Printer, past: State) -> (Seat, Watching) {
     let (brake, control) = brake();
     let (sender, receiver) = mpsc::unbounded_channel();
-    let telling = tokio::spawn(tell(printer, receiver));
+    let telling = tokio::spawn(tell(Teller::new(printer, past), receiver));
     let listening = tokio::spawn(listen(printer, brake));
-    (Seat { control, audience: Audience::new(sender) }, Watching { telling, listening })
+    (
+        Seat {
+            control,
+            audience: Audience::new(sender),
+        },
+        Watching { telling, listening },
+    )
 }
 
 /// Presses the brake at each Ctrl-C or request to terminate.
@@ -45,24 +51,28 @@ async fn listen(printer: Printer, brake: Brake) {
         match brake.press() {
             Stop::No => {}
             Stop::AtSafePoint => {
-                printer.note("Stopping after this effect. Once more stops now; nothing is lost either way.");
+                printer.note(
+                    "Stopping after this effect. Once more stops now; nothing is lost either way.",
+                );
             }
-            Stop::Now => printer.note("Stopping now. What is under way is looked at when the run is resumed."),
+            Stop::Now => printer
+                .note("Stopping now. What is under way is looked at when the run is resumed."),
         }
     }
 }
 
 async fn asked_to_stop() -> bool {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return false;
+    };
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
         terminated = terminate.recv() => terminated.is_some(),
     }
 }
 
-async fn tell(printer: Printer, mut events: mpsc::UnboundedReceiver<Event>) {
-    let mut teller = Teller::new(printer);
+async fn tell(mut teller: Teller, mut events: mpsc::UnboundedReceiver<Event>) {
     while let Some(event) = events.recv().await {
         teller.hear(event);
     }
@@ -77,9 +87,15 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(printer: Printer) -> Self {
+    fn new(printer: Printer, past: State) -> Self {
         let target =
             if printer.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    fn new(printer: Printer) -> Self {
+        let target = if printer.draws() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
             bar.set_style(style);
@@ -87,7 +103,13 @@ impl Teller {
         if printer.draws() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Self { printer, bar, narrator: Narrator::default(), under_way: String::new() }
+        Self { printer, bar, narrator: Narrator::after(past), under_way: String::new() }
+        Self {
+            printer,
+            bar,
+            narrator: Narrator::default(),
+            under_way: String::new(),
+        }
     }
 
     fn hear(&mut self, event: Event) {
@@ -115,7 +137,11 @@ impl Teller {
 
     fn show(&self, before: &str, progress: &Progress) {
         let phase = printable(&progress.phase).to_string();
-        let text = match progress.done.saturating_mul(100).checked_div(progress.total) {
+        let text = match progress
+            .done
+            .saturating_mul(100)
+            .checked_div(progress.total)
+        {
             Some(percent) => format!("{before}{phase} {} %", percent.min(100)),
             None => format!("{before}{phase}"),
         };

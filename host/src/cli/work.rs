@@ -6,7 +6,9 @@ use super::standing::Standing;
 use super::watch::{Watching, watch};
 use crate::config::Config;
 use crate::database;
-use crate::engine::{Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat};
+use crate::engine::{
+    Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat,
+};
 use crate::folder::Folder;
 use crate::grant::{Granted, Wanted, select};
 use crate::journal::{RunId, State, Store};
@@ -39,13 +41,20 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 impl Choice {
     /// What is to be planned or run, and the grants that allow it.
-    pub(super) fn order(&self, context: &Context, config: &Config, plan: Option<Plan>) -> Result<(Order, Granted), Failure> {
+    pub(super) fn order(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: Option<Plan>,
+    ) -> Result<(Order, Granted), Failure> {
         config.database(&self.target)?;
         let plugin = context.component(&self.procedure)?;
         let given = match (&plan, self.parameters.is_none() && self.set.is_empty()) {
             // A plan knows what it was made with.
             (Some(plan), true) => plan.parameters.clone(),
-            (Some(_) | None, _) => plugin.manifest().parameters_check(self.given(context, &plugin)?)?,
+            (Some(_) | None, _) => plugin
+                .manifest()
+                .parameters_check(self.given(context, &plugin)?)?,
         };
         order(context, config, plugin, &self.target, given, plan)
     }
@@ -63,7 +72,11 @@ impl Choice {
 fn from_file(context: &Context, file: &std::path::Path) -> Result<Map<String, Value>, Failure> {
     let bytes = crate::folder::read(&context.here.join(file), 1 << 20)?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::usage(format!("`{}` is no JSON object of parameters", file.display())).cause(error.to_string())
+        Failure::usage(format!(
+            "`{}` is no JSON object of parameters",
+            file.display()
+        ))
+        .cause(error.to_string())
     })
 }
 
@@ -76,7 +89,11 @@ pub(super) fn order(
     parameters: Value,
     plan: Option<Plan>,
 ) -> Result<(Order, Granted), Failure> {
-    let wanted = Wanted { procedure: plugin.name(), digest: plugin.digest(), target };
+    let wanted = Wanted {
+        procedure: plugin.name(),
+        digest: plugin.digest(),
+        target,
+    };
     let granted = select(context.grants(config)?, wanted, context.clock.now())?;
     let needs = plugin.manifest().needs(target, &parameters)?;
     let effective = granted.effective(wanted, needs, &plugin.manifest().budget)?;
@@ -98,20 +115,35 @@ pub(super) fn engine(context: &Context, config: &Config, target: &str) -> Result
     let client = database::Client::new(vec![database])?;
     let sandbox = Sandbox::new().map_err(|error| Failure::of(Exit::Fault, &error))?;
     let cache = cache(context).map(CompiledCache::new).unwrap_or_default();
-    Ok(Engine::new(sandbox, Rooms { database: client }, cache, context.clock.clone(), context.hooks.clone()))
+    Ok(Engine::new(
+        sandbox,
+        Rooms { database: client },
+        cache,
+        context.clock.clone(),
+        context.hooks.clone(),
+    ))
 }
 
 /// The folder of compiled components; none where the machine offers no place or it cannot be made.
 fn cache(context: &Context) -> Option<cap_std::fs::Dir> {
-    let path = context.environment.cache()?.join("windlass").join("compiled");
+    let path = context
+        .environment
+        .cache()?
+        .join("windlass")
+        .join("compiled");
     Folder::create(&path).ok()?.dir().try_clone().ok()
 }
 
 /// The runs of the state directory.
-pub(super) fn runs<'a>(context: &Context, engine: &'a Engine, store: Store) -> Result<Runs<'a>, Failure> {
+pub(super) fn runs<'a>(
+    context: &Context,
+    engine: &'a Engine,
+    store: Store,
+) -> Result<Runs<'a>, Failure> {
     let folder = Folder::create(&context.state_dir()?)?;
     let dir = folder.dir().try_clone().map_err(|error| {
-        Failure::usage(format!("`{}` cannot be used", folder.path().display())).cause(crate::folder::reason(&error))
+        Failure::usage(format!("`{}` cannot be used", folder.path().display()))
+            .cause(crate::folder::reason(&error))
     })?;
     Ok(Runs::new(engine, store, dir))
 }
@@ -122,13 +154,16 @@ pub(super) fn store(context: &Context) -> Result<Store, Failure> {
 }
 
 /// Someone who watches and can stop what happens next.
-pub(super) fn seat(context: &Context) -> (Seat, Watching) {
-    watch(context.printer)
+pub(super) fn seat(context: &Context, past: &State) -> (Seat, Watching) {
+    watch(context.printer, past.clone())
 }
 
 /// Where a run stands that nobody works on.
 pub(super) fn standing(run: &RunId, state: &State) -> Finished {
-    Finished { run: run.clone(), phase: state.phase() }
+    Finished {
+        run: run.clone(),
+        phase: state.phase(),
+    }
 }
 
 /// Says how a run stands, and how the process ends.

@@ -44,13 +44,12 @@ impl Environment {
             .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
 
-    /// Where files that can be made again are kept: `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
+    /// Where programs keep files that can be made again: `$XDG_CACHE_HOME` or `~/.cache`.
     pub fn cache(&self) -> Option<PathBuf> {
         let absolute = |value: String| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
         self.variable("XDG_CACHE_HOME")
             .and_then(absolute)
             .or_else(|| Some(self.variable("HOME").and_then(absolute)?.join(".cache")))
-            .map(|cache| cache.join("windlass"))
     }
 }
 

@@ -11,12 +11,15 @@ use thiserror::Error;
 /// The locks of one run. Dropping them, or the end of the process, lets go.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    held: Vec<Held>,
+    /// Nobody else works on this run.
+    _run: Option<std::fs::File>,
+    /// Nobody else works on this target.
+    target: Option<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
-    target: String,
+    name: String,
     at_target: database::Lock,
     _file: std::fs::File,
 }
@@ -53,8 +56,14 @@ pub enum LockError {
 }
 
 impl Locks {
-    /// Takes both locks of a target for a run.
-    pub(super) async fn take(
+    /// Takes the run, so that no other process goes on with it.
+    pub(super) fn of_run(state_dir: &Dir, run: &RunId) -> Result<Self, LockError> {
+        Ok(Self { _run: Some(lock_file(state_dir, &run.0, run)?), target: None })
+    }
+
+    /// Takes the target too: on this machine and at the target.
+    pub(super) async fn and_target(
+        self,
         state_dir: &Dir,
         rooms: &Rooms,
         target: &str,
@@ -64,27 +73,18 @@ impl Locks {
         let at_target = rooms
             .lock(target, run)
             .await
-            .map_err(|source| LockError::Target {
-                target: target.to_owned(),
-                source,
-            })?;
-        Ok(Self {
-            held: vec![Held {
-                target: target.to_owned(),
-                at_target,
-                _file: file,
-            }],
-        })
+            .map_err(|source| LockError::Target { target: target.to_owned(), source })?;
+        let held = Held { name: target.to_owned(), at_target, _file: file };
+        Ok(Self { target: Some(held), ..self })
     }
 
     /// Whether the target is still ours.
     pub(super) fn are_held(&self, target: &str) -> bool {
-        self.held
-            .iter()
-            .any(|held| held.target == target && held.at_target.is_held())
+        self.target.as_ref().is_some_and(|held| held.name == target && held.at_target.is_held())
     }
 }
 
+/// Run and target names are of one alphabet, but a run's begins with a digit.
 fn lock_file(state_dir: &Dir, target: &str, run: &RunId) -> Result<std::fs::File, LockError> {
     let failed = |source| LockError::File {
         target: target.to_owned(),

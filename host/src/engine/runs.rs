@@ -90,8 +90,7 @@ impl<'a> Runs<'a> {
         order: &Order,
         seat: Seat,
     ) -> Result<Finished, EngineError> {
-        let mut gate = self
-            .take_over(run, order.effective.clone(), seat, &order.by)
+        let mut gate = self.take_over(run, order.effective.clone(), seat, &order.by, order.plugin.changes_something())
             .await?;
         if let Some(finished) = self.settle(&mut gate).await? {
             return Ok(finished);
@@ -112,7 +111,7 @@ impl<'a> Runs<'a> {
 
     /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off.
     pub async fn undo(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
-        let mut gate = self.take_over(run, Effective::nothing(), seat, by).await?;
+        let mut gate = self.take_over(run, Effective::nothing(), seat, by, false).await?;
         gate.ledger
             .append(Entry::UndoRequested { by: by.to_owned() })
             .await?;
@@ -125,7 +124,7 @@ impl<'a> Runs<'a> {
 
     /// Ends a run that no process works on as cancelled, and takes it back.
     pub async fn cancel(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
-        let mut gate = self.take_over(run, Effective::nothing(), seat, by).await?;
+        let mut gate = self.take_over(run, Effective::nothing(), seat, by, false).await?;
         gate.ledger
             .append(Entry::CancelRequested { by: by.to_owned() })
             .await?;
@@ -146,13 +145,14 @@ impl<'a> Runs<'a> {
         effective: Effective,
         seat: Seat,
         by: &str,
+        changes: bool,
     ) -> Result<Gate, EngineError> {
         let state = self.store.state(run)?;
         let begin = state
             .begin()
             .ok_or_else(|| EngineError::Empty(run.clone()))?;
         let locks = self
-            .lock(!state.effects().is_empty(), &begin.target.clone(), run)
+            .lock(changes || !state.effects().is_empty(), &begin.target, run)
             .await?;
         // Between looking and locking another process may have gone on.
         let state = self.store.state(run)?;
@@ -175,12 +175,13 @@ impl<'a> Runs<'a> {
         Ok(gate)
     }
 
+    /// A run that changes something has its target for itself.
     async fn lock(&self, changes: bool, target: &str, run: &RunId) -> Result<Locks, LockError> {
-        if changes {
-            Locks::take(&self.state_dir, &self.engine.rooms, target, run).await
-        } else {
-            Ok(Locks::default())
+        let locks = Locks::of_run(&self.state_dir, run)?;
+        if !changes {
+            return Ok(locks);
         }
+        locks.and_target(&self.state_dir, &self.engine.rooms, target, run).await
     }
 
     /// Keeps the component and the plan, so that the run can be resumed whatever becomes of their files.

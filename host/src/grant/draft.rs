@@ -48,7 +48,7 @@ impl Draft<'_> {
             "# What {} may do on {}. Review it like code.\n",
             self.procedure, self.target
         );
-        let mut pair = |key: &str, value: String| text.push_str(&format!("{key} = {value}\n"));
+        let mut pair = |key: &str, value: String| text.extend([key, " = ", &value, "\n"]);
         pair("format", FORMAT.to_string());
         pair("procedure", quote(self.procedure));
         pair("version", quote(self.version));
@@ -107,36 +107,40 @@ impl Draft<'_> {
 }
 
 fn section(scope: &Scope) -> String {
-    let verbs: Vec<_> = scope
+    let verbs = scope
         .verbs
         .iter()
-        .map(|verb| quote(&crate::plugin::verb_name(*verb)))
-        .collect();
-    let list = |patterns: &[Pattern]| {
-        let texts: Vec<_> = patterns.iter().map(|pattern| quote(&pattern.0)).collect();
-        format!("[{}]", texts.join(", "))
-    };
-    let mut text = format!("\n# {}\n[[database]]\n", printable(&scope.reason));
-    text.push_str(&format!("databases = {}\n", list(&scope.databases)));
-    text.push_str(&format!("verbs = [{}]\n", verbs.join(", ")));
+        .map(|verb| crate::plugin::verb_name(*verb));
+    let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| pattern.0.clone()));
+    let mut lines = vec![
+        format!("\n# {}\n[[database]]", printable(&scope.reason)),
+        format!("databases = {}", names(&scope.databases)),
+        format!("verbs = {}", list(verbs)),
+    ];
     for (key, patterns) in [("schemas", &scope.schemas), ("tables", &scope.tables)] {
         if !patterns.is_empty() {
-            text.push_str(&format!("{key} = {}\n", list(patterns)));
+            lines.push(format!("{key} = {}", names(patterns)));
         }
     }
-    text
+    lines.join("\n") + "\n"
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<_> = texts.map(|text| quote(&text)).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 fn budget(budget: &Budget) -> String {
-    let mut lines = String::new();
-    for (key, value) in [("effects", budget.effects), ("calls", budget.calls)] {
-        if let Some(value) = value {
-            lines.push_str(&format!("{key} = {value}\n"));
-        }
-    }
-    if let Some(duration) = budget.duration {
-        lines.push_str(&format!("duration = \"{duration:#}\"\n"));
-    }
+    let lines = [
+        budget
+            .effects
+            .map(|effects| format!("effects = {effects}\n")),
+        budget.calls.map(|calls| format!("calls = {calls}\n")),
+        budget
+            .duration
+            .map(|duration| format!("duration = \"{duration:#}\"\n")),
+    ];
+    let lines: String = lines.into_iter().flatten().collect();
     if lines.is_empty() {
         lines
     } else {

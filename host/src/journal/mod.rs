@@ -6,7 +6,7 @@ pub mod state;
 pub mod store;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 
 pub use entry::{Ask, Begin, Call, Entry, Outcome, RunId, Stamped};
 pub use kind::KINDS;

@@ -280,7 +280,7 @@ impl<'a> Schema<'a> {
         let Some(measure) = measure else { return };
         let bound = |key: &str| self.get(key).filter(|bound| bound.is_number());
         let [least, most] = keys;
-        let rules: [(&str, &str, fn(f64, f64) -> bool); 4] = [
+        let rules: [Rule<'_>; 4] = [
             (least, "at least", |value, bound| value >= bound),
             (most, "at most", |value, bound| value <= bound),
             ("exclusiveMinimum", "more than", |value, bound| {
@@ -318,6 +318,9 @@ impl<'a> Schema<'a> {
         }
     }
 }
+
+/// The key of a bound, its words, and whether a measure keeps it.
+type Rule<'a> = (&'a str, &'a str, fn(f64, f64) -> bool);
 
 fn count(count: usize) -> Option<f64> {
     u32::try_from(count).ok().map(f64::from)

@@ -7,21 +7,23 @@ use wasm_encoder::{CustomSection, Section};
 
 /// A component that imports these interfaces with these functions, and exports the procedure in this version.
 fn component(imports: &[(&str, &[&str])], version: &str) -> Vec<u8> {
-    let mut text = String::from("(component\n");
-    for (name, functions) in imports {
-        let exports: String = functions
-            .iter()
-            .map(|f| format!("(export \"{f}\" (func))"))
-            .collect();
-        text.push_str(&format!("(import \"{name}\" (instance {exports}))\n"));
-    }
-    text.push_str(&format!(
-        r#"(core module $m (func (export "f")) (@custom "{SECTION}" "nested"))
+    let import = |(name, functions): &(&str, &[&str])| {
+        let exports = functions.iter().map(|f| format!("(export \"{f}\" (func))"));
+        format!(
+            "(import \"{name}\" (instance {}))",
+            exports.collect::<Vec<_>>().join(" ")
+        )
+    };
+    let imports = imports.iter().map(import).collect::<Vec<_>>().join("\n");
+    let text = format!(
+        r#"(component
+        {imports}
+        (core module $m (func (export "f")) (@custom "{SECTION}" "nested"))
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $p (export "run" (func $f)) (export "parameters-schema" (func $f)))
         (export "windlass:procedure/procedure@{version}" (instance $p)))"#
-    ));
+    );
     wat::parse_str(&text).unwrap()
 }
 

@@ -22,13 +22,13 @@ pub(crate) fn storage_parameters(world: &World) -> Vec<String> {
     )
 }
 
-/// Every catalog row and every counter that maintenance moves.
+/// Every object with every counter that maintenance moves. What databases share changes by other worlds' hands.
 pub(crate) fn catalog(world: &World) -> Vec<String> {
     world.sql(
         "SELECT concat_ws(' ', c.oid, c.relname, c.relfilenode, c.relkind, c.reltuples, c.relpages, c.reloptions::text,
                           i.indisvalid, s.last_vacuum, s.last_analyze, s.vacuum_count, s.analyze_count, s.n_dead_tup)
          FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
-         LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid ORDER BY c.oid",
+         LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE NOT c.relisshared ORDER BY c.oid",
     )
 }
 

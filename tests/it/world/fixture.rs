@@ -111,7 +111,20 @@ impl Fixture {
         // Statistics about dead rows are not copied with the rows.
         let mut session = connect(&self.admin_url(&name)).unwrap();
         session.batch_execute("ANALYZE accounts, sessions").unwrap();
+        self.await_statistics(&name);
         name
+    }
+
+    /// Waits until a new session sees the statistics: up to version 14 the server hands them on with a delay.
+    fn await_statistics(&self, database: &str) {
+        let shown = "SELECT FROM pg_stat_user_tables WHERE relname = 'accounts' AND n_dead_tup > 0";
+        loop {
+            let mut session = connect(&self.admin_url(database)).unwrap();
+            if session.query_opt(shown, &[]).unwrap().is_some() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     fn make_template(&self, template: &str) {

@@ -221,6 +221,29 @@ fn a_directory_that_cannot_be_made_is_named() {
     );
 }
 
+/// Root writes where others cannot, so what is expected depends on who runs the test.
+#[test]
+fn a_directory_without_write_access_is_told_as_such() {
+    let dir = TempDir::new().unwrap();
+    for _ in ["without a journal", "with one"] {
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        let opened = Store::open(dir.path(), Clock::system(), None);
+        match rustix::process::geteuid().is_root() {
+            true => drop(opened.unwrap()),
+            false => {
+                let refused = opened.unwrap_err();
+                assert!(
+                    matches!(refused, StoreError::ReadOnly { .. }),
+                    "{refused:?}"
+                );
+                assert!(refused.hint().unwrap().contains("write access"));
+            }
+        }
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        drop(open(&dir));
+    }
+}
+
 #[test]
 fn what_sqlite_reports_is_told_in_our_words() {
     use rusqlite::ffi;

@@ -1,0 +1,256 @@
+//! A report as the change log of one maintenance.
+
+use super::escape::{code, plain};
+use super::text::{passive, reversal};
+use super::{EffectReport, Report};
+use crate::text::{milliseconds, minute};
+
+impl Report {
+    /// A Markdown document, without a line's end after the last line. Text from guests and targets cannot mark up anything.
+    pub fn markdown(&self) -> String {
+        let subject = &self.subject;
+        let title = format!(
+            "# {} {} on {}",
+            plain(&subject.procedure),
+            plain(&subject.version),
+            plain(&subject.target)
+        );
+        let parts = [
+            title,
+            plain(&self.headline()),
+            self.facts(),
+            section("Changes", &self.changes()),
+            section("Checks", &self.check_table()),
+            section("Issues", &list(&self.issues())),
+            section("Follow-ups", &list(&self.follow_ups())),
+        ];
+        parts.join("\n\n")
+    }
+
+    fn facts(&self) -> String {
+        let subject = &self.subject;
+        let mut rows = vec![
+            ("Run", plain(&self.run)),
+            (
+                "Result",
+                plain(self.summary.as_deref().unwrap_or("none yet")),
+            ),
+            ("Date", self.dates()),
+            (
+                "Duration",
+                self.took_ms.map(milliseconds).unwrap_or_default(),
+            ),
+            ("Type", self.kind()),
+            ("Target", plain(&subject.target)),
+            (
+                "Procedure",
+                plain(&format!(
+                    "{} {}, {}",
+                    subject.procedure, subject.version, subject.component
+                )),
+            ),
+            ("Parameters", plain(&subject.parameters.to_string())),
+            ("Grants", plain(&subject.grants.join(", "))),
+            ("Plan", plain(subject.plan.as_deref().unwrap_or("none"))),
+            ("People", self.hands()),
+            ("Rollback", self.rollback()),
+        ];
+        rows.retain(|(_, text)| !text.is_empty());
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(name, text)| format!("| {name} | {text} |"))
+            .collect();
+        format!("| | |\n|---|---|\n{}", rows.join("\n"))
+    }
+
+    fn dates(&self) -> String {
+        let at = |time: jiff::Timestamp| minute(time.into());
+        match (self.began, self.ended) {
+            (Some(began), Some(ended)) => format!("{} to {}", at(began), at(ended)),
+            (Some(began), None) => format!("{}, not ended", at(began)),
+            (None, _) => "not begun".into(),
+        }
+    }
+
+    /// What was done, without the objects.
+    fn kind(&self) -> String {
+        let mut actions: Vec<_> = self.effects.iter().map(|effect| effect.action).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        actions.retain(|action| seen.insert(*action));
+        match actions.is_empty() {
+            true => "no change was made".into(),
+            false => plain(&actions.join(", ")),
+        }
+    }
+
+    fn hands(&self) -> String {
+        let hands = self.people.iter().map(|person| {
+            format!(
+                "{} by {} ({})",
+                passive(person.did),
+                plain(&person.by),
+                minute(person.at.into())
+            )
+        });
+        hands.collect::<Vec<_>>().join(", ")
+    }
+
+    fn rollback(&self) -> String {
+        let counts = &self.counts;
+        if counts.undone + counts.left_alone + counts.undo_failed == 0 {
+            return "no".into();
+        }
+        let mut text = format!(
+            "yes: {} of {} effects taken back",
+            counts.undone, counts.effects
+        );
+        if counts.left_alone > 0 {
+            text.push_str(&format!(", {} left alone", counts.left_alone));
+        }
+        if counts.undo_failed > 0 {
+            text.push_str(&format!(", {} failed", counts.undo_failed));
+        }
+        text
+    }
+
+    fn changes(&self) -> String {
+        if self.effects.is_empty() {
+            return "None.".into();
+        }
+        let head = "| # | Change | Object | Before | After | Outcome | Undo | Took |\n|---|---|---|---|---|---|---|---|";
+        let rows: Vec<_> = self.effects.iter().map(change).collect();
+        format!("{head}\n{}", rows.join("\n"))
+    }
+
+    fn check_table(&self) -> String {
+        if self.checks.is_empty() {
+            return "None.".into();
+        }
+        let rows: Vec<_> = self
+            .checks
+            .iter()
+            .map(|check| {
+                format!(
+                    "| {} | {} | {} |",
+                    plain(&check.name),
+                    check.verdict,
+                    plain(&check.evidence)
+                )
+            })
+            .collect();
+        format!(
+            "| Check | Verdict | Evidence |\n|---|---|---|\n{}",
+            rows.join("\n")
+        )
+    }
+
+    fn issues(&self) -> Vec<String> {
+        let damage = self
+            .damage
+            .iter()
+            .map(|what| format!("the record is broken: {what}"));
+        let panic = self
+            .panicked
+            .iter()
+            .map(|what| format!("the procedure panicked: {what}"));
+        let refusals = self
+            .refusals
+            .iter()
+            .map(|r| format!("refused: {}", r.message));
+        let effects = self.effects.iter().filter_map(|effect| {
+            let why = effect.why.as_ref()?;
+            Some(format!(
+                "effect {}, {} {}: {why}",
+                effect.number, effect.action, effect.object
+            ))
+        });
+        let said = self
+            .messages
+            .iter()
+            .filter(|message| matches!(message.level, "warning" | "error"))
+            .map(|message| format!("{}: {}", message.level, message.message));
+        damage
+            .chain(panic)
+            .chain(refusals)
+            .chain(effects)
+            .chain(said)
+            .map(|text| plain(&text))
+            .collect()
+    }
+
+    fn follow_ups(&self) -> Vec<String> {
+        let checks = self
+            .checks
+            .iter()
+            .filter(|check| check.verdict == "inconclusive")
+            .map(|check| {
+                format!(
+                    "look at what check {} could not decide: {}",
+                    check.name, check.evidence
+                )
+            });
+        let left = self.effects.iter().filter_map(|effect| {
+            let undone = effect.undone.as_ref()?;
+            let open = undone.is(&["left-alone", "failed", "started"]);
+            open.then(|| {
+                format!(
+                    "effect {}: {}",
+                    effect.number,
+                    reversal(undone, "to take back", "taken back")
+                )
+            })
+        });
+        let swept = self.effects.iter().filter_map(|effect| {
+            let sweep = effect.sweep.as_ref()?;
+            let open = sweep.is(&["pending", "failed", "started"]);
+            open.then(|| {
+                format!(
+                    "effect {}: {}",
+                    effect.number,
+                    reversal(sweep, "to clear away", "cleared away")
+                )
+            })
+        });
+        let next = self
+            .next
+            .iter()
+            .map(|next| format!("{} {}", code(&next.command), plain(&next.does)));
+        let looked_at = checks.chain(left).chain(swept);
+        looked_at.map(|text| plain(&text)).chain(next).collect()
+    }
+}
+
+fn change(effect: &EffectReport) -> String {
+    let undo = match &effect.undone {
+        Some(undone) => reversal(undone, "to take back", "taken back"),
+        None => effect.undo.clone(),
+    };
+    let after = if effect.status == "done" {
+        effect.after.as_str()
+    } else {
+        ""
+    };
+    let cells = [
+        effect.number.to_string(),
+        plain(effect.action),
+        plain(&effect.object),
+        plain(&effect.now),
+        plain(after),
+        plain(effect.status),
+        plain(&undo),
+        effect.took_ms.map(milliseconds).unwrap_or_default(),
+    ];
+    format!("| {} |", cells.join(" | "))
+}
+
+fn section(title: &str, content: &str) -> String {
+    format!("## {title}\n\n{content}")
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() {
+        return "None.".into();
+    }
+    let items: Vec<_> = items.iter().map(|item| format!("- {item}")).collect();
+    items.join("\n")
+}

@@ -1,0 +1,277 @@
+use super::*;
+use crate::clock::Millis;
+use crate::contract::{Level, Verdict};
+use crate::journal::golden;
+use crate::journal::state::tests::{
+    begin, cancel, check, done, end, failed, in_doubt, leftovers, refused, reindex, restore,
+    stopped, tune, undo_failed, undoing, undone, unwinding,
+};
+use crate::journal::{Entry, Outcome, RunId, Stamped};
+use crate::text::{is_deceptive, width};
+
+fn stamped(entries: impl IntoIterator<Item = Entry>) -> Vec<Stamped> {
+    let stamp = |(seq, entry)| Stamped {
+        seq,
+        at: Millis(1_763_726_400_000 + seq * 1_500),
+        entry,
+    };
+    (0..).zip(entries).map(stamp).collect()
+}
+
+fn report(entries: impl IntoIterator<Item = Entry>) -> Report {
+    Report::from(&RunId("251121-k3f".into()), &stamped(entries))
+}
+
+fn log(level: Level, message: &str) -> Entry {
+    Entry::Log {
+        level,
+        message: message.into(),
+    }
+}
+
+fn step(name: &str) -> Entry {
+    Entry::Step { name: name.into() }
+}
+
+#[test]
+fn a_success_reads_from_the_answer_to_the_next_command() {
+    let report = report([
+        begin(),
+        step("look"),
+        step("repair"),
+        reindex(1),
+        done(1, None),
+        tune(2),
+        done(2, None),
+        log(Level::Info, "not shown"),
+        log(
+            Level::Warning,
+            "session 4711 keeps 812,000 dead rows from being removed",
+        ),
+        check("indexes-valid", Verdict::Pass),
+        end(Outcome::Succeeded),
+    ]);
+    assert_eq!(
+        report.text(),
+        "\
+run 251121-k3f succeeded in 15 s: 2 effects, 0 undone, 0 in doubt
+  that was it
+  pg-optimize 0.1.0 on orders, by alice, 2025-11-21 12:00 UTC
+
+look                           1.5 s
+repair                         12 s
+  ✓ 1 reindex public.i         86 MB → 31 MB  1.5 s
+      undo: not needed: same index, rebuilt
+  ✓ 2 set parameters public.t  86 MB → 31 MB  1.5 s
+      undo: set autovacuum_vacuum_scale_factor = 0.1
+
+checks
+  ✓ indexes-valid: seen
+
+messages
+  warning: session 4711 keeps 812,000 dead rows from being removed
+
+next
+  windlass undo 251121-k3f  takes back effect 2"
+    );
+}
+
+#[test]
+fn each_standing_has_its_sentence_and_its_next_command() {
+    let failed_run = Outcome::FailedAndUnwound;
+    for (entries, headline, next) in [
+        (vec![], "has not begun", None),
+        (vec![begin()], "has not ended: 0 effects", Some("resume")),
+        (
+            vec![begin(), tune(1)],
+            "has not ended: 1 effect, 0 undone, 0 in doubt, 1 without a recorded end",
+            Some("resume"),
+        ),
+        (
+            vec![begin(), tune(1), in_doubt(1)],
+            "is in doubt after 3.0 s: 1 effect, 0 undone, 1 in doubt",
+            Some("resume"),
+        ),
+        (
+            vec![begin(), stopped()],
+            "stopped after 1.5 s",
+            Some("resume"),
+        ),
+        (
+            vec![begin(), unwinding(failed_run)],
+            "is being taken back",
+            Some("resume"),
+        ),
+        (
+            vec![begin(), end(Outcome::Inconclusive)],
+            "could not decide, after 1.5 s",
+            None,
+        ),
+        (
+            vec![
+                begin(),
+                tune(1),
+                done(1, None),
+                unwinding(failed_run),
+                undoing(1, restore()),
+                undone(1),
+                end(failed_run),
+            ],
+            "failed after 9.0 s and was taken back: 1 effect, 1 undone",
+            None,
+        ),
+        (
+            vec![
+                begin(),
+                cancel(),
+                unwinding(Outcome::CancelledAndUnwound),
+                end(Outcome::CancelledAndUnwound),
+            ],
+            "was cancelled after 4.5 s and taken back",
+            None,
+        ),
+        (
+            vec![
+                begin(),
+                refused(),
+                unwinding(Outcome::Refused),
+                end(Outcome::Refused),
+            ],
+            "was refused after 4.5 s",
+            None,
+        ),
+        (
+            vec![
+                begin(),
+                tune(1),
+                done(1, None),
+                unwinding(failed_run),
+                undoing(1, restore()),
+                undo_failed(1),
+                end(Outcome::Stuck),
+            ],
+            "is stuck after 9.0 s: 1 effect, 0 undone, 0 in doubt, 1 not taken back",
+            Some("undo"),
+        ),
+    ] {
+        let report = report(entries);
+        let expected = format!("run 251121-k3f {headline}");
+        assert!(
+            report.headline().starts_with(&expected),
+            "{}",
+            report.headline()
+        );
+        let command = next.map(|next| format!("windlass {next} 251121-k3f"));
+        assert_eq!(
+            report.next.first().map(|next| next.command.clone()),
+            command
+        );
+    }
+}
+
+#[test]
+fn what_went_wrong_comes_with_its_reason() {
+    let report = report([
+        begin(),
+        refused(),
+        reindex(1),
+        failed(1, Some(leftovers())),
+        undoing(1, leftovers()),
+        undone(1),
+        check("ok", Verdict::Pass),
+        check("lag", Verdict::Inconclusive),
+        check("replicas", Verdict::Fail),
+    ]);
+    let text = report.text();
+    for line in [
+        "  ✗ 1 reindex public.i  86 MB  1.5 s\n      locked\n      cleared away: 0.1",
+        "refused\n  the grant covers schema `sales` only",
+        "checks\n  ✗ replicas: seen\n  ? lag: seen\n  ✓ ok: seen",
+    ] {
+        assert!(text.contains(line), "{line}\n---\n{text}");
+    }
+    let markdown = report.markdown();
+    assert!(markdown.contains("- refused: the grant covers schema \\`sales\\` only"));
+    assert!(markdown.contains("- look at what check lag could not decide: seen"));
+    assert!(markdown.contains("| Rollback | no |"));
+}
+
+#[test]
+fn a_broken_record_is_told_up_to_where_it_breaks() {
+    let report = report([begin(), tune(1), tune(2), done(1, None)]);
+    assert_eq!(report.effects.len(), 1);
+    assert!(
+        report
+            .text()
+            .contains("the record is broken: entry 2, `intended`")
+    );
+}
+
+#[test]
+fn every_kind_of_entry_fits_the_terminal_and_the_documents() {
+    for entries in golden::runs() {
+        for upto in 0..=entries.len() {
+            let report = Report::from(&RunId("251121-k3f".into()), &entries[..upto]);
+            let text = report.text();
+            for line in text.lines() {
+                assert!(width(line) <= 80, "{line}");
+                assert_eq!(line.trim_end(), line);
+            }
+            assert!(!text.ends_with('\n') && !report.markdown().ends_with('\n'));
+            let json = serde_json::to_value(&report).unwrap();
+            assert_eq!(json["schema"], SCHEMA);
+        }
+    }
+}
+
+#[test]
+fn an_undone_run_tells_both_times_and_what_was_left_alone() {
+    let report = Report::from(&RunId("251121-k3f".into()), &golden::runs()[0]);
+    assert_eq!(report.standing, Standing::Undone);
+    assert_eq!(
+        report.headline(),
+        "run 251121-k3f was undone: 4 effects, 0 undone, 0 in doubt, 1 failed, 1 left alone"
+    );
+    assert!(
+        report.took_ms.unwrap() < 600_000,
+        "the later undo does not count"
+    );
+    let markdown = report.markdown();
+    for line in [
+        "# pg-optimize 0.1.0 on orders",
+        "| Date | 2025-11-21 12:00 UTC to 2025-11-21 13:05 UTC |",
+        "| 1 | drop invalid index | public.accounts\\_bid\\_ccnew | 214 MB | – | done | not needed: no query can use it | 0.2 s |",
+        "| Rollback | yes: 0 of 4 effects taken back, 1 left alone |",
+        "- effect 4: left alone: autovacuum\\_vacuum\\_scale\\_factor was set to 0.05 since",
+    ] {
+        assert!(markdown.contains(line), "{line}\n---\n{markdown}");
+    }
+}
+
+#[test]
+fn guests_cannot_paint_link_or_mark_up() {
+    let nasty = "\u{1b}[2J\u{202e}x | <script> [a](http://e.example) www.e.example @all `c`\r\n# h";
+    let report = report([
+        begin(),
+        step(nasty),
+        log(Level::Error, nasty),
+        check(nasty, Verdict::Fail),
+        Entry::Panicked {
+            message: nasty.into(),
+        },
+        Entry::Stopped { why: nasty.into() },
+    ]);
+    for document in [report.text(), report.markdown()] {
+        assert!(
+            !document.lines().any(|line| line.contains(is_deceptive)),
+            "{document}"
+        );
+    }
+    let markdown = report.markdown();
+    assert!(markdown.contains("- `windlass resume 251121-k3f` goes on"));
+    for raw in [
+        "x | <", "<script", "](", "http://", "www.e", "@all", "`c`", "\n# h",
+    ] {
+        assert!(!markdown.contains(raw), "{raw}\n---\n{markdown}");
+    }
+}

@@ -1,0 +1,281 @@
+//! A report for a terminal of 80 columns: the answer first, the next command last.
+
+use super::{EffectReport, Report, Reversal, Standing, Step};
+use crate::text::{counted, milliseconds, minute, printable, shorten, width, wrap};
+use std::borrow::Cow;
+
+const COLUMNS: usize = 80;
+
+/// A line with what stands to its right.
+struct Row {
+    left: String,
+    right: String,
+    below: Vec<String>,
+}
+
+impl Report {
+    /// For people, without a line's end after the last line. Text from guests and targets is made harmless.
+    pub fn text(&self) -> String {
+        let sections = [
+            self.head(),
+            self.work(),
+            self.section("refused", self.refused()),
+            self.section("checks", self.checked()),
+            self.section("messages", self.said()),
+            self.section("next", self.to_do()),
+        ];
+        let sections: Vec<_> = sections.into_iter().filter(|s| !s.is_empty()).collect();
+        sections.join("\n\n")
+    }
+
+    /// One sentence: what became of the run.
+    pub fn headline(&self) -> String {
+        let took = self.took_ms.map(milliseconds).unwrap_or_default();
+        let what = match self.standing {
+            Standing::Empty => return format!("run {} has not begun", self.run),
+            Standing::Unfinished => "has not ended".into(),
+            Standing::InDoubt => format!("is in doubt after {took}"),
+            Standing::Stopped => format!("stopped after {took}"),
+            Standing::Unwinding => "is being taken back".into(),
+            Standing::Succeeded => format!("succeeded in {took}"),
+            Standing::Inconclusive => format!("could not decide, after {took}"),
+            Standing::Failed => format!("failed after {took} and was taken back"),
+            Standing::Cancelled => format!("was cancelled after {took} and taken back"),
+            Standing::Refused => format!("was refused after {took}"),
+            Standing::Stuck => format!("is stuck after {took}"),
+            Standing::Undone => "was undone".into(),
+        };
+        format!("run {} {what}: {}", self.run, self.figures())
+    }
+
+    /// `4 effects, 0 undone, 0 in doubt`, and what else is not zero.
+    pub fn figures(&self) -> String {
+        let counts = &self.counts;
+        let mut text = format!(
+            "{}, {} undone, {} in doubt",
+            counted(counts.effects, "effect"),
+            counts.undone,
+            counts.in_doubt
+        );
+        for (count, what) in [
+            (counts.open, "without a recorded end"),
+            (counts.failed, "failed"),
+            (counts.left_alone, "left alone"),
+            (counts.undo_failed, "not taken back"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        text
+    }
+
+    fn head(&self) -> String {
+        let mut lines = vec![wrap(&self.headline(), COLUMNS, 2)];
+        let mut add = |text: &str| lines.push(wrap(&format!("  {}", printable(text)), COLUMNS, 2));
+        if let Some(damage) = &self.damage {
+            add(&format!("the record is broken: {damage}"));
+        }
+        if let Some(summary) = &self.summary {
+            add(summary);
+        }
+        if let Some(message) = &self.panicked {
+            add(&format!("the procedure panicked: {message}"));
+        }
+        if let Some(began) = self.began {
+            add(&self.origin(began));
+        }
+        lines.join("\n")
+    }
+
+    fn origin(&self, began: jiff::Timestamp) -> String {
+        let subject = &self.subject;
+        let mut text = format!(
+            "{} {} on {}, by {}, {}",
+            subject.procedure,
+            subject.version,
+            subject.target,
+            subject.by,
+            minute(began.into())
+        );
+        if let Some(plan) = &subject.plan {
+            let digest = plan.strip_prefix("sha256:").unwrap_or(plan);
+            text.push_str(&format!(", bound to plan {}", shorten_digest(digest)));
+        }
+        for person in self.people.iter().filter(|person| person.did != "started") {
+            text.push_str(&format!(", {} by {}", passive(person.did), person.by));
+        }
+        text
+    }
+
+    fn work(&self) -> String {
+        let rows: Vec<_> = self.steps.iter().flat_map(|step| self.step(step)).collect();
+        let widest = |side: &dyn Fn(&Row) -> &str| rows.iter().map(|row| width(side(row))).max();
+        let right = widest(&|row| &row.right).unwrap_or(0);
+        let left = widest(&|row| &row.left)
+            .unwrap_or(0)
+            .min(COLUMNS.saturating_sub(right + 2));
+        let lines: Vec<_> = rows.iter().map(|row| row.lines(left)).collect();
+        lines.join("\n")
+    }
+
+    fn step<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = Row> + 'a {
+        let named = step.name.as_ref().map(|name| Row {
+            left: shorten(&printable(name), COLUMNS - 20).into_owned(),
+            right: milliseconds(step.took_ms),
+            below: Vec::new(),
+        });
+        let effects = step
+            .effects
+            .iter()
+            .filter_map(|number| self.effects.iter().find(|effect| effect.number == *number));
+        named.into_iter().chain(effects.map(Row::effect))
+    }
+
+    fn section(&self, title: &str, lines: Vec<String>) -> String {
+        if lines.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|line| wrap(&format!("  {line}"), COLUMNS, 6))
+            .collect();
+        format!("{title}\n{}", lines.join("\n"))
+    }
+
+    fn refused(&self) -> Vec<String> {
+        let line = |refusal: &super::Refusal| printable(&refusal.message).into_owned();
+        self.refusals.iter().map(line).collect()
+    }
+
+    fn checked(&self) -> Vec<String> {
+        let line = |check: &super::Check| {
+            let mark = match check.verdict {
+                "pass" => "✓",
+                "fail" => "✗",
+                _ => "?",
+            };
+            let (name, evidence) = (printable(&check.name), printable(&check.evidence));
+            match evidence.is_empty() {
+                true => format!("{mark} {name}"),
+                false => format!("{mark} {name}: {evidence}"),
+            }
+        };
+        self.checks.iter().map(line).collect()
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.messages
+            .iter()
+            .filter(|message| matches!(message.level, "warning" | "error"))
+            .map(|message| format!("{}: {}", message.level, printable(&message.message)))
+            .collect()
+    }
+
+    fn to_do(&self) -> Vec<String> {
+        let line = |next: &super::Next| format!("{}  {}", next.command, printable(&next.does));
+        self.next.iter().map(line).collect()
+    }
+}
+
+impl Row {
+    fn effect(effect: &EffectReport) -> Self {
+        let mark = match effect.status {
+            "done" => "✓",
+            "failed" => "✗",
+            "in-doubt" => "?",
+            "not-done" => "·",
+            _ => "…",
+        };
+        let took = effect.took_ms.map(milliseconds).unwrap_or_default();
+        let change = effect.change();
+        let change = printable(&change);
+        let gap = if change.is_empty() || took.is_empty() {
+            ""
+        } else {
+            "  "
+        };
+        Self {
+            left: format!(
+                "  {mark} {} {} {}",
+                effect.number,
+                effect.action,
+                printable(&effect.object)
+            ),
+            right: format!("{change}{gap}{took}"),
+            below: below(effect),
+        }
+    }
+
+    fn lines(&self, column: usize) -> String {
+        let fits = width(&self.left) <= column && column + 2 + width(&self.right) <= COLUMNS;
+        let mut text = if self.right.is_empty() || !fits {
+            wrap(&self.left, COLUMNS, 6)
+        } else {
+            let pad = " ".repeat(column + 2 - width(&self.left));
+            format!("{}{pad}{}", self.left, self.right)
+        };
+        if !self.right.is_empty() && !fits {
+            text.push('\n');
+            text.push_str(&wrap(&format!("      {}", self.right), COLUMNS, 6));
+        }
+        for line in &self.below {
+            text.push('\n');
+            text.push_str(&wrap(&format!("      {line}"), COLUMNS, 8));
+        }
+        text
+    }
+}
+
+/// Why it came out so, and what its undo is or was.
+fn below(effect: &EffectReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (effect.status, &effect.why) {
+        ("not-done", Some(why)) => lines.push(format!("did not happen: {why}")),
+        ("in-doubt", Some(why)) => lines.push(format!("in doubt: {why}")),
+        ("started", _) => lines.push("it was started; its end is not recorded".into()),
+        (_, Some(why)) => lines.push(why.clone()),
+        (_, None) if effect.confirmed => lines.push("done: the target was asked".into()),
+        (_, None) => {}
+    }
+    if let Some(sweep) = &effect.sweep {
+        lines.push(reversal(sweep, "to clear away", "cleared away"));
+    }
+    match &effect.undone {
+        Some(undone) => lines.push(reversal(undone, "to take back", "taken back")),
+        None if effect.counts() => lines.push(format!("undo: {}", effect.undo)),
+        None => {}
+    }
+    lines
+        .iter()
+        .map(|line| match printable(line) {
+            Cow::Borrowed(_) => line.clone(),
+            Cow::Owned(spelt) => spelt,
+        })
+        .collect()
+}
+
+/// One reversal in words.
+pub(super) fn reversal(reversal: &Reversal, pending: &str, done: &str) -> String {
+    let what = &reversal.what;
+    match reversal.state {
+        "pending" => format!("still {pending}: {what}"),
+        "started" => format!("{done}? that was started; its end is not recorded"),
+        "restored" => format!("{done}: {what}"),
+        "nothing-to-do" => format!("{done}: nothing to do, {what}"),
+        "left-alone" => format!("left alone: {what}"),
+        _ => format!("could not be {done}: {what}"),
+    }
+}
+
+/// As people say it.
+fn shorten_digest(digest: &str) -> &str {
+    digest.get(..6).unwrap_or(digest)
+}
+
+pub(super) fn passive(did: &'static str) -> &'static str {
+    match did {
+        "undid" => "undone",
+        other => other,
+    }
+}
