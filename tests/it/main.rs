@@ -7,6 +7,7 @@
     reason = "it tests: it starts programs, looks into files, and fails by panicking"
 )]
 
+mod dependencies;
 mod harness;
 mod laws;
 mod tidy;

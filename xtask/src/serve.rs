@@ -2,14 +2,16 @@
 
 use crate::trouble::Trouble;
 use std::io::Read as _;
-use xtask::postgres::{Binaries, Options, Server};
+use xtask::postgres::{Binaries, NEWEST, OLDEST, Options, Server};
 
 /// Starts a server, prints its URL, and stops it when standard input ends.
 pub(crate) fn serve(major: Option<&str>) -> Result<(), Trouble> {
     let binaries = match major {
         Some(text) => {
-            let wrong = |_| Trouble::NotMajor(text.to_owned());
-            Binaries::major(text.parse().map_err(wrong)?)?
+            let major = text.parse().ok();
+            let supported = major.filter(|major| (OLDEST..=NEWEST).contains(major));
+            let wrong = || Trouble::NotMajor(text.to_owned());
+            Binaries::major(supported.ok_or_else(wrong)?)?
         }
         None => Binaries::find()?,
     };

@@ -10,7 +10,7 @@ use xtask::{postgres, shell, wasm};
 pub(crate) enum Trouble {
     #[error("`cargo xtask {0}` is not a command, or has other arguments")]
     Usage(String),
-    #[error("`{0}` is not a major version of PostgreSQL")]
+    #[error("`{0}` is not a supported major version of PostgreSQL: {OLDEST} to {NEWEST} are", OLDEST = postgres::OLDEST, NEWEST = postgres::NEWEST)]
     NotMajor(String),
     #[error(transparent)]
     Postgres(#[from] postgres::Error),

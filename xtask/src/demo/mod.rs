@@ -69,16 +69,14 @@ pub(crate) fn demo() -> Result<(), Trouble> {
 
 /// Builds windlass, and answers where cargo put it.
 fn build() -> Result<PathBuf, Trouble> {
-    let mut command = cargo();
-    command.args([
-        "build",
-        "--package",
-        "windlass",
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    command.stderr(Stdio::inherit());
-    let said = shell::output(&mut command)?;
+    let build = ["build", "--package", "windlass"];
+    shell::run(cargo().args(build))?;
+    // There is nothing left to build now; this only asks for the path.
+    let mut again = cargo();
+    again
+        .args(build)
+        .args(["--message-format", "json", "--quiet"]);
+    let said = shell::output(&mut again)?;
     said.lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["target"]["name"] == "windlass")

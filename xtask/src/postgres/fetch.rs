@@ -71,7 +71,12 @@ fn store(account: Account) -> Result<PathBuf, Error> {
     Ok(shared)
 }
 
+/// Leaves alone what is open already: it may belong to someone else.
 fn open_to_all(directory: &Path) -> Result<(), Error> {
+    let about = std::fs::metadata(directory).map_err(Error::file(directory))?;
+    if about.mode() & 0o055 == 0o055 {
+        return Ok(());
+    }
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(directory, mode).map_err(Error::file(directory))
 }
