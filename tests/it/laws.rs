@@ -25,10 +25,21 @@ fn case(procedure: &str, major: u32) -> Case {
     match procedure {
         "pg-optimize" => Case {
             procedure: "pg-optimize",
-            parameters: &["--set", "min-size=8kB", "--set", "min-dead-rows=100", "--set", "tune-autovacuum=true"],
+            parameters: &[
+                "--set",
+                "min-size=8kB",
+                "--set",
+                "min-dead-rows=100",
+                "--set",
+                "tune-autovacuum=true",
+            ],
             major,
         },
-        "pg-health" => Case { procedure: "pg-health", parameters: &["--set", "expected-standbys=0"], major },
+        "pg-health" => Case {
+            procedure: "pg-health",
+            parameters: &["--set", "expected-standbys=0"],
+            major,
+        },
         other => panic!("{other} has no case"),
     }
 }
@@ -46,9 +57,14 @@ impl Case {
     fn world(self) -> World {
         let world = World::bloated_on(self.major);
         if self.procedure == "pg-health" {
-            world.session().batch_execute("DROP INDEX accounts_abalance_ccnew").unwrap();
+            world
+                .session()
+                .batch_execute("DROP INDEX accounts_abalance_ccnew")
+                .unwrap();
         }
-        world.windlass(&["grant", self.procedure, "--target", "orders"]).expect(0);
+        world
+            .windlass(&["grant", self.procedure, "--target", "orders"])
+            .expect(0);
         world
     }
 
@@ -80,18 +96,31 @@ fn only_run(world: &World) -> (RunId, State, Vec<Stamped>) {
 /// Maintenance that the server was sent, each with its object; what only looks is left out.
 fn work(world: &World) -> Vec<String> {
     let verbs = ["VACUUM", "ANALYZE", "REINDEX", "DROP INDEX", "ALTER TABLE"];
-    let sent = world.statements().into_iter().map(|statement| statement.text);
-    sent.filter(|text| verbs.iter().any(|verb| text.trim_start().starts_with(verb))).collect()
+    let sent = world
+        .statements()
+        .into_iter()
+        .map(|statement| statement.text);
+    sent.filter(|text| verbs.iter().any(|verb| text.trim_start().starts_with(verb)))
+        .collect()
 }
 
 fn assert_once(statements: &[String], context: &str) {
     let distinct: BTreeSet<_> = statements.iter().collect();
-    assert_eq!(distinct.len(), statements.len(), "{context}: sent twice: {statements:#?}");
+    assert_eq!(
+        distinct.len(),
+        statements.len(),
+        "{context}: sent twice: {statements:#?}"
+    );
 }
 
 /// What must be the same after any way to the same end.
 fn end_of(world: &World) -> (Vec<String>, Vec<String>, BTreeSet<String>, Vec<String>) {
-    (rows(world), storage_parameters(world), indexes(world), invalid_indexes(world))
+    (
+        rows(world),
+        storage_parameters(world),
+        indexes(world),
+        invalid_indexes(world),
+    )
 }
 
 fn plan_changes_nothing(case: Case) {
@@ -113,9 +142,17 @@ fn run_follows_its_plan(case: Case) {
     bound.extend(["--plan", "plan.json"]);
     world.windlass(&bound).expect(0);
     let (_, state, _) = only_run(&world);
-    let planned: Vec<_> =
-        plan["effects"].as_array().unwrap().iter().map(|effect| effect["key"].as_str().unwrap().to_owned()).collect();
-    let done: Vec<_> = state.effects().iter().map(|effect| effect.call.plan_key()).collect();
+    let planned: Vec<_> = plan["effects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|effect| effect["key"].as_str().unwrap().to_owned())
+        .collect();
+    let done: Vec<_> = state
+        .effects()
+        .iter()
+        .map(|effect| effect.call.plan_key())
+        .collect();
     assert_eq!(done, planned);
     assert_eq!(case.procedure == "pg-health", planned.is_empty());
 }
@@ -155,7 +192,9 @@ fn injected(stamped: &Stamped) -> bool {
         Entry::Observed { answer, .. } => answer,
         _ => return false,
     };
-    answer.as_ref().is_err_and(|error| error.message == "injected")
+    answer
+        .as_ref()
+        .is_err_and(|error| error.message == "injected")
 }
 
 fn unwinds_twice_the_same(case: Case) {
@@ -173,7 +212,11 @@ fn unwinds_twice_the_same(case: Case) {
     assert_eq!(case.procedure == "pg-optimize", undoable > 0);
     world.windlass(&["undo", &run.0]).expect(0);
     assert_eq!(storage_parameters(&world), before);
-    assert_eq!(work(&world).len(), sent, "the second undo changed something");
+    assert_eq!(
+        work(&world).len(),
+        sent,
+        "the second undo changed something"
+    );
 }
 
 fn crashes_anywhere_and_resumes(case: Case) {
@@ -195,7 +238,11 @@ fn crashes_anywhere_and_resumes(case: Case) {
         assert_once(&statements, &format!("boundary {boundary}"));
         assert_eq!(sorted(&statements), sorted(&sent), "boundary {boundary}");
         let (_, state, _) = only_run(&world);
-        assert_eq!(state.outcome(), Some(Outcome::Succeeded), "boundary {boundary}");
+        assert_eq!(
+            state.outcome(),
+            Some(Outcome::Succeeded),
+            "boundary {boundary}"
+        );
     }
 }
 
@@ -221,8 +268,14 @@ fn needs_all_it_asks_for(case: Case) {
             }
             world.write(&file, &toml::to_string(&narrower).unwrap());
             let refused = case.run(&world, &[]).expect(3);
-            assert!(refused.stderr.contains(verb.as_str().unwrap()), "{verb}: {refused}");
-            assert!(!world.state().exists() || store(&world).runs().unwrap().is_empty(), "{verb}");
+            assert!(
+                refused.stderr.contains(verb.as_str().unwrap()),
+                "{verb}: {refused}"
+            );
+            assert!(
+                !world.state().exists() || store(&world).runs().unwrap().is_empty(),
+                "{verb}"
+            );
         }
     }
     assert_eq!(work(&world), [""; 0]);
@@ -243,7 +296,11 @@ fn observed_within_granted(case: Case) {
         .collect();
     let mut seen = BTreeSet::new();
     for stamped in &entries {
-        if let Entry::Observed { call: Call::Read(windlass::call::Read::Database(read)), .. } = &stamped.entry {
+        if let Entry::Observed {
+            call: Call::Read(windlass::call::Read::Database(read)),
+            ..
+        } = &stamped.entry
+        {
             seen.insert(verb(read.verb()));
         }
     }
@@ -251,12 +308,23 @@ fn observed_within_granted(case: Case) {
         let windlass::call::Effect::Database(effect) = &effect.call;
         seen.insert(verb(effect.verb()));
     }
-    assert!(seen.is_subset(&granted), "{seen:?} is not within {granted:?}");
-    assert!(!entries.iter().any(|stamped| matches!(stamped.entry, Entry::Refused { .. })));
+    assert!(
+        seen.is_subset(&granted),
+        "{seen:?} is not within {granted:?}"
+    );
+    assert!(
+        !entries
+            .iter()
+            .any(|stamped| matches!(stamped.entry, Entry::Refused { .. }))
+    );
 }
 
 fn verb(verb: windlass::database::Verb) -> String {
-    serde_json::to_value(verb).unwrap().as_str().unwrap().to_owned()
+    serde_json::to_value(verb)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 macro_rules! laws {

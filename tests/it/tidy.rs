@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 const LINES: usize = 500;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Every Rust file below the folder, by its path from the root.
@@ -20,7 +23,11 @@ fn sources(folder: &str) -> Vec<(String, String)> {
             if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                let name = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
                 found.push((name, fs::read_to_string(&path).unwrap()));
             }
         }
@@ -69,7 +76,11 @@ fn rooms_know_of_the_engine_only_the_permit() {
 
 #[test]
 fn the_engine_knows_no_protocol() {
-    let found = mentions("host/src/engine", &["tokio_postgres", "kube", "reqwest"], &[]);
+    let found = mentions(
+        "host/src/engine",
+        &["tokio_postgres", "kube", "reqwest"],
+        &[],
+    );
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -81,19 +92,40 @@ fn only_the_command_line_knows_clap() {
 
 #[test]
 fn pure_parts_do_no_io() {
-    let io = ["std::fs", "std::io", "cap_std", "rusqlite", "tokio", "std::process", "std::env"];
-    let pure =
-        ["host/src/grant/mod.rs", "host/src/journal/state", "host/src/report", "scope.rs", "call.rs", "host/src/text"];
+    let io = [
+        "std::fs",
+        "std::io",
+        "cap_std",
+        "rusqlite",
+        "tokio",
+        "std::process",
+        "std::env",
+    ];
+    let pure = [
+        "host/src/grant/mod.rs",
+        "host/src/journal/state",
+        "host/src/report",
+        "scope.rs",
+        "call.rs",
+        "host/src/text",
+    ];
     let found: Vec<_> = mentions("host/src", &io, &["tests"])
         .into_iter()
-        .filter(|line| pure.iter().any(|part| line.split(':').next().unwrap().contains(part)))
+        .filter(|line| {
+            pure.iter()
+                .any(|part| line.split(':').next().unwrap().contains(part))
+        })
         .collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn nothing_is_ignored_or_left_to_do() {
-    let words = [concat!("#[ign", "ore"), concat!("to", "do!("), concat!("unimpl", "emented!(")];
+    let words = [
+        concat!("#[ign", "ore"),
+        concat!("to", "do!("),
+        concat!("unimpl", "emented!("),
+    ];
     for folder in ["host", "sdk", "plugins", "xtask", "tests"] {
         let found = mentions(folder, &words, &[]);
         assert!(found.is_empty(), "{found:#?}");

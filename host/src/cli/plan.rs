@@ -6,8 +6,8 @@ use super::output::table;
 use super::work::{self, Choice};
 use crate::contract::Verdict;
 use crate::engine::{Plan, PlannedEffect};
-use crate::text::printable;
 use crate::journal::State;
+use crate::text::printable;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]

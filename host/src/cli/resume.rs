@@ -35,8 +35,6 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     })?;
     let plan = runs.plan_of(&begin)?;
     let plugin = Component::from_bytes(bytes)?;
-    let (order, granted) = work::order(context, &config, plugin, &begin.target, begin.parameters.clone(), plan)?;
-    let (seat, watching) = work::seat(context, &state);
     let (order, granted) = work::order(
         context,
         &config,
@@ -45,7 +43,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         begin.parameters.clone(),
         plan,
     )?;
-    let (seat, watching) = work::seat(context);
+    let (seat, watching) = work::seat(context, &state);
     let finished = runs.resume(&run, &order, seat).await;
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))

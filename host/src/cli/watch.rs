@@ -88,9 +88,6 @@ struct Teller {
 
 impl Teller {
     fn new(printer: Printer, past: State) -> Self {
-        let target =
-            if printer.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    fn new(printer: Printer) -> Self {
         let target = if printer.draws() {
             ProgressDrawTarget::stderr()
         } else {
@@ -103,11 +100,10 @@ impl Teller {
         if printer.draws() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Self { printer, bar, narrator: Narrator::after(past), under_way: String::new() }
         Self {
             printer,
             bar,
-            narrator: Narrator::default(),
+            narrator: Narrator::after(past),
             under_way: String::new(),
         }
     }

@@ -82,8 +82,14 @@ impl Ledger {
         };
         let receipt = record(store, state, &self.run, entry).await?;
         let stamped = Box::new(receipt.stamped.clone());
-        self.audience.tell(Event::Recorded(self.run.clone(), stamped));
-        Ok(Announced::new(&receipt, store.clone(), self.audience.clone(), effect))
+        self.audience
+            .tell(Event::Recorded(self.run.clone(), stamped));
+        Ok(Announced::new(
+            &receipt,
+            store.clone(),
+            self.audience.clone(),
+            effect,
+        ))
     }
 
     /// Number of the effect that comes next.

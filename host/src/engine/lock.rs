@@ -58,7 +58,10 @@ pub enum LockError {
 impl Locks {
     /// Takes the run, so that no other process goes on with it.
     pub(super) fn of_run(state_dir: &Dir, run: &RunId) -> Result<Self, LockError> {
-        Ok(Self { _run: Some(lock_file(state_dir, &run.0, run)?), target: None })
+        Ok(Self {
+            _run: Some(lock_file(state_dir, &run.0, run)?),
+            target: None,
+        })
     }
 
     /// Takes the target too: on this machine and at the target.
@@ -73,14 +76,26 @@ impl Locks {
         let at_target = rooms
             .lock(target, run)
             .await
-            .map_err(|source| LockError::Target { target: target.to_owned(), source })?;
-        let held = Held { name: target.to_owned(), at_target, _file: file };
-        Ok(Self { target: Some(held), ..self })
+            .map_err(|source| LockError::Target {
+                target: target.to_owned(),
+                source,
+            })?;
+        let held = Held {
+            name: target.to_owned(),
+            at_target,
+            _file: file,
+        };
+        Ok(Self {
+            target: Some(held),
+            ..self
+        })
     }
 
     /// Whether the target is still ours.
     pub(super) fn are_held(&self, target: &str) -> bool {
-        self.target.as_ref().is_some_and(|held| held.name == target && held.at_target.is_held())
+        self.target
+            .as_ref()
+            .is_some_and(|held| held.name == target && held.at_target.is_held())
     }
 }
 

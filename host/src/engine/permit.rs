@@ -114,8 +114,17 @@ pub struct ChangePermit {
 impl ChangePermit {
     /// Only with what announcing the change gave.
     pub(super) fn new(permit: Permit, announced: Announced) -> Self {
-        let Announced { store, audience, effect } = announced;
-        Self { permit, store, audience, effect }
+        let Announced {
+            store,
+            audience,
+            effect,
+        } = announced;
+        Self {
+            permit,
+            store,
+            audience,
+            effect,
+        }
     }
 
     /// Number of the effect within the run.
@@ -125,10 +134,18 @@ impl ChangePermit {
 
     /// Records durably how to recognise the effect at the target later. Call it before sending the statement.
     pub async fn note(&self, note: Value) -> Result<(), CallError> {
-        let entry = Entry::Noted { effect: self.effect, note };
+        let entry = Entry::Noted {
+            effect: self.effect,
+            note,
+        };
         let run = self.permit.run();
-        let receipt = self.store.append(run, entry).await.map_err(StoreError::into_call_error)?;
-        self.audience.tell(Event::Recorded(run.clone(), Box::new(receipt.stamped)));
+        let receipt = self
+            .store
+            .append(run, entry)
+            .await
+            .map_err(StoreError::into_call_error)?;
+        self.audience
+            .tell(Event::Recorded(run.clone(), Box::new(receipt.stamped)));
         Ok(())
     }
 }
@@ -144,7 +161,11 @@ pub(super) struct Announced {
 impl Announced {
     /// Only with the journal's receipt for the entry that announces the change.
     pub(super) fn new(_announced: &Receipt, store: Store, audience: Audience, effect: u64) -> Self {
-        Self { store, audience, effect }
+        Self {
+            store,
+            audience,
+            effect,
+        }
     }
 }
 

@@ -90,7 +90,14 @@ impl<'a> Runs<'a> {
         order: &Order,
         seat: Seat,
     ) -> Result<Finished, EngineError> {
-        let mut gate = self.take_over(run, order.effective.clone(), seat, &order.by, order.plugin.changes_something())
+        let mut gate = self
+            .take_over(
+                run,
+                order.effective.clone(),
+                seat,
+                &order.by,
+                order.plugin.changes_something(),
+            )
             .await?;
         if let Some(finished) = self.settle(&mut gate).await? {
             return Ok(finished);
@@ -111,7 +118,9 @@ impl<'a> Runs<'a> {
 
     /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off.
     pub async fn undo(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
-        let mut gate = self.take_over(run, Effective::nothing(), seat, by, false).await?;
+        let mut gate = self
+            .take_over(run, Effective::nothing(), seat, by, false)
+            .await?;
         gate.ledger
             .append(Entry::UndoRequested { by: by.to_owned() })
             .await?;
@@ -124,7 +133,9 @@ impl<'a> Runs<'a> {
 
     /// Ends a run that no process works on as cancelled, and takes it back.
     pub async fn cancel(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
-        let mut gate = self.take_over(run, Effective::nothing(), seat, by, false).await?;
+        let mut gate = self
+            .take_over(run, Effective::nothing(), seat, by, false)
+            .await?;
         gate.ledger
             .append(Entry::CancelRequested { by: by.to_owned() })
             .await?;
@@ -181,7 +192,9 @@ impl<'a> Runs<'a> {
         if !changes {
             return Ok(locks);
         }
-        locks.and_target(&self.state_dir, &self.engine.rooms, target, run).await
+        locks
+            .and_target(&self.state_dir, &self.engine.rooms, target, run)
+            .await
     }
 
     /// Keeps the component and the plan, so that the run can be resumed whatever becomes of their files.
