@@ -126,7 +126,11 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
 /// After a time span, at a date (its midnight in the zone), or at an instant.
 fn expiry(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failure> {
     let instant = || text.parse::<Timestamp>().ok();
-    let after = || now.to_zoned(zone.clone()).checked_add(text.parse::<Span>().ok()?).ok();
+    let after = || {
+        now.to_zoned(zone.clone())
+            .checked_add(text.parse::<Span>().ok()?)
+            .ok()
+    };
     let at_date = || text.parse::<Date>().ok()?.to_zoned(zone.clone()).ok();
     let zoned = || after().or_else(at_date).map(|at| at.timestamp());
     match instant().or_else(zoned) {
@@ -282,7 +286,9 @@ mod tests {
     fn expires(text: &str) -> Result<String, String> {
         let now: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        expiry(text, now, &zone).map(|at| at.to_string()).map_err(|failure| failure.error)
+        expiry(text, now, &zone)
+            .map(|at| at.to_string())
+            .map_err(|failure| failure.error)
     }
 
     #[test]
@@ -290,9 +296,18 @@ mod tests {
         assert_eq!(expires("90d").unwrap(), "2027-03-01T12:00:00Z");
         assert_eq!(expires("2 weeks").unwrap(), "2026-12-15T12:00:00Z");
         assert_eq!(expires("2027-02-01").unwrap(), "2027-01-31T23:00:00Z");
-        assert_eq!(expires("2027-02-01T00:00:00Z").unwrap(), "2027-02-01T00:00:00Z");
-        assert_eq!(expires("2020-01-01").unwrap_err(), "`--expires 2020-01-01` is in the past");
-        assert_eq!(expires("-1d").unwrap_err(), "`--expires -1d` is in the past");
+        assert_eq!(
+            expires("2027-02-01T00:00:00Z").unwrap(),
+            "2027-02-01T00:00:00Z"
+        );
+        assert_eq!(
+            expires("2020-01-01").unwrap_err(),
+            "`--expires 2020-01-01` is in the past"
+        );
+        assert_eq!(
+            expires("-1d").unwrap_err(),
+            "`--expires -1d` is in the past"
+        );
         assert_eq!(expires("soon").unwrap_err(), "`--expires soon` is no time");
     }
 }

@@ -168,7 +168,9 @@ mod tests {
             at: Millis(seq as u64 * 700),
             entry: serde_json::from_value::<Entry>(entry.clone()).unwrap(),
         });
-        stamped.filter_map(|stamped| narrator.tell(&stamped)).collect()
+        stamped
+            .filter_map(|stamped| narrator.tell(&stamped))
+            .collect()
     }
 
     #[test]
@@ -191,9 +193,15 @@ mod tests {
         ]);
         assert_eq!(lines[0], "pg-tidy 0.1.0 on orders, by ana");
         assert_eq!(lines[1], "- analyze");
-        assert!(lines[2].starts_with("… 1 analyze public.t") && lines[2].ends_with("old"), "{lines:?}");
+        assert!(
+            lines[2].starts_with("… 1 analyze public.t") && lines[2].ends_with("old"),
+            "{lines:?}"
+        );
         assert!(lines[3].ends_with("old → new  1.4 s"), "{lines:?}");
-        assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| !line.contains('\u{1b}')),
+            "{lines:?}"
+        );
         assert_eq!(lines[4], "1 table analyzed");
     }
 

@@ -3,6 +3,8 @@
 use super::file::GrantFile;
 use super::{Capabilities, Pattern};
 use crate::database::{Scope, Verb};
+use crate::plugin::verb_name;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Something that a procedure needs and that no grant gives, not even in part.
@@ -36,38 +38,43 @@ pub enum Lack {
     Tables,
     /// It is for the verb on the database, but for no such schema.
     Schemas,
-    /// It is for the database, but not for the verb.
+    /// It is for the database and for verbs of the same interface, but not for this one.
     Verb,
+    /// It is for the database, but for verbs of another interface.
+    Interface,
     /// It is for other databases.
     Database,
 }
 
-impl Missing {
-    /// The line to add, and where.
-    pub fn hint(&self) -> String {
-        let verb = crate::plugin::verb_name(self.verb);
-        match &self.nearest {
-            None => {
-                "windlass grant PROCEDURE --target TARGET writes one that covers all needs".into()
-            }
-            Some(Nearest { file, line, lacks }) => {
-                let line_to_add = match lacks {
-                    Lack::Verb => format!("add \"{verb}\" to `verbs` in line {line} and below"),
-                    Lack::Schemas => {
-                        format!("add a schema that it needs to `schemas` in line {line} and below")
-                    }
-                    Lack::Tables => {
-                        format!("add a table that it needs to `tables` in line {line} and below")
-                    }
-                    Lack::Database => format!(
-                        "add a [[database]] with databases = [\"{}\"] and verbs = [\"{verb}\"]",
-                        self.database.0
-                    ),
-                };
-                format!("{line_to_add}, then: windlass grant check {file}")
-            }
+/// The line to add for the first of these, and for all others that could stand in the same line.
+pub(super) fn hint(missing: &[Missing]) -> String {
+    let Some(first) = missing.first() else {
+        return String::new();
+    };
+    let Some(Nearest { file, line, lacks }) = &first.nearest else {
+        return "windlass grant PROCEDURE --target TARGET writes one that covers all needs".into();
+    };
+    let together = missing
+        .iter()
+        .filter(|other| other.nearest == first.nearest);
+    let verbs: BTreeSet<_> = together.map(|missing| missing.verb).collect();
+    let verbs: Vec<_> = verbs
+        .into_iter()
+        .map(|verb| format!("\"{}\"", verb_name(verb)))
+        .collect();
+    let verbs = verbs.join(", ");
+    let change = match lacks {
+        Lack::Verb => format!("add {verbs} to the `verbs` of line {line}"),
+        Lack::Schemas => format!("add a schema that it needs to the `schemas` of line {line}"),
+        Lack::Tables => format!("add a table that it needs to the `tables` of line {line}"),
+        Lack::Interface | Lack::Database => {
+            format!(
+                "add a [[database]] with databases = [\"{}\"] and verbs = [{verbs}]",
+                first.database.0
+            )
         }
-    }
+    };
+    format!("{change}, then: windlass grant check {file}")
 }
 
 impl fmt::Display for Missing {
@@ -81,7 +88,7 @@ impl fmt::Display for Missing {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
                 Lack::Schemas => "covers none of the schemas",
-                Lack::Verb => "does not name the verb",
+                Lack::Verb | Lack::Interface => "does not name the verb",
                 Lack::Database => return write!(f, " ({file} has nothing for that database)"),
             };
             write!(f, " ({file}, line {line}, {why})")?;
@@ -148,7 +155,7 @@ fn lack(need: &Scope, verb: Verb, database: &Pattern, grant: &Scope) -> Option<L
     if !meet(std::slice::from_ref(database), &grant.databases) {
         Some(Lack::Database)
     } else if !grant.verbs.contains(&verb) {
-        Some(Lack::Verb)
+        Some(Lack::verb(verb, grant))
     } else if !is_about_tables(verb) {
         None
     } else if !meet(&need.schemas, &grant.schemas) {
@@ -157,6 +164,17 @@ fn lack(need: &Scope, verb: Verb, database: &Pattern, grant: &Scope) -> Option<L
         Some(Lack::Tables)
     } else {
         None
+    }
+}
+
+impl Lack {
+    /// What a scope lacks that does not name the verb.
+    pub(super) fn verb(verb: Verb, scope: &Scope) -> Self {
+        let is_near = scope
+            .verbs
+            .iter()
+            .any(|other| other.interface() == verb.interface());
+        if is_near { Self::Verb } else { Self::Interface }
     }
 }
 
@@ -181,7 +199,7 @@ fn is_about_tables(verb: Verb) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::missing;
+    use super::{hint, missing};
     use crate::database::{Scope, Verb};
     use crate::grant::file::tests::text;
     use crate::grant::{Capabilities, GrantFile, Pattern};
@@ -228,7 +246,7 @@ mod tests {
             lacks(&needs("orders", &[Verb::Vacuum, Verb::Reindex], "public")),
             [
                 "to vacuum on orders, to tidy (grants/a.toml, line 16, covers none of the schemas)",
-                "to reindex on orders, to tidy (grants/a.toml, line 10, does not name the verb)",
+                "to reindex on orders, to tidy (grants/a.toml, line 16, does not name the verb)",
             ]
         );
         assert_eq!(
@@ -237,10 +255,17 @@ mod tests {
                 "to read server facts on ledger, to tidy (grants/a.toml has nothing for that database)"
             ]
         );
-        let found = missing(&needs("orders", &[Verb::Reindex], "*"), &[file()]);
+        let found = missing(
+            &needs(
+                "orders",
+                &[Verb::Reindex, Verb::Analyze, Verb::Sessions],
+                "*",
+            ),
+            &[file()],
+        );
         assert_eq!(
-            found[0].hint(),
-            "add \"reindex\" to `verbs` in line 10 and below, then: windlass grant check grants/a.toml"
+            hint(&found[1..]),
+            "add \"analyze\", \"reindex\" to the `verbs` of line 16, then: windlass grant check grants/a.toml"
         );
         assert_eq!(
             missing(&needs("orders", &[Verb::Server], "*"), &[])[0].nearest,

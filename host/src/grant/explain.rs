@@ -153,7 +153,7 @@ impl Granted {
                     Lack::Database => {
                         only("databases", "database", &scope.databases, asked.database)
                     }
-                    Lack::Verb => {
+                    Lack::Verb | Lack::Interface => {
                         let verb = crate::plugin::verb_name(asked.verb);
                         Explanation {
                             cause: format!(
@@ -172,7 +172,7 @@ fn refuses(scope: &Scope, asked: Asked<'_>) -> Lack {
     if !Pattern::any(&scope.databases, asked.database) {
         Lack::Database
     } else if !scope.verbs.contains(&asked.verb) {
-        Lack::Verb
+        Lack::verb(asked.verb, scope)
     } else if asked
         .schema
         .is_some_and(|schema| !Pattern::any(&scope.schemas, schema))
@@ -250,7 +250,7 @@ mod tests {
         let explained = granted.explain(Side::Grant, asked(Verb::Reindex, Some("sales"), None));
         assert_eq!(
             explained.cause,
-            "the grant for sha256:aaaaaa…aa does not name the verb \"reindex\" (grants/a.toml, line 10)"
+            "the grant for sha256:aaaaaa…aa does not name the verb \"reindex\" (grants/a.toml, line 16)"
         );
         let explained =
             granted.explain(Side::Needs, asked(Verb::Vacuum, Some("public"), Some("a")));
