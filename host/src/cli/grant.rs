@@ -10,7 +10,9 @@ use crate::folder::Folder;
 use crate::grant::{Draft, GrantFile, Refusal, Wanted, select, short};
 use crate::plugin::{Component, verb_name};
 use clap::Subcommand;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -84,7 +86,7 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
             .clone()
             .unwrap_or_else(|| context.environment.user()),
         reason: args.reason.as_ref().unwrap_or(&manifest.summary),
-        expires: expiry(&args.expires, &config, context)?,
+        expires: expiry(&args.expires, context.clock.now().timestamp(), &config.zone)?,
     };
     let text = draft.text()?;
     let name = format!("{}.{}.toml", component.name(), args.target);
@@ -121,30 +123,22 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     Ok(Exit::Succeeded)
 }
 
-/// After a time span, at a date (its midnight in the configured zone), or at an instant.
-fn expiry(text: &str, config: &Config, context: &Context) -> Result<Timestamp, Failure> {
-    let now = context.clock.now().timestamp();
-    let at = text
-        .parse::<Timestamp>()
-        .ok()
-        .or_else(|| {
-            let span: Span = text.parse().ok()?;
-            now.to_zoned(config.zone.clone())
-                .checked_add(span)
-                .ok()
-                .map(|at: Zoned| at.timestamp())
-        })
-        .or_else(|| {
-            let date: jiff::civil::Date = text.parse().ok()?;
-            date.to_zoned(config.zone.clone())
-                .ok()
-                .map(|at| at.timestamp())
-        });
-    match at {
+/// After a time span, at a date (its midnight in the zone), or at an instant.
+fn expiry(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failure> {
+    let instant = || text.parse::<Timestamp>().ok();
+    let after = || {
+        now.to_zoned(zone.clone())
+            .checked_add(text.parse::<Span>().ok()?)
+            .ok()
+    };
+    let at_date = || text.parse::<Date>().ok()?.to_zoned(zone.clone()).ok();
+    let zoned = || after().or_else(at_date).map(|at| at.timestamp());
+    match instant().or_else(zoned) {
         Some(at) if at > now => Ok(at),
         Some(_) => Err(Failure::usage(format!("`--expires {text}` is in the past"))),
-        None => Err(Failure::usage(format!("`--expires {text}` is no time"))
-            .hint("write a span such as 90d, a date such as 2027-02-01, or an instant such as 2027-02-01T00:00:00Z")),
+        None => Err(Failure::usage(format!("`--expires {text}` is no time")).hint(
+            "write a span such as 90d, a date such as 2027-02-01, or an instant such as 2027-02-01T00:00:00Z",
+        )),
     }
 }
 
@@ -281,4 +275,39 @@ fn joined(failures: Vec<Failure>) -> Option<Failure> {
         first.causes.extend(other.causes);
     }
     Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expiry;
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    fn expires(text: &str) -> Result<String, String> {
+        let now: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        expiry(text, now, &zone)
+            .map(|at| at.to_string())
+            .map_err(|failure| failure.error)
+    }
+
+    #[test]
+    fn a_grant_ends_after_a_span_at_a_date_or_at_an_instant() {
+        assert_eq!(expires("90d").unwrap(), "2027-03-01T12:00:00Z");
+        assert_eq!(expires("2 weeks").unwrap(), "2026-12-15T12:00:00Z");
+        assert_eq!(expires("2027-02-01").unwrap(), "2027-01-31T23:00:00Z");
+        assert_eq!(
+            expires("2027-02-01T00:00:00Z").unwrap(),
+            "2027-02-01T00:00:00Z"
+        );
+        assert_eq!(
+            expires("2020-01-01").unwrap_err(),
+            "`--expires 2020-01-01` is in the past"
+        );
+        assert_eq!(
+            expires("-1d").unwrap_err(),
+            "`--expires -1d` is in the past"
+        );
+        assert_eq!(expires("soon").unwrap_err(), "`--expires soon` is no time");
+    }
 }

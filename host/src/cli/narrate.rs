@@ -153,3 +153,61 @@ fn change(now: &str, after: &str) -> String {
         (true, false) | (false, true) => format!("  {now}{after}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Narrator;
+    use crate::clock::Millis;
+    use crate::journal::{Entry, Stamped};
+    use serde_json::json;
+
+    fn told(entries: &[serde_json::Value]) -> Vec<String> {
+        let mut narrator = Narrator::default();
+        let stamped = entries.iter().enumerate().map(|(seq, entry)| Stamped {
+            seq: seq as u64,
+            at: Millis(seq as u64 * 700),
+            entry: serde_json::from_value::<Entry>(entry.clone()).unwrap(),
+        });
+        stamped
+            .filter_map(|stamped| narrator.tell(&stamped))
+            .collect()
+    }
+
+    #[test]
+    fn a_run_is_told_line_by_line_and_no_line_plays_tricks() {
+        let begin = json!({
+            "kind": "begin", "format": 1, "procedure": "pg-tidy", "version": "0.1.0", "digest": "sha256:0", "target": "orders",
+            "parameters": {}, "grants": [], "plan": null, "by": "ana", "host": "0.1.0"
+        });
+        let call = json!({ "room": "database", "effect": "analyze", "database": "orders", "table": { "schema": "public", "name": "t\u{1b}[2J" } });
+        let prepared = json!({
+            "before": {}, "foreseen": null, "undo": { "not-needed": "statistics follow the rows" }, "touches": [], "now": "old", "after": "new"
+        });
+        let lines = told(&[
+            begin,
+            json!({ "kind": "step", "name": "analyze" }),
+            json!({ "kind": "intended", "effect": 1, "call": call, "prepared": prepared }),
+            json!({ "kind": "noted", "effect": 1, "note": {} }),
+            json!({ "kind": "done", "effect": 1, "applied": { "answer": null, "after": "new" }, "confirmed": false }),
+            json!({ "kind": "end", "outcome": "succeeded", "summary": "1 table analyzed" }),
+        ]);
+        assert_eq!(lines[0], "pg-tidy 0.1.0 on orders, by ana");
+        assert_eq!(lines[1], "- analyze");
+        assert!(
+            lines[2].starts_with("… 1 analyze public.t") && lines[2].ends_with("old"),
+            "{lines:?}"
+        );
+        assert!(lines[3].ends_with("old → new  1.4 s"), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| !line.contains('\u{1b}')),
+            "{lines:?}"
+        );
+        assert_eq!(lines[4], "1 table analyzed");
+    }
+
+    #[test]
+    fn an_entry_that_does_not_fit_is_told_as_such() {
+        let lines = told(&[json!({ "kind": "step", "name": "first" })]);
+        assert!(lines[0].starts_with("! entry 0: "), "{lines:?}");
+    }
+}

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::narrate::Narrator;
 use super::standing::{Standing, is_at_work};
 use crate::journal::{RunId, Store};
-use crate::report::Report;
+use crate::report::{Report, SCHEMA};
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// The run, or the beginning of its name
     run: String,
     /// Print what happens until the run ends or stops, then its report
-    #[arg(long)]
+    #[arg(long, short)]
     follow: bool,
     /// How the report is written; --output json means json
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -55,7 +55,7 @@ fn report(context: &Context, store: &Store, run: &RunId, format: Format) -> Resu
     match format {
         Format::Text => context.printer.text(report.text()),
         Format::Markdown => context.printer.text(report.markdown()),
-        Format::Json => context.printer.json("windlass.report/1", &report),
+        Format::Json => context.printer.json(SCHEMA, &report),
     }
 }
 

@@ -58,7 +58,7 @@ impl Standing {
     /// The next command for this run.
     pub(super) fn next(self, run: &RunId) -> String {
         match self {
-            Self::Running | Self::Unwinding => format!("windlass show {run} --follow"),
+            Self::Running | Self::Unwinding => format!("windlass show {run} -f"),
             Self::Interrupted | Self::InDoubt | Self::Stopped => format!("windlass resume {run}"),
             Self::Ended(Outcome::Stuck) => format!("windlass undo {run}"),
             Self::Ended(_) => format!("windlass show {run}"),

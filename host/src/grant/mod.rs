@@ -2,11 +2,13 @@
 
 mod cover;
 mod draft;
+mod explain;
 mod file;
 mod select;
 
-pub use cover::{Asked, Explanation, Lack, Missing, Nearest};
+pub use cover::{Lack, Missing, Nearest};
 pub use draft::{Draft, DraftError};
+pub use explain::{Asked, Explanation};
 pub use file::{GrantFile, GrantFileError};
 pub use select::{Granted, Refusal, Wanted, select, short};
 

@@ -1,6 +1,6 @@
 //! Which grant files count for a run, and why none does. Pure.
 
-use super::cover::{Missing, missing};
+use super::cover::{Missing, hint, missing};
 use super::file::GrantFile;
 use super::{Budget, Capabilities, Effective};
 use crate::clock::Millis;
@@ -99,9 +99,7 @@ impl Refusal {
             Self::Expired { file, .. } => {
                 format!("set a later `expires` in {file}, once its reviewer agrees")
             }
-            Self::Incomplete { missing, .. } => {
-                missing.first().map_or_else(String::new, Missing::hint)
-            }
+            Self::Incomplete { missing, .. } => hint(missing),
         }
     }
 

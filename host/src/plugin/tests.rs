@@ -180,3 +180,25 @@ fn a_procedure_is_found_by_path_and_a_missing_one_is_explained() {
         "{error}"
     );
 }
+
+#[test]
+fn damaged_bytes_are_refused_or_read_and_never_break_the_reader() {
+    let whole = with_manifest(component(&[RUN, READ, MAINTAIN], "0.1.0"), TEXT);
+    for at in 0..whole.len() {
+        assert!(
+            Component::from_bytes(whole[..at].to_vec()).is_err(),
+            "cut at {at}"
+        );
+        for bit in [0x01, 0x80] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= bit;
+            // A flipped letter of a reason is still a component, but another one.
+            if let Ok(other) = Component::from_bytes(damaged) {
+                assert_ne!(
+                    other.digest(),
+                    Component::from_bytes(whole.clone()).unwrap().digest()
+                );
+            }
+        }
+    }
+}
