@@ -129,7 +129,10 @@ fn plan_changes_nothing(case: Case) {
     world.windlass(&case.typed("plan")).expect(0);
     let after = catalog(&world);
     let changed: Vec<_> = after.difference(&before).collect();
-    assert!(changed.is_empty() && after.len() == before.len(), "{changed:#?}");
+    assert!(
+        changed.is_empty() && after.len() == before.len(),
+        "{changed:#?}"
+    );
     files.insert("plan.json".into());
     assert_eq!(world.files(), files);
     assert!(!world.state().exists(), "a plan made a journal");

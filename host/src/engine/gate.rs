@@ -267,11 +267,9 @@ impl Gate {
         }
     }
 
+    /// Clears away what a broken-off effect left. What cannot be cleared away now is tried again before the run ends.
     async fn sweep(&mut self, effect: u64, revert: crate::call::Revert) -> Result<(), Halt> {
-        let permit = self.permit(EFFECT_DEADLINE);
-        settle::revert(&self.rooms, &mut self.ledger, permit, effect, revert)
-            .await?
-            .map_err(|why| Halt::Unswept { effect, why })
+        self.take_back(effect, revert).await.map(drop)
     }
 
     /// Records a refusal, so that it stays known even if the guest swallows it.
@@ -319,12 +317,12 @@ impl Gate {
     }
 
     /// When the run has to be over.
-    pub(super) fn end(&self) -> Instant {
+    fn must_end_at(&self) -> Instant {
         self.started + self.run_deadline()
     }
 
     pub(super) fn permit(&self, at_most: Duration) -> Permit {
-        self.permit_until((self.clock.instant() + at_most).min(self.end()))
+        self.permit_until((self.clock.instant() + at_most).min(self.must_end_at()))
     }
 
     fn permit_until(&self, deadline: Instant) -> Permit {

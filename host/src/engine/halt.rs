@@ -29,14 +29,6 @@ pub enum Halt {
         /// What was asked and answered.
         why: String,
     },
-    /// Clearing away what a broken-off effect left did not work.
-    #[error("what effect {effect} left could not be cleared away: {why}")]
-    Unswept {
-        /// Number of the effect.
-        effect: u64,
-        /// Why.
-        why: String,
-    },
     /// The guest did not repeat what the journal says it did.
     #[error("the procedure did not repeat itself: recorded `{recorded}`, now `{asked}`")]
     Diverged {

@@ -1,5 +1,6 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
+mod conclude;
 mod control;
 mod gate;
 mod guest;
@@ -8,6 +9,7 @@ mod hooks;
 mod ledger;
 mod limits;
 mod lock;
+mod order;
 mod permit;
 mod plan;
 mod replay;
@@ -15,6 +17,7 @@ mod rooms;
 mod runs;
 mod sandbox;
 mod settle;
+mod unwind;
 mod wasi;
 
 pub(crate) use guest::Guest;
@@ -22,6 +25,7 @@ pub(crate) use guest::Guest;
 pub use control::{Audience, Brake, Control, Event, Stop, brake};
 pub use hooks::{Hooks, OnCall, OnCommit};
 pub use lock::LockError;
+pub use order::Order;
 pub use permit::{ChangePermit, Permit, Progress};
 pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
@@ -29,10 +33,8 @@ pub use runs::{Finished, Runs, Seat};
 pub use sandbox::{Sandbox, SandboxError};
 
 use crate::clock::Clock;
-use crate::grant::Effective;
 use crate::journal::{RunId, StoreError};
 use crate::plugin::{self, compiled::CompiledCache};
-use serde_json::Value;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -44,25 +46,6 @@ pub struct Engine {
     cache: CompiledCache,
     clock: Clock,
     hooks: Hooks,
-}
-
-/// What is to be planned or run.
-#[derive(Debug)]
-pub struct Order {
-    /// The procedure.
-    pub plugin: plugin::Component,
-    /// Logical name of the target.
-    pub target: String,
-    /// A JSON object, checked against the procedure's schema and complete with defaults.
-    pub parameters: Value,
-    /// What it may do.
-    pub effective: Effective,
-    /// Files of the grants that allow it, with their digests.
-    pub grants: Vec<String>,
-    /// The plan that it is bound to.
-    pub plan: Option<Plan>,
-    /// Who wants it.
-    pub by: String,
 }
 
 /// Why a run could not be begun or gone on with. A run's own failure is an outcome, not an error.

@@ -2,25 +2,15 @@
 
 use super::control::{Audience, Control};
 use super::gate::Gate;
-use super::guest::Brief;
-use super::halt::Halt;
 use super::ledger::Ledger;
 use super::lock::{LockError, Locks};
-use super::plan::{Bound, Plan, PlanError, Subject};
+use super::plan::{Plan, PlanError};
 use super::replay::Replay;
-use super::sandbox::Ended;
-use super::settle::{self, Settled};
 use super::{Engine, EngineError, Order};
 use crate::clock::Millis;
-use crate::contract::Verdict;
 use crate::grant::Effective;
-use crate::journal::{Begin, Entry, Outcome, Phase, RunId, State, Store, entry};
+use crate::journal::{Begin, Entry, Outcome, Phase, RunId, State, Store};
 use cap_std::fs::Dir;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
-const UNDO_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// The runs of one state directory.
 #[derive(Debug)]
@@ -99,11 +89,11 @@ impl<'a> Runs<'a> {
                 order.plugin.changes_something(),
             )
             .await?;
-        if let Some(finished) = self.settle(&mut gate).await? {
+        if let Some(finished) = gate.settle_open().await? {
             return Ok(finished);
         }
-        if let Some((outcome, why)) = self.unwinding(&gate)? {
-            return self.unwind(gate, outcome, why).await;
+        if let Some((outcome, why)) = gate.unwinding()? {
+            return gate.unwind(outcome, why).await;
         }
         let entries = self.store.entries(run)?;
         gate.bound = order
@@ -124,10 +114,10 @@ impl<'a> Runs<'a> {
         gate.ledger
             .append(Entry::UndoRequested { by: by.to_owned() })
             .await?;
-        if let Some(finished) = self.settle(&mut gate).await? {
+        if let Some(finished) = gate.settle_open().await? {
             return Ok(finished);
         }
-        self.unwind(gate, Outcome::Undone, format!("undone by {by}"))
+        gate.unwind(Outcome::Undone, format!("undone by {by}"))
             .await
     }
 
@@ -139,15 +129,11 @@ impl<'a> Runs<'a> {
         gate.ledger
             .append(Entry::CancelRequested { by: by.to_owned() })
             .await?;
-        if let Some(finished) = self.settle(&mut gate).await? {
+        if let Some(finished) = gate.settle_open().await? {
             return Ok(finished);
         }
-        self.unwind(
-            gate,
-            Outcome::CancelledAndUnwound,
-            format!("cancelled by {by}"),
-        )
-        .await
+        gate.unwind(Outcome::CancelledAndUnwound, format!("cancelled by {by}"))
+            .await
     }
 
     async fn take_over(
@@ -247,304 +233,6 @@ impl<'a> Runs<'a> {
             .sandbox
             .run(&compiled, &order.plugin, gate, brief)
             .await;
-        self.conclude(gate, ended).await
-    }
-
-    async fn conclude(&self, gate: Gate, ended: Ended) -> Result<Finished, EngineError> {
-        let (outcome, why) = match ended {
-            Ended::Returned(Ok(_)) if !gate.replay.is_over() => {
-                return stopped(
-                    gate,
-                    "the procedure ended before its recorded past did".into(),
-                )
-                .await;
-            }
-            Ended::Returned(Ok(summary)) => match verdict(&gate) {
-                (Verdict::Pass, _) => return end(gate, Outcome::Succeeded, summary).await,
-                (Verdict::Inconclusive, _) => {
-                    return end(gate, Outcome::Inconclusive, summary).await;
-                }
-                (Verdict::Fail, check) => {
-                    (Outcome::FailedAndUnwound, format!("check `{check}` failed"))
-                }
-            },
-            Ended::Returned(Err(error)) => (failure_outcome(&gate), error),
-            Ended::Limit(what) => (
-                Outcome::FailedAndUnwound,
-                format!("limit: the procedure {what}"),
-            ),
-            Ended::Trapped(what) => (Outcome::FailedAndUnwound, format!("the procedure {what}")),
-            Ended::Halted(halt) => match halted(halt) {
-                Halted::Unwind(outcome, why) => (outcome, why),
-                Halted::Stop(why) => return stopped(gate, why).await,
-                Halted::Leave => return Ok(left(&gate)),
-                Halted::Stuck(why) => return end(gate, Outcome::Stuck, why).await,
-                Halted::Fail(error) => return Err(error),
-            },
-        };
-        self.unwind(gate, outcome, why).await
-    }
-
-    /// Asks the target about the effect whose end was not recorded, and clears away what broken-off effects left.
-    /// Answers where the run stands if it cannot go on.
-    async fn settle(&self, gate: &mut Gate) -> Result<Option<Finished>, EngineError> {
-        let open = gate
-            .ledger
-            .state()
-            .and_then(|state| state.open_effect().cloned());
-        if let Some(open) = open {
-            let permit = gate.permit(UNDO_DEADLINE);
-            let asked = self
-                .engine
-                .rooms
-                .confirm(&permit, &open.call, &open.prepared, open.note.as_ref())
-                .await;
-            let settled = Settled::from(open.number, asked);
-            let unknown = matches!(settled.answer, settle::Verdict::Unknown(_));
-            gate.ledger.append(settled.entry).await?;
-            if unknown {
-                return Ok(Some(left(gate)));
-            }
-        }
-        let sweeps = gate.ledger.state().map(State::to_sweep).unwrap_or_default();
-        for (effect, revert) in sweeps {
-            let permit = gate.permit(UNDO_DEADLINE);
-            let swept =
-                settle::revert(&self.engine.rooms, &mut gate.ledger, permit, effect, revert)
-                    .await?;
-            if let Err(why) = swept {
-                let summary = format!("what effect {effect} left could not be cleared away: {why}");
-                gate.ledger
-                    .append(Entry::End {
-                        outcome: Outcome::Stuck,
-                        summary,
-                    })
-                    .await?;
-                return Ok(Some(left(gate)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the run was being taken back when its process went away, or shall be.
-    fn unwinding(&self, gate: &Gate) -> Result<Option<(Outcome, String)>, EngineError> {
-        let Some(state) = gate.ledger.state() else {
-            return Ok(None);
-        };
-        if let Some((outcome, why)) = state.unwinding() {
-            return Ok(Some((outcome, why.to_owned())));
-        }
-        let requested = match state.cancel_requested_by() {
-            Some(by) => Some(by.to_owned()),
-            None => self.store.cancel_requested(&gate.run)?,
-        };
-        Ok(requested.map(|by| (Outcome::CancelledAndUnwound, format!("cancelled by {by}"))))
-    }
-
-    /// Takes back each effect that can be taken back, last first, and ends the run.
-    async fn unwind(
-        &self,
-        mut gate: Gate,
-        outcome: Outcome,
-        why: String,
-    ) -> Result<Finished, EngineError> {
-        gate.ledger
-            .append(Entry::Unwinding {
-                outcome,
-                why: why.clone(),
-            })
-            .await?;
-        let undos = gate.ledger.state().map(State::to_undo).unwrap_or_default();
-        for (effect, revert) in undos {
-            let permit = gate.unwind_permit(UNDO_DEADLINE);
-            let undone =
-                settle::revert(&self.engine.rooms, &mut gate.ledger, permit, effect, revert).await;
-            let undone = match undone {
-                Err(Halt::Left { .. }) => return Ok(left(&gate)),
-                other => other?,
-            };
-            if let Err(error) = undone {
-                let summary = format!("{why}; then effect {effect} could not be undone: {error}");
-                return end(gate, Outcome::Stuck, summary).await;
-            }
-        }
-        end(gate, outcome, why).await
-    }
-}
-
-/// What follows from the host's own reason to end a guest.
-enum Halted {
-    Unwind(Outcome, String),
-    Stop(String),
-    Leave,
-    Stuck(String),
-    Fail(EngineError),
-}
-
-fn halted(halt: Halt) -> Halted {
-    match halt {
-        Halt::Stopped => Halted::Stop("an operator stopped it".into()),
-        Halt::Diverged { .. } => Halted::Stop(halt.to_string()),
-        Halt::Left { .. } | Halt::InDoubt { .. } => Halted::Leave,
-        Halt::Cancelled { by } => {
-            Halted::Unwind(Outcome::CancelledAndUnwound, format!("cancelled by {by}"))
-        }
-        Halt::Overtime(_) | Halt::Refused(_) => {
-            Halted::Unwind(Outcome::FailedAndUnwound, halt.to_string())
-        }
-        Halt::Unswept { .. } => Halted::Stuck(halt.to_string()),
-        Halt::Journal(error) => Halted::Fail(error.into()),
-        Halt::Internal(what) => Halted::Fail(EngineError::Internal(what)),
-    }
-}
-
-/// The worst of the checks, with the name of the first one that came out so.
-fn verdict(gate: &Gate) -> (Verdict, String) {
-    let Some(state) = gate.ledger.state() else {
-        return (Verdict::Pass, String::new());
-    };
-    let first = |wanted: Verdict| {
-        state
-            .checks()
-            .iter()
-            .find(|check| check.verdict == wanted)
-            .map(|check| check.name.clone())
-    };
-    match (first(Verdict::Fail), first(Verdict::Inconclusive)) {
-        (Some(name), _) => (Verdict::Fail, name),
-        (None, Some(name)) => (Verdict::Inconclusive, name),
-        (None, None) => (Verdict::Pass, String::new()),
-    }
-}
-
-/// A procedure that failed after a refusal was refused.
-fn failure_outcome(gate: &Gate) -> Outcome {
-    match gate.ledger.state() {
-        Some(state) if state.refusals() > 0 => Outcome::Refused,
-        Some(_) | None => Outcome::FailedAndUnwound,
-    }
-}
-
-async fn end(mut gate: Gate, outcome: Outcome, summary: String) -> Result<Finished, EngineError> {
-    gate.ledger.append(Entry::End { outcome, summary }).await?;
-    Ok(left(&gate))
-}
-
-async fn stopped(mut gate: Gate, why: String) -> Result<Finished, EngineError> {
-    gate.ledger.append(Entry::Stopped { why }).await?;
-    Ok(left(&gate))
-}
-
-fn left(gate: &Gate) -> Finished {
-    let phase = gate.ledger.state().map(State::phase).unwrap_or_default();
-    Finished {
-        run: gate.run.clone(),
-        phase,
-    }
-}
-
-impl From<Halt> for EngineError {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Journal(error) => error.into(),
-            other => Self::Internal(other.to_string()),
-        }
-    }
-}
-
-impl Order {
-    pub(super) fn subject(&self) -> Subject {
-        Subject {
-            procedure: self.plugin.name().to_owned(),
-            version: self.plugin.version().to_owned(),
-            component: self.plugin.digest().to_owned(),
-            target: self.target.clone(),
-            parameters: self.parameters.clone(),
-        }
-    }
-
-    /// The first entry of its journal.
-    fn begin(&self) -> Begin {
-        Begin {
-            format: entry::FORMAT,
-            procedure: self.plugin.name().to_owned(),
-            version: self.plugin.version().to_owned(),
-            digest: self.plugin.digest().to_owned(),
-            target: self.target.clone(),
-            parameters: self.parameters.clone(),
-            grants: self.grants.clone(),
-            plan: self.plan.as_ref().map(|plan| plan.digest.clone()),
-            by: self.by.clone(),
-            host: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
-    pub(super) fn brief(&self, began: Millis, memory: Option<Store>) -> Brief {
-        Brief {
-            procedure: self.plugin.name().to_owned(),
-            target: self.target.clone(),
-            parameters: self.parameters.to_string(),
-            began,
-            memory,
-        }
-    }
-}
-
-impl Engine {
-    /// Runs the procedure with effects that are only prepared, and answers what it would do. Writes nothing but the cache of compiled
-    /// components. `memory` is where earlier runs remembered things.
-    pub async fn plan(
-        &self,
-        order: &Order,
-        memory: Option<Store>,
-        seat: Seat,
-    ) -> Result<Plan, EngineError> {
-        let run = RunId("plan".into());
-        let ledger = Ledger::plan(run.clone(), seat.audience.clone(), self.clock.clone());
-        let mut gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
-        gate.ledger.append(Entry::Begin(order.begin())).await?;
-        let at = self.clock.now();
-        let compiled = self.compiled(&order.plugin)?;
-        let brief = order.brief(at, memory);
-        let (ended, gate) = self
-            .sandbox
-            .run(&compiled, &order.plugin, gate, brief)
-            .await;
-        let end = match ended {
-            Ended::Returned(returned) => returned,
-            Ended::Limit(what) => Err(format!("limit: the procedure {what}")),
-            Ended::Trapped(what) => Err(format!("the procedure {what}")),
-            Ended::Halted(halt) => Err(halt.to_string()),
-        };
-        let (entries, foreseen) = gate.ledger.into_plan();
-        Ok(Plan::new(order.subject(), at, &entries, foreseen, end))
-    }
-
-    fn gate(
-        &self,
-        run: RunId,
-        effective: Effective,
-        seat: Seat,
-        ledger: Ledger,
-        locks: Locks,
-    ) -> Gate {
-        Gate {
-            run,
-            rooms: Arc::clone(&self.rooms),
-            effective: Arc::new(effective),
-            clock: self.clock.clone(),
-            hooks: self.hooks.clone(),
-            control: seat.control,
-            audience: seat.audience,
-            ledger,
-            replay: Replay::default(),
-            locks,
-            bound: None::<Bound>,
-            started: self.clock.instant(),
-            calls: 0,
-            live_calls: 0,
-            effects: 0,
-            remarks: 0,
-        }
+        gate.conclude(ended).await
     }
 }

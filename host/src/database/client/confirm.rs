@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A session whose client is gone ends by itself. One that stays idle this long waits for a machine that will not come back.
 const IDLE: i64 = 5;
 /// Before PostgreSQL 15 statistics arrive a moment after the statement.
-const STATISTICS: Duration = Duration::from_secs(3);
+const STATISTICS: Duration = Duration::from_secs(2);
 
 const BACKEND: &str = "
     SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0)
@@ -131,7 +131,13 @@ async fn ask_statistics(
     note: &Note,
 ) -> Outcome<Confirmed> {
     let before: vacuum::Before = work::from_value(&prepared.before)?;
-    let deadline = permit.deadline().min(permit.clock().instant() + STATISTICS);
+    // From version 15 on statistics are shared memory: they are there when the session is over.
+    let patience = if watch.major() >= 15 {
+        Duration::ZERO
+    } else {
+        STATISTICS
+    };
+    let deadline = permit.deadline().min(permit.clock().instant() + patience);
     let shown = work::until(permit, deadline, PAUSE, || async {
         Ok(match vacuum::now(watch, before.oid).await? {
             None => Some(None),
