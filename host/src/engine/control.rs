@@ -1,6 +1,5 @@
 //! How an operator stops a run, and how people watch one.
 
-use super::permit::Progress;
 use crate::journal::{RunId, Stamped};
 use tokio::sync::{mpsc, watch};
 
@@ -76,6 +75,17 @@ impl Control {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// How far an effect is, for people. Never recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Such as "building index" or "scanning heap".
+    pub phase: String,
+    /// In the phase's own unit.
+    pub done: u64,
+    /// Zero if unknown.
+    pub total: u64,
 }
 
 /// What people who watch a run see.

@@ -3,7 +3,7 @@
 use super::gate::Gate;
 use super::halt::Halt;
 use super::limits::Limits;
-use super::permit::Progress;
+use super::control::Progress;
 use super::replay::Answer;
 use crate::clock::Millis;
 use crate::contract::{self, CallError, ErrorKind, Level, Verdict};

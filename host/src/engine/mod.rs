@@ -22,11 +22,11 @@ mod wasi;
 
 pub(crate) use guest::Guest;
 
-pub use control::{Audience, Brake, Control, Event, Stop, brake};
+pub use control::{Audience, Brake, Control, Event, Progress, Stop, brake};
 pub use hooks::{Hooks, OnCall, OnCommit};
 pub use lock::LockError;
 pub use order::Order;
-pub use permit::{ChangePermit, Permit, Progress};
+pub use permit::{ChangePermit, Permit};
 pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
 pub use runs::{Finished, Runs, Seat};
