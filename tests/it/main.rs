@@ -1,1 +1,2 @@
-//! stub
+//! LOCAL
+mod room_database;

@@ -66,17 +66,17 @@ const RIGHTS: &str = "
 
 /// Connects as a run would and asks.
 pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
-    let run = RunId("doctor".into());
-    let open = async |purpose| {
-        Session::open(room, purpose, &run)
-            .await
-            .map_err(|failure| failure.for_operator(room.name()))
-    };
-    let watch = open(Purpose::Watch).await?;
-    let look = open(Purpose::Look).await?;
+    let watch = open(room, Purpose::Watch).await?;
+    let look = open(room, Purpose::Look).await?;
     ask(room, &watch, &look)
         .await
         .map_err(|failure| failure.into_call(room.name()))
+}
+
+async fn open(room: &Room, purpose: Purpose) -> Result<Session, CallError> {
+    Session::open(room, purpose, &RunId("doctor".into()))
+        .await
+        .map_err(|failure| failure.for_operator(room.name()))
 }
 
 async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {

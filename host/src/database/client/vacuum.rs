@@ -2,7 +2,7 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
-use super::room::{Room, aftermath};
+use super::room::{Room, aftermath, within};
 use super::session::Session;
 use super::tables::amount;
 use super::text;
@@ -215,26 +215,34 @@ struct Reached {
     recorded: bool,
 }
 
-/// Waits until the server's statistics know of the statement. That they never do is no proof that it did not happen.
+/// Waits a moment for the server's statistics to know of the statement. That they do not is no proof that it did not happen.
 async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
     let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
-    let seen = work::until(work.permit, deadline, PAUSE, async || {
-        Ok(match now(&work.session, oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, since) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match seen {
-        Ok(seen) => Ok(Reached {
-            now: seen?,
+    let shown = recorded(&work.session, oid, job, since);
+    match within(work.permit, deadline, shown).await {
+        Ok(now) => Ok(Reached {
+            now: now?,
             recorded: true,
         }),
         Err(_) => Ok(Reached {
             now: now(&work.session, oid).await?,
             recorded: false,
         }),
+    }
+}
+
+/// What the server knows of the table once it knows of the job; nothing if the table is gone. Waits for as long as it is polled.
+pub(super) async fn recorded(
+    session: &Session,
+    oid: u32,
+    job: Job,
+    since: i64,
+) -> Outcome<Option<Now>> {
+    loop {
+        match now(session, oid).await? {
+            Some(now) if !now.shows(job, since) => tokio::time::sleep(PAUSE).await,
+            known => return Ok(known),
+        }
     }
 }
 
