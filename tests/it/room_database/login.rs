@@ -1,9 +1,12 @@
 use super::on_each_server;
 use super::place::{Place, database, everything, refused};
 use std::time::Duration;
+use windlass::call::Prepared;
 use windlass::contract::ErrorKind;
 use windlass::database::client::Secret;
-use windlass::database::{Client, Read, Target};
+use windlass::database::{Client, Effect, Read, Revert, Target};
+use windlass::engine::ChangePermit;
+use windlass::journal::RunId;
 
 on_each_server!(
     each_way_to_be_refused_is_told_apart,
@@ -209,4 +212,30 @@ async fn a_look_ends_at_its_deadline(place: Place) {
             .await,
         ErrorKind::Cancelled,
     );
+}
+
+/// The engine moves calls between threads.
+#[test]
+fn every_call_can_be_sent() {
+    fn sendable<T: Send>(_: impl FnOnce() -> T) {}
+    fn check(
+        room: &Client,
+        permit: &ChangePermit,
+        effect: &Effect,
+        prepared: &Prepared,
+        revert: &Revert,
+        run: &RunId,
+    ) {
+        let read = &Read::Server {
+            database: database(),
+        };
+        sendable(|| room.read(permit, read));
+        sendable(|| room.prepare(permit, effect));
+        sendable(|| room.apply(permit, effect, prepared));
+        sendable(|| room.confirm(permit, effect, prepared, None));
+        sendable(|| room.revert(permit, revert));
+        sendable(|| room.lock("orders", run));
+        sendable(|| room.probe("orders"));
+    }
+    let _ = check;
 }

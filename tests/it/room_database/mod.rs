@@ -1,6 +1,8 @@
 //! The database room alone, without a gate: each promise of `wit/database.wit` against real servers of the oldest and the newest
 //! supported major version.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod activity;
 mod crash;
 mod drop_index;
 mod login;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_postgres::NoTls;
 use windlass::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Reverted};
@@ -19,7 +19,7 @@ use windlass::grant::{Budget, Capabilities, Effective};
 use windlass::journal::{Begin, Entry, RunId, Store};
 use xtask::postgres::{Binaries, NEWEST, OLDEST, Options, Server, url_on_loopback};
 
-pub(super) const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_mins(1);
 
 static PLACES: AtomicU64 = AtomicU64::new(0);
 
@@ -180,7 +180,7 @@ impl Place {
         Permit::for_test(
             RunId(format!("test-{}", self.database)),
             Arc::new(effective(capabilities)),
-            Instant::now() + span,
+            Clock::system().instant() + span,
             self.stop.subscribe(),
             progress,
         )
@@ -248,7 +248,7 @@ impl Place {
 
     /// Waits until a query answers `true`. It must within a minute.
     pub(super) async fn until(&self, sql: &str) {
-        let end = Instant::now() + LONG;
+        let end = Clock::system().instant() + LONG;
         while !self
             .admin
             .query_one(sql, &[])
@@ -256,7 +256,7 @@ impl Place {
             .unwrap()
             .get::<_, bool>(0)
         {
-            assert!(Instant::now() < end, "never true: {sql}");
+            assert!(Clock::system().instant() < end, "never true: {sql}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -317,9 +317,11 @@ impl Announced {
             .entries(&self.run)
             .unwrap()
             .into_iter()
-            .find_map(|stamped| match stamped.entry {
-                Entry::Noted { note, .. } => Some(note),
-                _ => None,
+            .find_map(|stamped| {
+                let Entry::Noted { note, .. } = stamped.entry else {
+                    return None;
+                };
+                Some(note)
             })
     }
 
@@ -342,7 +344,7 @@ impl Announced {
             room.apply(&permit, &effect, &prepared)
                 .await
                 .map(drop)
-                .unwrap()
+                .unwrap();
         });
         when.await;
         doomed.shutdown_background();

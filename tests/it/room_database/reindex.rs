@@ -145,6 +145,13 @@ async fn an_old_transaction_is_met_before_the_work(mut place: Place) {
         )
         .await;
     place.apply(reindex("a_t")).await.unwrap();
+    other
+        .batch_execute("ROLLBACK; BEGIN; DELETE FROM a WHERE n = 10; PREPARE TRANSACTION 'moving'")
+        .await
+        .unwrap();
+    let why = failed(place.apply(reindex("a_t")).await, ErrorKind::Conflict);
+    assert!(why.contains("prepared transaction moving"), "{why}");
+    place.sql("ROLLBACK PREPARED 'moving'").await;
 }
 
 /// A rebuild of `slow_i` that waits until the suite lets it go.

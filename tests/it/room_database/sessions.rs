@@ -1,8 +1,9 @@
 use super::on_each_server;
-use super::place::{LONG, Place, database, refused, reindex};
+use super::place::{LONG, Place, connect, database, refused, reindex};
 use windlass::call::{Confirmed, Undo};
+use windlass::clock::Clock;
 use windlass::contract::ErrorKind;
-use windlass::database::{Effect, LockError};
+use windlass::database::{Effect, LockError, Read};
 use windlass::journal::RunId;
 
 on_each_server!(
@@ -10,7 +11,8 @@ on_each_server!(
     a_lost_lock_is_noticed,
     a_runs_own_lock_is_waited_for,
     own_sessions_can_be_cancelled,
-    others_cannot
+    others_cannot,
+    an_idle_session_has_nothing_to_cancel
 );
 
 async fn one_run_at_a_time(place: Place) {
@@ -37,9 +39,9 @@ async fn a_lost_lock_is_noticed(place: Place) {
         .await
         .unwrap();
     place.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'windlass/first' AND datname = current_database()").await;
-    let end = std::time::Instant::now() + LONG;
+    let end = Clock::system().instant() + LONG;
     while lock.is_held() {
-        assert!(std::time::Instant::now() < end);
+        assert!(Clock::system().instant() < end);
         tokio::task::yield_now().await;
     }
 }
@@ -51,21 +53,18 @@ async fn a_runs_own_lock_is_waited_for(place: Place) {
     assert!(new.unwrap().is_held());
 }
 
-/// The pid and the start of windlass's own working session, as `xmin-holders` would tell them.
-async fn own_session(place: &Place) -> (u32, u64) {
-    let row = place
-        .admin
-        .query_one(
-            "SELECT pid, floor(extract(epoch FROM backend_start) * 1000)::int8 FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name LIKE 'windlass/%' AND state = 'active' AND wait_event = 'advisory'",
-            &[],
-        )
-        .await
-        .unwrap();
-    (
-        row.get::<_, i32>(0).try_into().unwrap(),
-        row.get::<_, i64>(1).try_into().unwrap(),
-    )
+/// An effect that cancels the one session of this database that the condition is true of.
+async fn cancel(place: &Place, condition: &str) -> Effect {
+    let sql = format!(
+        "SELECT pid, floor(extract(epoch FROM backend_start) * 1000)::int8 FROM pg_stat_activity
+         WHERE datname = current_database() AND {condition}"
+    );
+    let row = place.admin.query_one(&sql, &[]).await.unwrap();
+    Effect::CancelBackend {
+        database: database(),
+        pid: row.get::<_, i32>(0).try_into().unwrap(),
+        backend_start: row.get::<_, i64>(1).try_into().unwrap(),
+    }
 }
 
 async fn own_sessions_can_be_cancelled(mut place: Place) {
@@ -79,12 +78,11 @@ async fn own_sessions_can_be_cancelled(mut place: Place) {
     let permit = place.permit();
     let (failure, ()) = tokio::join!(rebuild.apply(&permit), async {
         place.until_it_waits().await;
-        let (pid, backend_start) = own_session(&place).await;
-        let cancel = Effect::CancelBackend {
-            database: database(),
-            pid,
-            backend_start,
-        };
+        let cancel = cancel(
+            &place,
+            "wait_event = 'advisory' AND application_name LIKE 'windlass/%'",
+        )
+        .await;
         let announced = place.announce(cancel).await;
         assert!(matches!(announced.prepared.undo, Undo::Impossible(_)));
         let Confirmed::NotDone { .. } = announced.confirm(&place.permit()).await.unwrap() else {
@@ -111,75 +109,49 @@ async fn own_sessions_can_be_cancelled(mut place: Place) {
 }
 
 async fn others_cannot(place: Place) {
-    let start = |row: &tokio_postgres::Row| row.get::<_, i64>(1).try_into().unwrap();
-    let row = place
-        .admin
-        .query_one("SELECT pid, floor(extract(epoch FROM backend_start) * 1000)::int8 FROM pg_stat_activity WHERE pid = pg_backend_pid()", &[])
+    let of_the_suite = cancel(&place, "pid = pg_backend_pid()").await;
+    let why = refused(place.prepare(&of_the_suite).await, ErrorKind::Denied);
+    assert!(why.contains("not opened by windlass"), "{why}");
+    // A name alone is not enough: another login's session is another's.
+    let liar = format!("liar_of_{}", place.database);
+    let password = &place.server.password;
+    place
+        .sql(&format!("CREATE ROLE {liar} LOGIN PASSWORD '{password}'"))
+        .await;
+    let session = connect(&place.server.url(&liar, &place.database)).await;
+    session
+        .batch_execute("SET application_name = 'windlass/liar'")
         .await
         .unwrap();
-    let (pid, backend_start): (u32, u64) = (row.get::<_, i32>(0).try_into().unwrap(), start(&row));
-    let cancel = |pid, backend_start| Effect::CancelBackend {
+    let of_a_liar = cancel(&place, "application_name = 'windlass/liar'").await;
+    refused(place.prepare(&of_a_liar).await, ErrorKind::Denied);
+}
+
+async fn an_idle_session_has_nothing_to_cancel(place: Place) {
+    let server = Read::Server {
         database: database(),
+    };
+    place.read(server).await.unwrap();
+    let idle = cancel(&place, "application_name LIKE 'windlass/test%'").await;
+    let applied = place.apply(idle.clone()).await.unwrap();
+    assert_eq!(applied.answer, false);
+    let Effect::CancelBackend {
+        database,
         pid,
         backend_start,
+    } = idle
+    else {
+        panic!("{idle:?}");
     };
-    let why = refused(
-        place.prepare(&cancel(pid, backend_start)).await,
-        ErrorKind::Denied,
-    );
-    assert!(why.contains("not opened by windlass"), "{why}");
-    refused(
-        place.prepare(&cancel(pid, backend_start + 1)).await,
-        ErrorKind::NotFound,
-    );
-    refused(
-        place.prepare(&cancel(u32::MAX, 1)).await,
-        ErrorKind::Invalid,
-    );
-    // A name alone is not enough: another login's session is another's.
-    place
-        .sql(&format!(
-            "CREATE ROLE liar_of_{} LOGIN PASSWORD '{}'",
-            place.database, &place.server.password
-        ))
-        .await;
-    let liar = super::place::connect(
-        &place
-            .server
-            .url(&format!("liar_of_{}", place.database), &place.database),
-    )
-    .await;
-    liar.batch_execute("SET application_name = 'windlass/liar'")
-        .await
-        .unwrap();
-    let row = place
-        .admin
-        .query_one("SELECT pid, floor(extract(epoch FROM backend_start) * 1000)::int8 FROM pg_stat_activity WHERE application_name = 'windlass/liar' AND datname = current_database()", &[])
-        .await
-        .unwrap();
-    let liar = (row.get::<_, i32>(0).try_into().unwrap(), start(&row));
-    refused(
-        place.prepare(&cancel(liar.0, liar.1)).await,
-        ErrorKind::Denied,
-    );
-    // An idle session of ours has nothing to cancel.
-    place
-        .read(windlass::database::Read::Server {
-            database: database(),
-        })
-        .await
-        .unwrap();
-    let row = place
-        .admin
-        .query_one("SELECT pid, floor(extract(epoch FROM backend_start) * 1000)::int8 FROM pg_stat_activity WHERE application_name LIKE 'windlass/test%' AND state = 'idle' AND datname = current_database()", &[])
-        .await
-        .unwrap();
-    let applied = place
-        .apply(cancel(
-            row.get::<_, i32>(0).try_into().unwrap(),
-            start(&row),
-        ))
-        .await
-        .unwrap();
-    assert_eq!(applied.answer, false);
+    for (pid, backend_start, kind) in [
+        (pid, backend_start + 1, ErrorKind::NotFound),
+        (u32::MAX, 1, ErrorKind::Invalid),
+    ] {
+        let other = Effect::CancelBackend {
+            database: database.clone(),
+            pid,
+            backend_start,
+        };
+        refused(place.prepare(&other).await, kind);
+    }
 }

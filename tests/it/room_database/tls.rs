@@ -23,6 +23,10 @@ fn certificate(name: &str) -> (String, String, String) {
 }
 
 /// Makes the server encrypt, and answers the authority.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's files are not windlass's"
+)]
 fn encrypt(server: &Server, name: &str) -> String {
     let (own, key, root) = certificate(name);
     let owner = std::fs::metadata(server.data()).unwrap();
@@ -35,14 +39,12 @@ fn encrypt(server: &Server, name: &str) -> String {
     let mut session = connect(&server.admin_url()).unwrap();
     session.execute("ALTER SYSTEM SET ssl = on", &[]).unwrap();
     session.execute("SELECT pg_reload_conf()", &[]).unwrap();
-    let on = |session: &mut postgres::Client| {
-        session
-            .query_one("SHOW ssl", &[])
-            .unwrap()
-            .get::<_, String>(0)
-            == "on"
-    };
-    while !on(&mut session) {
+    while session
+        .query_one("SHOW ssl", &[])
+        .unwrap()
+        .get::<_, &str>(0)
+        != "on"
+    {
         std::thread::yield_now();
     }
     root

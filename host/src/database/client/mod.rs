@@ -16,6 +16,7 @@ mod probe;
 mod progress;
 mod reindex;
 mod replication;
+mod rights;
 mod room;
 mod session;
 mod sessions;

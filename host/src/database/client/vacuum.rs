@@ -2,6 +2,7 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
+use super::rights::{lacks_right, same_object};
 use super::room::{Room, aftermath, within};
 use super::session::Session;
 use super::tables::amount;
@@ -12,7 +13,7 @@ use crate::contract::database_maintain::Vacuumed;
 use crate::contract::database_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::database::call::dotted;
-use crate::database::names::{quote_ident, quote_object};
+use crate::database::names::quote_object;
 use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -112,31 +113,6 @@ async fn check(session: &Session, table: &Table, job: Job) -> Outcome<()> {
         );
     }
     Ok(())
-}
-
-/// Says which right is missing and what would give it.
-pub(super) async fn lacks_right(
-    session: &Session,
-    table: &ObjectName,
-    verb: &str,
-) -> Outcome<String> {
-    let role: String = session
-        .query_one("SELECT current_user::text", &[])
-        .await?
-        .try_get(0)?;
-    let remedy = if session.major() >= 17 && verb == "maintain" {
-        format!(
-            "GRANT MAINTAIN ON {} TO {}",
-            quote_object(table),
-            quote_ident(&role)
-        )
-    } else {
-        "a role that is a member of its owner".into()
-    };
-    Ok(format!(
-        "role `{role}` may not {verb} `{}`; {remedy} would allow it",
-        dotted(table)
-    ))
 }
 
 /// An ANALYZE of a partition parent goes into its partitions before PostgreSQL 18, which knows ONLY.
@@ -314,20 +290,6 @@ impl Now {
             Job::Analyze => after(self.analyzed),
         }
     }
-}
-
-/// The name must still mean what was prepared.
-pub(super) fn same_object(found: u32, prepared: u32, name: &ObjectName) -> Result<(), CallError> {
-    if found == prepared {
-        return Ok(());
-    }
-    Err(CallError::new(
-        ErrorKind::Conflict,
-        format!(
-            "`{}` was replaced by another object of that name",
-            dotted(name)
-        ),
-    ))
 }
 
 fn gone(table: &ObjectName) -> CallError {
