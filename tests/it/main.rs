@@ -9,5 +9,6 @@
 mod dependencies;
 mod harness;
 mod laws;
+mod room_database;
 mod tidy;
 mod world;

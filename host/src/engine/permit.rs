@@ -116,6 +116,18 @@ impl ChangePermit {
         }
     }
 
+    /// Leave that nothing announced, for tests of a room on its own.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(permit: Permit, store: Store, effect: u64) -> Self {
+        let audience = Audience::default();
+        Self {
+            permit,
+            store,
+            audience,
+            effect,
+        }
+    }
+
     /// Number of the effect within the run.
     pub fn effect(&self) -> u64 {
         self.effect

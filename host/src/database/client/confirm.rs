@@ -6,7 +6,7 @@ use super::drop;
 use super::failure::Outcome;
 use super::progress;
 use super::reindex::{self, Found};
-use super::room::Room;
+use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
 use super::vacuum::{self, Job};
@@ -60,10 +60,7 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
-        ended(&watch, permit, &note).await
-    })
-    .await;
+    let ended = within(permit, permit.deadline(), ended(&watch, permit, &note)).await;
     match ended {
         Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
         Err(_) => {
@@ -78,20 +75,22 @@ pub(super) async fn confirm(
     asked.map_err(|failure| failure.into_call(room.name()))
 }
 
-/// Whether the session that ran the statement is over; until then its progress is shown.
-async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<Option<()>> {
-    let row = watch
-        .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
-        .await?;
-    let Some(row) = row else {
-        return Ok(Some(()));
-    };
-    let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if state == "idle" && seconds >= IDLE {
-        return Ok(Some(()));
+/// Waits until the session that ran the statement is over, and shows its progress.
+async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
+    loop {
+        let row = watch
+            .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
+            .await?;
+        let Some(row) = row else {
+            return Ok(());
+        };
+        let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if state == "idle" && seconds >= IDLE {
+            return Ok(());
+        }
+        progress::show_once(watch, permit, note.pid).await?;
+        tokio::time::sleep(PAUSE).await;
     }
-    progress::show_once(watch, permit, note.pid).await?;
-    Ok(None)
 }
 
 async fn ask(
@@ -131,35 +130,33 @@ async fn ask_statistics(
     note: &Note,
 ) -> Outcome<Confirmed> {
     let before: vacuum::Before = work::from_value(&prepared.before)?;
-    // From version 15 on statistics are shared memory: they are there when the session is over.
+    // From version 15 on they are in shared memory, and there before the session is over.
     let patience = if watch.major() >= 15 {
         Duration::ZERO
     } else {
         STATISTICS
     };
     let deadline = permit.deadline().min(permit.clock().instant() + patience);
-    let shown = work::until(permit, deadline, PAUSE, || async {
-        Ok(match vacuum::now(watch, before.oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, note.at) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match shown {
-        Ok(outcome) => match outcome? {
-            Some(now) => Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?)),
-            None => Ok(not_done("the table no longer exists", None)),
-        },
-        Err(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => Ok(not_done(
+    let shown = vacuum::recorded(watch, before.oid, job, note.at);
+    let now = match within(permit, deadline, shown).await {
+        Ok(shown) => shown?,
+        // The last look decides, however slow the server is.
+        Err(_) => vacuum::now(watch, before.oid).await?,
+    };
+    Ok(match now {
+        None => not_done("the table no longer exists", None),
+        Some(now) if now.shows(job, note.at) => {
+            Confirmed::Done(vacuum::answer(job, &before, &now)?)
+        }
+        Some(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => not_done(
             "the server restarted since and may have forgotten its statistics; repeating is harmless",
             None,
-        )),
-        Err(_) => Ok(not_done(
+        ),
+        Some(_) => not_done(
             "the session is over and the table's statistics show no such work since",
             None,
-        )),
-    }
+        ),
+    })
 }
 
 async fn ask_index(
@@ -188,11 +185,7 @@ async fn ask_transaction(
     let Some(xid) = &note.xid else {
         return Ok(not_done("the transaction never began", None));
     };
-    let status = work::until(permit, permit.deadline(), PAUSE, || async {
-        let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
-        Ok((status != "in progress").then_some(status))
-    })
-    .await;
+    let status = within(permit, permit.deadline(), status(watch, xid)).await;
     let Ok(status) = status else {
         return Ok(Confirmed::CannotTell(format!(
             "transaction {xid} is still in progress"
@@ -203,6 +196,17 @@ async fn ask_transaction(
         "aborted" => not_done("the server says that its transaction was aborted", None),
         other => ask_catalog(watch, wanted, &before, other).await?,
     })
+}
+
+/// Waits until the server knows how the transaction ended.
+async fn status(watch: &Session, xid: &String) -> Outcome<String> {
+    loop {
+        let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
+        if status != "in progress" {
+            return Ok(status);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// After a failover that lost transactions their numbers are given out again, so a commit that left no trace is not believed.

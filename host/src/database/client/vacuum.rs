@@ -2,7 +2,8 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
-use super::room::{Room, aftermath};
+use super::rights::{lacks_right, same_object};
+use super::room::{Room, aftermath, within};
 use super::session::Session;
 use super::tables::amount;
 use super::text;
@@ -12,7 +13,7 @@ use crate::contract::database_maintain::Vacuumed;
 use crate::contract::database_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::database::call::dotted;
-use crate::database::names::{quote_ident, quote_object};
+use crate::database::names::quote_object;
 use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -114,31 +115,6 @@ async fn check(session: &Session, table: &Table, job: Job) -> Outcome<()> {
     Ok(())
 }
 
-/// Says which right is missing and what would give it.
-pub(super) async fn lacks_right(
-    session: &Session,
-    table: &ObjectName,
-    verb: &str,
-) -> Outcome<String> {
-    let role: String = session
-        .query_one("SELECT current_user::text", &[])
-        .await?
-        .try_get(0)?;
-    let remedy = if session.major() >= 17 && verb == "maintain" {
-        format!(
-            "GRANT MAINTAIN ON {} TO {}",
-            quote_object(table),
-            quote_ident(&role)
-        )
-    } else {
-        "a role that is a member of its owner".into()
-    };
-    Ok(format!(
-        "role `{role}` may not {verb} `{}`; {remedy} would allow it",
-        dotted(table)
-    ))
-}
-
 /// An ANALYZE of a partition parent goes into its partitions before PostgreSQL 18, which knows ONLY.
 async fn touches(session: &Session, room: &Room, table: &Table) -> Outcome<Vec<Touch>> {
     let touch = |schema: String, table: String| Touch::Table {
@@ -215,26 +191,34 @@ struct Reached {
     recorded: bool,
 }
 
-/// Waits until the server's statistics know of the statement. That they never do is no proof that it did not happen.
+/// Waits a moment for the server's statistics to know of the statement. That they do not is no proof that it did not happen.
 async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
     let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
-    let seen = work::until(work.permit, deadline, PAUSE, || async {
-        Ok(match now(&work.session, oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, since) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match seen {
-        Ok(seen) => Ok(Reached {
-            now: seen?,
+    let shown = recorded(&work.session, oid, job, since);
+    match within(work.permit, deadline, shown).await {
+        Ok(now) => Ok(Reached {
+            now: now?,
             recorded: true,
         }),
         Err(_) => Ok(Reached {
             now: now(&work.session, oid).await?,
             recorded: false,
         }),
+    }
+}
+
+/// What the server knows of the table once it knows of the job; nothing if the table is gone. Waits for as long as it is polled.
+pub(super) async fn recorded(
+    session: &Session,
+    oid: u32,
+    job: Job,
+    since: i64,
+) -> Outcome<Option<Now>> {
+    loop {
+        match now(session, oid).await? {
+            Some(now) if !now.shows(job, since) => tokio::time::sleep(PAUSE).await,
+            known => return Ok(known),
+        }
     }
 }
 
@@ -306,20 +290,6 @@ impl Now {
             Job::Analyze => after(self.analyzed),
         }
     }
-}
-
-/// The name must still mean what was prepared.
-pub(super) fn same_object(found: u32, prepared: u32, name: &ObjectName) -> Result<(), CallError> {
-    if found == prepared {
-        return Ok(());
-    }
-    Err(CallError::new(
-        ErrorKind::Conflict,
-        format!(
-            "`{}` was replaced by another object of that name",
-            dotted(name)
-        ),
-    ))
 }
 
 fn gone(table: &ObjectName) -> CallError {
