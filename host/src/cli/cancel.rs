@@ -19,9 +19,14 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
-        return Err(
-            Failure::usage(format!("run {run} has ended")).hint(format!("windlass undo {run}"))
-        );
+        let verb = if state.to_undo().is_empty() {
+            "show"
+        } else {
+            "undo"
+        };
+        return Err(Failure::usage(format!("run {run} has ended"))
+            .note("nothing was changed")
+            .hint(format!("windlass {verb} {run}")));
     }
     let begin = state
         .begin()

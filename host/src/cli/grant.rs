@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::{budget, list};
+use super::inspect::{budget, place};
 use super::output::Sheet;
 use crate::config::Config;
 use crate::database::Scope;
@@ -112,12 +112,12 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
         )?;
     } else {
         context.printer.text(format_args!(
-            "{}\nWrote {shown}.",
+            "{}\n\nWrote {shown}.",
             describe(&file, &config, context)
         ))?;
     }
     context.printer.note(format_args!(
-        "It holds from now on; have it reviewed.  Next: windlass plan {} --target {}",
+        "It holds from now on; have it reviewed.\nwindlass plan {} --target {}",
         args.procedure, args.target
     ));
     Ok(Exit::Succeeded)
@@ -168,11 +168,11 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
 
 fn allowed(scope: &Scope) -> String {
     let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
-    let place = match (&scope.schemas[..], &scope.tables[..]) {
-        ([], []) => String::new(),
-        (schemas, tables) => format!(", schemas {}, tables {}", list(schemas), list(tables)),
-    };
-    format!("{} on {}{place}", verbs.join(", "), list(&scope.databases))
+    format!(
+        "{} on {}",
+        verbs.join(", "),
+        place(&scope.databases, &scope.schemas, &scope.tables)
+    )
 }
 
 fn summary(file: &GrantFile) -> serde_json::Value {
