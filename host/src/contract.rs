@@ -5,7 +5,6 @@
     missing_docs,
     reason = "generated: the WIT files carry the documentation"
 )]
-#![expect(clippy::pedantic, reason = "generated code")]
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -92,6 +92,11 @@ fn an_invocation_can_be_watched_and_killed() {
             .snapshot(&["--version"])
             .starts_with("$ windlass --version\nexit code: 0\n----- stdout -----\nwindlass ")
     );
+    let runs = world
+        .windlass(&["runs", "--output", "json"])
+        .expect(0)
+        .json();
+    assert!(runs["schema"].is_string(), "{runs}");
     assert!(world.read("windlass.toml").contains("[database.orders]"));
 
     // A transaction that holds a lock keeps windlass waiting for as long as we like.

@@ -24,11 +24,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a look may take, whatever the run's own deadline is.
-const READ_DEADLINE: Duration = Duration::from_secs(300);
+const READ_DEADLINE: Duration = Duration::from_mins(5);
 /// How long one effect may take, whatever the run's own deadline is.
-const EFFECT_DEADLINE: Duration = Duration::from_secs(12 * 3600);
+const EFFECT_DEADLINE: Duration = Duration::from_hours(12);
 /// How long a run may take when nobody said.
-const RUN_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+const RUN_DEADLINE: Duration = Duration::from_hours(24);
 /// Time for a room to notice its deadline by itself before the gate gives up on it.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -77,7 +77,7 @@ impl Gate {
         if let Some(answer) = self.replay.call(&call)? {
             return Ok(answer);
         }
-        self.safe_point().await?;
+        self.safe_point()?;
         if let Some(refused) = self.budget_refuses(&read.to_string()) {
             return self
                 .refuse(read.to_string(), &call, Side::Budget, refused)
@@ -117,7 +117,7 @@ impl Gate {
             }
             return Ok(answer);
         }
-        self.safe_point().await?;
+        self.safe_point()?;
         if let Some((side, error)) = self.refusal(&effect) {
             return self.refuse(effect.to_string(), &effect, side, error).await;
         }
@@ -145,6 +145,14 @@ impl Gate {
         let line = effect.to_string();
         if let Some(side) = self.effective.refuses_effect(effect) {
             return Some((side, denied(side, &line, effect.target())));
+        }
+        if self
+            .effective
+            .expires
+            .is_some_and(|end| end <= self.clock.now())
+        {
+            let message = format!("may not {line} on {}: the grant has ended", effect.target());
+            return Some((Side::Grant, CallError::new(ErrorKind::Denied, message)));
         }
         if let Some(error) = self
             .budget_refuses(&line)
@@ -293,7 +301,7 @@ impl Gate {
     }
 
     /// Between two calls nothing is half done: here a run may stop.
-    pub(super) async fn safe_point(&mut self) -> Result<(), Halt> {
+    pub(super) fn safe_point(&mut self) -> Result<(), Halt> {
         if self.control.level() >= Stop::AtSafePoint {
             return Err(Halt::Stopped);
         }

@@ -93,7 +93,7 @@ impl Guest {
         if let Some(answer) = gate.replay.call(&call)? {
             return Ok(answer);
         }
-        gate.safe_point().await?;
+        gate.safe_point()?;
         let answer = match gate
             .budget_refuses("a question to the host")
             .or_else(|| gate.injected())
@@ -136,13 +136,12 @@ impl Guest {
             return Ok(Value::Null);
         }
         let now = gate.clock.now();
-        let until = match gate.replay.take_waiting() {
-            Some(until) => until,
-            None => {
-                let until = Millis(now.0.saturating_add(milliseconds));
-                gate.ledger.append(Entry::Waiting { until }).await?;
-                until
-            }
+        let until = if let Some(until) = gate.replay.take_waiting() {
+            until
+        } else {
+            let until = Millis(now.0.saturating_add(milliseconds));
+            gate.ledger.append(Entry::Waiting { until }).await?;
+            until
         };
         while gate.clock.now() < until {
             let rest = Duration::from_millis(until.since(gate.clock.now()));
@@ -151,7 +150,7 @@ impl Guest {
                 () = tokio::time::sleep(slice) => {}
                 () = gate.control.wanted() => {}
             }
-            gate.safe_point().await?;
+            gate.safe_point()?;
         }
         Ok(Value::Null)
     }

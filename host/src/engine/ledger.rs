@@ -100,19 +100,15 @@ impl Ledger {
         }
     }
 
-    /// What the room noted about an effect, read back from the journal.
+    /// What the room noted about an effect. A room notes past the ledger, so it is read back from the journal.
     pub(super) fn note_of(&self, number: u64) -> Result<Option<Value>, Halt> {
         let Sink::Journal { store, .. } = &self.sink else {
             return Ok(None);
         };
-        let entries = store.entries(&self.run)?;
-        Ok(entries
-            .into_iter()
-            .rev()
-            .find_map(|stamped| match stamped.entry {
-                Entry::Noted { effect, note } if effect == number => Some(note),
-                _ => None,
-            }))
+        Ok(store
+            .state(&self.run)?
+            .effect(number)
+            .and_then(|effect| effect.note.clone()))
     }
 
     /// Keeps what an effect would do, for the plan.

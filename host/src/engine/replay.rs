@@ -24,7 +24,7 @@ enum Recorded {
         call: Effect,
         answer: Option<Answer>,
     },
-    Remark(Entry),
+    Remark(Box<Entry>),
 }
 
 pub(super) type Answer = Result<Value, CallError>;
@@ -61,7 +61,9 @@ impl Replay {
             Entry::Step { .. }
             | Entry::Log { .. }
             | Entry::Check { .. }
-            | Entry::Panicked { .. } => self.past.push_back(Recorded::Remark(entry.clone())),
+            | Entry::Panicked { .. } => self
+                .past
+                .push_back(Recorded::Remark(Box::new(entry.clone()))),
             Entry::Intended { effect, call, .. } => {
                 let call = call.clone();
                 self.past.push_back(Recorded::Effect {
@@ -150,7 +152,7 @@ impl Replay {
     pub(super) fn remark(&mut self, made: &Entry) -> Result<bool, Halt> {
         match self.past.pop_front() {
             None => Ok(false),
-            Some(Recorded::Remark(entry)) if entry == *made => Ok(true),
+            Some(Recorded::Remark(entry)) if *entry == *made => Ok(true),
             Some(other) => Err(diverged(&other, format!("{made:?}"))),
         }
     }

@@ -1,4 +1,4 @@
-//! The rooms joined: each call goes to the room it names.
+//! The rooms joined: each call goes to the room it names. A room's work is large and rare, so it lives on the heap.
 
 use super::permit::{ChangePermit, Permit};
 use crate::call::{Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Revert, Reverted};
@@ -17,7 +17,7 @@ pub struct Rooms {
 impl Rooms {
     pub(super) async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
         match read {
-            Read::Database(read) => self.database.read(permit, read).await,
+            Read::Database(read) => Box::pin(self.database.read(permit, read)).await,
         }
     }
 
@@ -27,7 +27,7 @@ impl Rooms {
         effect: &Effect,
     ) -> Result<Prepared, CallError> {
         match effect {
-            Effect::Database(effect) => self.database.prepare(permit, effect).await,
+            Effect::Database(effect) => Box::pin(self.database.prepare(permit, effect)).await,
         }
     }
 
@@ -38,7 +38,9 @@ impl Rooms {
         prepared: &Prepared,
     ) -> Result<Applied, ApplyFailure> {
         match effect {
-            Effect::Database(effect) => self.database.apply(permit, effect, prepared).await,
+            Effect::Database(effect) => {
+                Box::pin(self.database.apply(permit, effect, prepared)).await
+            }
         }
     }
 
@@ -50,7 +52,9 @@ impl Rooms {
         note: Option<&Value>,
     ) -> Result<Confirmed, CallError> {
         match effect {
-            Effect::Database(effect) => self.database.confirm(permit, effect, prepared, note).await,
+            Effect::Database(effect) => {
+                Box::pin(self.database.confirm(permit, effect, prepared, note)).await
+            }
         }
     }
 
@@ -60,7 +64,7 @@ impl Rooms {
         revert: &Revert,
     ) -> Result<Reverted, CallError> {
         match revert {
-            Revert::Database(revert) => self.database.revert(permit, revert).await,
+            Revert::Database(revert) => Box::pin(self.database.revert(permit, revert)).await,
         }
     }
 

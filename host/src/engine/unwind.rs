@@ -10,7 +10,7 @@ use crate::journal::{Entry, Outcome, State};
 use std::time::Duration;
 
 /// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
-const UNDO_DEADLINE: Duration = Duration::from_secs(3600);
+const UNDO_DEADLINE: Duration = Duration::from_hours(1);
 
 impl Gate {
     /// Asks the target about the effect whose end was not recorded, and clears away what broken-off effects left.
@@ -143,7 +143,14 @@ impl From<Halt> for EngineError {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Journal(error) => error.into(),
-            other => Self::Internal(other.to_string()),
+            Halt::Stopped
+            | Halt::Left { .. }
+            | Halt::Cancelled { .. }
+            | Halt::InDoubt { .. }
+            | Halt::Diverged { .. }
+            | Halt::Refused(_)
+            | Halt::Overtime(_)
+            | Halt::Internal(_) => Self::Internal(halt.to_string()),
         }
     }
 }

@@ -50,7 +50,7 @@ struct Still(Duration);
 
 impl HostWallClock for Still {
     fn resolution(&self) -> Duration {
-        Duration::from_secs(86_400)
+        Duration::from_hours(24)
     }
 
     fn now(&self) -> Duration {

@@ -113,11 +113,6 @@ impl World {
         self.home.fixture().make_stranger(&self.database)
     }
 
-    /// The server's own name of the database.
-    pub(crate) fn database(&self) -> &str {
-        &self.database
-    }
-
     /// A session of the superuser in this database.
     pub(crate) fn session(&self) -> Client {
         connect(&self.home.fixture().admin_url(&self.database)).unwrap()
@@ -251,9 +246,12 @@ impl Drop for World {
 /// The rows of a query, each as its columns with ` | ` between them.
 pub(crate) fn rows(session: &mut Client, query: &str) -> Vec<String> {
     let messages = session.simple_query(query).unwrap();
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
+    let rows = messages.iter().filter_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message {
+            Some(row)
+        } else {
+            None
+        }
     });
     rows.map(|row| {
         let columns = (0..row.len()).map(|column| row.get(column).unwrap_or_default());
