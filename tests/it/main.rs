@@ -7,7 +7,10 @@
 )]
 
 mod dependencies;
+mod errors;
 mod harness;
 mod laws;
+mod screens;
+mod secrets;
 mod tidy;
 mod world;
