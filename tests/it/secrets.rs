@@ -12,7 +12,10 @@ const ENCODED: &str = "CaNaRy%2Fp%40ss%3Aw%25rd%26%22x%27";
 /// A world whose login has the canary as its password, and everything that was said in it.
 struct Watched {
     world: World,
+    /// What windlass is given, unless a file has it.
     url: String,
+    /// What must not be told.
+    secret: String,
     user: String,
     cache: PathBuf,
     said: Vec<(String, String)>,
@@ -38,6 +41,7 @@ impl Watched {
         let cache = world.path().join("cache");
         Self {
             world,
+            secret: url.clone(),
             url,
             user,
             cache,
@@ -72,7 +76,7 @@ impl Watched {
             "CaNaRy".into(),
             in_json.trim_matches('"').into(),
             ENCODED.into(),
-            self.url.clone().into_bytes(),
+            self.secret.clone().into_bytes(),
             format!("{}:", self.user).into_bytes(),
         ]
     }
@@ -80,6 +84,10 @@ impl Watched {
     /// Looks through everything that was said, and through every file of the project but those named.
     fn assert_kept(&self, but: &[&str]) {
         let canaries = self.canaries();
+        assert!(
+            self.said.iter().any(|(_, text)| text.contains("TRACE")),
+            "nothing was traced"
+        );
         let mut files = 0;
         for (words, text) in &self.said {
             assert_clean(words, text.as_bytes(), &canaries);
@@ -220,6 +228,7 @@ fn a_connection_that_fails_does_not_tell_how_it_was_tried() {
         "CaNaRy".to_owned(),
     ];
     for url in spoken {
+        watched.secret.clone_from(&url);
         watched.url = url;
         for words in [vec!["doctor"], typed("plan"), typed("run")] {
             let said = watched.say(&[], &words);

@@ -98,9 +98,8 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     let written = Folder::create(&config.grants)?.write(&name, text.as_bytes(), args.force);
     written.map_err(|error| {
         if error.is_in_the_way() {
-            Failure::usage(format!("`{shown}` is already there; it was left as it is")).hint(
-                format!("windlass grant check {shown}, or --force to replace it"),
-            )
+            Failure::usage(format!("`{shown}` is already there; it was left as it is"))
+                .hint(format!("windlass grant check {shown}, or --force"))
         } else {
             error.into()
         }

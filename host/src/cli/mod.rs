@@ -65,8 +65,8 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// What stdout carries
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    /// What stdout carries: text, or json, one document with a `schema`
+    #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     output: Format,
     /// The configuration, instead of the nearest windlass.toml here or above
     #[arg(long, global = true, value_name = "FILE")]

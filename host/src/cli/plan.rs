@@ -64,7 +64,12 @@ fn incomplete(plan: &Plan) -> Failure {
         format!("{} on {} cannot be planned", plan.procedure, plan.target),
     );
     failure.causes.clone_from(&plan.problems);
-    failure.note("nothing was changed")
+    let failure = failure.note("nothing was changed");
+    if plan.refused {
+        failure
+    } else {
+        failure.hint(format!("windlass doctor --target {}", plan.target))
+    }
 }
 
 fn page(plan: &Plan, width: u16) -> String {

@@ -65,7 +65,7 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         context.printer.note(if runs.is_empty() {
             "There are no runs here."
         } else {
-            "None of the runs here is meant by this."
+            "No run here is like that; windlass runs lists all."
         });
     } else {
         let now = context.clock.now();

@@ -90,41 +90,56 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
         .batch_execute("CREATE SCHEMA sales")
         .unwrap();
     let before = objects(&world);
-    world.write(
-        FILE,
-        &world
-            .read(FILE)
-            .replace("schemas = [\"*\"]", "schemas = [\"sales\"]"),
-    );
+    // It may look everywhere, but work in one schema only.
+    let file = world.read(FILE);
+    let (reads, rest) = file.split_at(file.find("\"vacuum\"").unwrap());
+    let narrowed = rest.replacen("schemas = [\"*\"]", "schemas = [\"sales\"]", 1);
+    assert_ne!(rest, narrowed, "{file}");
+    world.write(FILE, &format!("{reads}{narrowed}"));
     assert_snapshot!(world.snapshot(&typed("plan")), @"
     $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
-    exit code: 0
+    exit code: 3
     ----- stdout -----
-    orders: pg-optimize 0.1.0 would change nothing
-
-    foreseen
-      nothing to do
     ----- stderr -----
     pg-optimize 0.1.0 on orders, by tester
     - look
-
-    Nothing was changed.  Plan [digest] is in plan.json.
-    windlass run pg-optimize --target orders --plan plan.json
+    - drop leftovers
+    ✗ refused: drop invalid index public.accounts_abalance_ccnew: may not drop
+      invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+    error: pg-optimize on orders cannot be planned
+      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      nothing was changed
     ");
-    assert_snapshot!(world.snapshot(&typed("run")), @"
+    assert_snapshot!(world.snapshot(&typed("run")), @r#"
     $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
-    exit code: 0
+    exit code: 3
     ----- stdout -----
-    run [run] succeeded in [span]: nothing was changed
-      nothing to do
+    run [run] was refused after [span]: nothing was changed
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
       pg-optimize 0.1.0 on orders, by tester, [time]
 
     look  [span]
+    drop leftovers  [span]
+
+    refused
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
     ----- stderr -----
     pg-optimize 0.1.0 on orders, by tester
     - look
-    nothing to do
-    ");
+    - drop leftovers
+    ✗ refused: drop invalid index public.accounts_abalance_ccnew: may not drop
+      invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+    taking it back: may not drop invalid index public.accounts_abalance_ccnew on
+      orders: no grant covers it
+    may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+    error: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
+      hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml
+    "#);
     let [run] = &runs(&world)[..] else {
         panic!("one run")
     };
@@ -132,11 +147,17 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
     $ windlass show [run]
     exit code: 0
     ----- stdout -----
-    run [run] succeeded in [span]: nothing was changed
-      nothing to do
+    run [run] was refused after [span]: nothing was changed
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
       pg-optimize 0.1.0 on orders, by tester, [time]
 
     look  [span]
+    drop leftovers  [span]
+
+    refused
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
     ----- stderr -----
     ");
     assert_eq!(objects(&world), before);
