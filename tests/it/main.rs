@@ -7,8 +7,11 @@
 )]
 
 mod dependencies;
+mod errors;
 mod harness;
 mod laws;
 mod room_database;
+mod screens;
+mod secrets;
 mod tidy;
 mod world;

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use crate::text::counted;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -36,8 +37,10 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         ""
     };
     context.printer.text(format_args!(
-        "The record is whole: {} entries of {} runs{noted}.\nhead {}",
-        verified.entries, verified.runs, verified.head
+        "The record is whole: {} entries of {}{noted}.\nhead {}",
+        verified.entries,
+        counted(usize::try_from(verified.runs).unwrap_or(usize::MAX), "run"),
+        verified.head
     ))?;
     context
         .printer

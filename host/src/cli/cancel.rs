@@ -15,13 +15,19 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
+    // Looked for first, so that a name that does not exist makes no journal.
+    let run = context.store_to_read()?.find(&args.run)?;
     let store = work::store(context)?;
-    let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
-        return Err(
-            Failure::usage(format!("run {run} has ended")).hint(format!("windlass undo {run}"))
-        );
+        let verb = if state.to_undo().is_empty() {
+            "show"
+        } else {
+            "undo"
+        };
+        return Err(Failure::usage(format!("run {run} has ended"))
+            .note("nothing was changed")
+            .hint(format!("windlass {verb} {run}")));
     }
     let begin = state
         .begin()
@@ -36,7 +42,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     watching.finish().await;
     match finished {
         Err(EngineError::Lock(LockError::Taken { .. })) => asked(context, &run),
-        finished => work::finish(context, &store, finished, None),
+        finished => work::finish_of(context, &store, &run, finished, None),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::database::{Client, Probe};
 use crate::grant::GrantFile;
 use crate::journal::{Store, StoreError};
 use crate::plugin::builtin;
+use crate::text::counted;
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
@@ -91,7 +92,11 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         context
             .printer
             .text(page(&findings, context.printer.width()))?;
+        let noticed = findings
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Notice);
         context.printer.note(match bad {
+            0 if noticed => "Nothing is wrong; what is marked ! may be so on purpose.".to_owned(),
             0 => "All that a run needs is there.".to_owned(),
             1 => "One thing has to be mended.".to_owned(),
             _ => format!("{bad} things have to be mended."),
@@ -172,7 +177,10 @@ fn state(context: &Context, dir: &Path) -> Finding {
             let mut finding = Finding::new(
                 what,
                 Verdict::Well,
-                format!("{shown}: {} runs, {open} of them open", runs.len()),
+                format!(
+                    "{shown}: {}, {open} of them open",
+                    counted(runs.len(), "run")
+                ),
             );
             if open > 0 {
                 finding.hint = Some("windlass runs --open".into());

@@ -105,7 +105,15 @@ impl Failure {
         let mut failure = Self::new(code, error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
-            failure.causes.push(cause.to_string());
+            let text = match cause.downcast_ref::<std::io::Error>() {
+                Some(error) => crate::folder::reason(error),
+                None => cause.to_string(),
+            };
+            // Some libraries repeat what the error before said, with a number in front.
+            let said = failure.causes.last();
+            if said.is_none_or(|said| !text.ends_with(said.as_str())) {
+                failure.causes.push(text);
+            }
             source = cause.source();
         }
         failure

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::{budget, list};
+use super::inspect::{budget, place};
 use super::output::Sheet;
 use crate::config::Config;
 use crate::database::Scope;
@@ -98,9 +98,8 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     let written = Folder::create(&config.grants)?.write(&name, text.as_bytes(), args.force);
     written.map_err(|error| {
         if error.is_in_the_way() {
-            Failure::usage(format!("`{shown}` is already there; it was left as it is")).hint(
-                format!("windlass grant check {shown}, or --force to replace it"),
-            )
+            Failure::usage(format!("`{shown}` is already there; it was left as it is"))
+                .hint(format!("windlass grant check {shown}, or --force"))
         } else {
             error.into()
         }
@@ -112,12 +111,12 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
         )?;
     } else {
         context.printer.text(format_args!(
-            "{}\nWrote {shown}.",
+            "{}\n\nWrote {shown}.",
             describe(&file, &config, context)
         ))?;
     }
     context.printer.note(format_args!(
-        "It holds from now on; have it reviewed.  Next: windlass plan {} --target {}",
+        "It holds from now on; have it reviewed.\nwindlass plan {} --target {}",
         args.procedure, args.target
     ));
     Ok(Exit::Succeeded)
@@ -168,11 +167,11 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
 
 fn allowed(scope: &Scope) -> String {
     let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
-    let place = match (&scope.schemas[..], &scope.tables[..]) {
-        ([], []) => String::new(),
-        (schemas, tables) => format!(", schemas {}, tables {}", list(schemas), list(tables)),
-    };
-    format!("{} on {}{place}", verbs.join(", "), list(&scope.databases))
+    format!(
+        "{} on {}",
+        verbs.join(", "),
+        place(&scope.databases, &scope.schemas, &scope.tables)
+    )
 }
 
 fn summary(file: &GrantFile) -> serde_json::Value {

@@ -8,6 +8,9 @@ use crate::grant::{Budget, Pattern, Wanted, select, short};
 use crate::plugin::{Component, Facts, NeedFacts, ParameterFacts};
 use crate::text::duration;
 
+/// What stands in a manifest for the target of a run.
+const TARGET: &str = "{target}";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A built-in procedure by its name, any other by its path
@@ -86,7 +89,7 @@ fn need(need: &NeedFacts) -> String {
         "{}: {} on {}\n{}",
         need.interface,
         need.verbs.join(", "),
-        place(need),
+        place(&need.databases, &need.schemas, &need.tables).replace(TARGET, "the target"),
         need.reason
     )
 }
@@ -104,19 +107,29 @@ fn parameter(parameter: &ParameterFacts) -> [String; 3] {
     ]
 }
 
-fn place(need: &NeedFacts) -> String {
-    let mut place = list(&need.databases);
-    for (word, patterns) in [("schemas", &need.schemas), ("tables", &need.tables)] {
-        let all = patterns.iter().any(|pattern| pattern.0 == "*");
-        if !patterns.is_empty() && !all {
-            place = format!("{place}, {word} {}", list(patterns));
+/// Where a scope is about, in one line.
+pub(super) fn place(databases: &[Pattern], schemas: &[Pattern], tables: &[Pattern]) -> String {
+    let all = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.0 == "*");
+    let place = list(databases);
+    match (schemas, tables) {
+        // Not about tables at all.
+        ([], []) => place,
+        (schemas, tables) if all(schemas) && all(tables) => format!("{place}, all tables"),
+        (schemas, tables) if all(tables) => {
+            format!("{place}, all tables in schema {}", list(schemas))
+        }
+        (schemas, tables) => {
+            format!(
+                "{place}, tables {} in schema {}",
+                list(tables),
+                list(schemas)
+            )
         }
     }
-    place
 }
 
 /// Patterns in one line.
-pub(super) fn list(patterns: &[Pattern]) -> String {
+fn list(patterns: &[Pattern]) -> String {
     let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
     names.join(", ")
 }

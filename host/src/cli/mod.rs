@@ -13,6 +13,7 @@ mod inspect;
 mod narrate;
 mod output;
 mod plan;
+mod planned;
 mod refusal;
 mod resume;
 mod run;
@@ -46,7 +47,14 @@ Exit codes:
 
 /// Maintenance on production, as sandboxed procedures.
 #[derive(Debug, Parser)]
-#[command(name = "windlass", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(
+    name = "windlass",
+    bin_name = "windlass",
+    version,
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    max_term_width = 80
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -57,8 +65,8 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// What stdout carries
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    /// What stdout carries: text, or json, one document with a `schema`
+    #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     output: Format,
     /// The configuration, instead of the nearest windlass.toml here or above
     #[arg(long, global = true, value_name = "FILE")]
@@ -78,13 +86,13 @@ struct Global {
 enum Command {
     /// Write a commented windlass.toml into this folder
     Init(init::Args),
-    /// Build a procedure: compile it, embed its manifest, print its digest
+    /// Compile a procedure, embed its manifest, print its digest
     Build(build::Args),
     /// Tell from the binary alone what a procedure can and cannot do
     Inspect(inspect::Args),
     /// Write a grant for a procedure, or check one
     Grant(grant::Args),
-    /// Show what a run would do, each change with its undo; change nothing
+    /// Show what a run would do, and how it would be undone
     Plan(plan::Args),
     /// Run a procedure
     Run(run::Args),
@@ -100,7 +108,7 @@ enum Command {
     Show(show::Args),
     /// Prove that the record is whole
     Audit(audit::Args),
-    /// Look at everything that a run would need, and say what is missing
+    /// Look at all that a run needs, and say what is missing
     Doctor(doctor::Args),
     /// Print the completions for a shell
     Completions(completions::Args),
@@ -117,9 +125,10 @@ pub fn main_with(hooks: Hooks) -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return output::usage(&error),
+        Err(error) => return output::usage(&error, &arguments),
     };
     let printer = Printer::new(cli.global.output, cli.global.quiet, cli.global.no_progress);
     let context = match Context::new(printer, cli.global.config, cli.global.state, hooks) {

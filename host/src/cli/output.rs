@@ -1,15 +1,17 @@
 //! The only door to the terminal: stdout is data, stderr is narration.
 
 use super::failure::{Exit, Failure};
-use crate::text::printable;
+use crate::text::{printable, printable_json, wrap};
 use anstream::{stderr, stdout};
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// What stdout carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,13 +55,7 @@ impl Printer {
 
     /// Columns of the terminal; 80 where stdout is none.
     pub(super) fn width(self) -> u16 {
-        let size = io::stdout()
-            .is_terminal()
-            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok());
-        size.flatten()
-            .map(|size| size.ws_col)
-            .filter(|columns| *columns >= 40)
-            .unwrap_or(80)
+        columns(&io::stdout())
     }
 
     /// Data: lines on stdout.
@@ -78,12 +74,12 @@ impl Printer {
         let document = document(schema, value)?;
         let text = serde_json::to_string_pretty(&document)
             .map_err(|error| Failure::fault(error.to_string()))?;
-        self.text(text)
+        self.text(printable_json(&text))
     }
 
     /// Data: one JSON document on a line of its own, for those that come one after another.
     pub(super) fn json_line(self, schema: &str, value: &impl Serialize) -> Result<(), Failure> {
-        self.text(document(schema, value)?)
+        self.text(printable_json(&document(schema, value)?.to_string()))
     }
 
     /// Narration: a line on stderr, unless people want quiet.
@@ -92,6 +88,11 @@ impl Printer {
             // Who closed stderr does not want to know.
             let _ = writeln!(stderr().lock(), "{text}");
         }
+    }
+
+    /// Narration of a run: a line on stderr, broken between words where the terminal ends.
+    pub(super) fn tell(self, line: &str) {
+        self.note(wrap(line, usize::from(columns(&io::stderr())), 6));
     }
 
     /// The failure that ends the process, printed once: on stderr for people, on stdout as JSON.
@@ -108,6 +109,16 @@ impl Printer {
         }
         failure.code
     }
+}
+
+fn columns<T: IsTerminal + AsFd>(stream: &T) -> u16 {
+    let size = stream
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(stream).ok());
+    size.flatten()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns >= 40)
+        .unwrap_or(80)
 }
 
 fn document(schema: &str, value: &impl Serialize) -> Result<Value, Failure> {
@@ -134,13 +145,27 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 }
 
 /// What clap says of a command line that it does not understand, or of `--help`.
-pub(super) fn usage(error: &clap::Error) -> Exit {
-    let _ = error.print();
-    if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Succeeded
+pub(super) fn usage(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Succeeded;
     }
+    if wants_json(arguments) {
+        let said = error.to_string();
+        let said = said.trim_start_matches("error: ");
+        let (said, _) = said.split_once("\n\nUsage:").unwrap_or((said, ""));
+        let failure = Failure::usage(clean(said)).hint("windlass --help");
+        return Printer::new(Format::Json, false, true).failure(&failure);
+    }
+    let _ = error.print();
+    Exit::Usage
+}
+
+/// Whether a command line that was not understood asks for JSON nevertheless.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let mut pairs = arguments.windows(2);
+    pairs.any(|pair| pair[0] == "--output" && pair[1] == "json")
+        || arguments.iter().any(|argument| argument == "--output=json")
 }
 
 /// The text's lines with nothing in them that a terminal would obey.

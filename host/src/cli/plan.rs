@@ -2,12 +2,12 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::table;
+use super::planned;
 use super::work::{self, Choice};
 use crate::contract::Verdict;
-use crate::engine::{Plan, PlannedEffect};
+use crate::engine::Plan;
 use crate::journal::State;
-use crate::text::printable;
+use crate::text::{counted, printable, wrap};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -64,23 +64,26 @@ fn incomplete(plan: &Plan) -> Failure {
         format!("{} on {} cannot be planned", plan.procedure, plan.target),
     );
     failure.causes.clone_from(&plan.problems);
-    failure.note("nothing was changed")
+    let failure = failure.note("nothing was changed");
+    if plan.refused {
+        failure
+    } else {
+        failure.hint(format!("windlass doctor --target {}", plan.target))
+    }
 }
 
 fn page(plan: &Plan, width: u16) -> String {
+    let columns = usize::from(width);
+    let would = match plan.effects.len() {
+        0 => "would change nothing".to_owned(),
+        effects => format!("would have {}", counted(effects, "effect")),
+    };
     let mut parts = vec![format!(
-        "{}: {} {}",
+        "{}: {} {} {would}",
         plan.target, plan.procedure, plan.version
     )];
-    if plan.effects.is_empty() {
-        parts.push("nothing to do".into());
-    } else {
-        let rows = plan.effects.iter().map(row).collect();
-        parts.push(table(
-            width,
-            Some(["#", "EFFECT", "OBJECT", "NOW", "AFTER", "UNDO"]),
-            rows,
-        ));
+    if !plan.effects.is_empty() {
+        parts.push(planned::table(&plan.effects, columns));
     }
     let findings: Vec<_> = plan
         .checks
@@ -91,7 +94,7 @@ fn page(plan: &Plan, width: u16) -> String {
         let lines = findings
             .iter()
             .map(|check| format!("{}: {}", printable(&check.name), printable(&check.evidence)));
-        parts.push(section("checks", lines));
+        parts.push(section("checks", lines, columns));
     }
     if !plan.remarks.is_empty() {
         parts.push(section(
@@ -99,27 +102,17 @@ fn page(plan: &Plan, width: u16) -> String {
             plan.remarks
                 .iter()
                 .map(|remark| printable(remark).to_string()),
+            columns,
         ));
     }
     if !plan.summary.is_empty() {
-        parts.push(format!("foreseen: {}", printable(&plan.summary)));
+        let summary = std::iter::once(printable(&plan.summary).to_string());
+        parts.push(section("foreseen", summary, columns));
     }
     parts.join("\n\n")
 }
 
-fn row(effect: &PlannedEffect) -> [String; 6] {
-    let clean = |text: &str| printable(text).to_string();
-    [
-        effect.number.to_string(),
-        effect.action.clone(),
-        clean(&effect.object),
-        clean(&effect.now),
-        clean(&effect.after),
-        clean(&effect.undo),
-    ]
-}
-
-fn section(head: &str, lines: impl Iterator<Item = String>) -> String {
-    let lines: Vec<_> = lines.collect();
-    format!("{head}\n  {}", lines.join("\n  "))
+fn section(head: &str, lines: impl Iterator<Item = String>, columns: usize) -> String {
+    let lines = lines.map(|line| format!("\n{}", wrap(&format!("  {line}"), columns, 6)));
+    format!("{head}{}", lines.collect::<String>())
 }

@@ -14,8 +14,9 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
+    // Looked for first, so that a name that does not exist makes no journal.
+    let run = context.store_to_read()?.find(&args.run)?;
     let store = work::store(context)?;
-    let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     if state.outcome().is_some() {
         context.printer.note(format_args!(
@@ -46,5 +47,5 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let (seat, watching) = work::seat(context, &state);
     let finished = runs.resume(&run, &order, seat).await;
     watching.finish().await;
-    work::finish(context, &store, finished, Some(&granted))
+    work::finish_of(context, &store, &run, finished, Some(&granted))
 }

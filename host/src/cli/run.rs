@@ -33,8 +33,12 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     work::finish(context, &store, finished, Some(&granted))
 }
 
+/// How to come by a plan.
+const MAKE_ONE: &str = "windlass plan PROCEDURE --target TARGET makes one";
+
 fn read(context: &Context, file: &std::path::Path) -> Result<Plan, Failure> {
-    let bytes = crate::folder::read(&context.here.join(file), 64 << 20)?;
+    let bytes = crate::folder::read(&context.here.join(file), 64 << 20)
+        .map_err(|error| Failure::from(error).hint(MAKE_ONE))?;
     Plan::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| unusable(file, &error))
 }
 
@@ -53,7 +57,5 @@ fn unusable(file: &std::path::Path, error: &PlanError) -> Failure {
     )
     .cause(inner.error);
     failure.causes.extend(inner.causes);
-    failure
-        .note("nothing was changed")
-        .hint("windlass plan PROCEDURE --target TARGET makes one")
+    failure.note("nothing was changed").hint(MAKE_ONE)
 }

@@ -62,7 +62,11 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
             .printer
             .json("windlass.runs/1", &json!({ "runs": rows }))?;
     } else if rows.is_empty() {
-        context.printer.note("There are no runs here.");
+        context.printer.note(if runs.is_empty() {
+            "There are no runs here."
+        } else {
+            "No run here is like that; windlass runs lists all."
+        });
     } else {
         let now = context.clock.now();
         let lines = rows.into_iter().map(|row| line(row, now)).collect();

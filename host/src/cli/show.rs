@@ -19,8 +19,8 @@ pub(super) struct Args {
     /// Print what happens until the run ends or stops, then its report
     #[arg(long, short)]
     follow: bool,
-    /// How the report is written; --output json means json
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    /// The report as text, as markdown (a change log) or as json
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     format: Format,
 }
 

@@ -13,8 +13,9 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
+    // Looked for first, so that a name that does not exist makes no journal.
+    let run = context.store_to_read()?.find(&args.run)?;
     let store = work::store(context)?;
-    let run = store.find(&args.run)?;
     let state = store.state(&run)?;
     let begin = state
         .begin()
@@ -24,5 +25,5 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let (seat, watching) = work::seat(context, &state);
     let finished = runs.undo(&run, &context.environment.user(), seat).await;
     watching.finish().await;
-    work::finish(context, &store, finished, None)
+    work::finish_of(context, &store, &run, finished, None)
 }

@@ -122,7 +122,7 @@ impl Teller {
                     }
                 }
                 if let Some(line) = line {
-                    self.bar.suspend(|| self.printer.note(line));
+                    self.bar.suspend(|| self.printer.tell(&line));
                     self.bar.set_message("");
                 }
             }

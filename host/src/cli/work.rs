@@ -188,6 +188,29 @@ pub(super) fn finish(
     Ok(Standing::of(&state, false).exit())
 }
 
+/// The same for a run that had begun before: if its target cannot be reached it stands as it stood, and the process ends so.
+pub(super) fn finish_of(
+    context: &Context,
+    store: &Store,
+    run: &RunId,
+    finished: Result<Finished, EngineError>,
+    granted: Option<&Granted>,
+) -> Result<Exit, Failure> {
+    match finished {
+        Err(EngineError::Lock(error @ LockError::Target { .. })) => {
+            let standing = Standing::of(&store.state(run)?, false);
+            let mut failure = Failure::from(EngineError::Lock(error));
+            failure.code = standing.exit();
+            failure.notes = vec![format!(
+                "run {run} stands as it stood: {}",
+                standing.label()
+            )];
+            Err(failure)
+        }
+        finished => finish(context, store, finished, granted),
+    }
+}
+
 /// Which line would allow what was refused.
 fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::journal::Stamped]) {
     for (call, explanation) in super::refusal::explanations(granted, entries) {
@@ -202,23 +225,33 @@ fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::jour
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
-            EngineError::Lock(lock) => Self::of(Exit::Refused, lock).hint(lock_hint(lock)),
+            EngineError::Lock(lock) => not_locked(lock),
             EngineError::Plan(_) => Self::of(Exit::Refused, &error)
                 .note("nothing was changed")
                 .hint("look at what would happen now with a new plan: windlass plan"),
             EngineError::Sandbox(_) => Self::of(Exit::Usage, &error),
             EngineError::Empty(_) => Self::of(Exit::Usage, &error).hint("windlass runs"),
             EngineError::Internal(_) => Self::of(Exit::Fault, &error),
-            EngineError::Journal(_) => Self::of(Exit::NeedsPerson, &error)
+            EngineError::Journal(store) => Self::of(Exit::NeedsPerson, &error)
                 .note("nothing further was done after the journal failed")
-                .hint("mend the cause, then: windlass runs"),
+                .hint("mend the cause, then: windlass runs")
+                .hint_if(store.hint()),
         }
     }
 }
 
-fn lock_hint(error: &LockError) -> &'static str {
-    match error {
-        LockError::Taken { .. } => "windlass runs",
-        LockError::Target { .. } | LockError::File { .. } => "windlass doctor",
-    }
+fn not_locked(error: &LockError) -> Failure {
+    let failure = match error {
+        LockError::Taken { .. } => Failure::of(Exit::Refused, error).hint("windlass runs"),
+        LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
+        LockError::Target { source, .. } => {
+            let code = match source {
+                database::LockError::Held { .. } => Exit::Refused,
+                // As after any other failure everything is as it was.
+                database::LockError::Unavailable { .. } => Exit::Failed,
+            };
+            Failure::of(code, error).hint_if(source.hint())
+        }
+    };
+    failure.note("nothing was changed")
 }

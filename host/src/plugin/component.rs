@@ -97,7 +97,7 @@ impl Component {
         let is_path =
             spec.contains(['/', '\\']) || Path::new(spec).extension().is_some_and(|e| e == "wasm");
         if is_path {
-            let bytes = folder::read(&from.join(spec), LIMIT)?;
+            let bytes = folder::read(&from.join(spec.trim_start_matches("./")), LIMIT)?;
             return Self::from_bytes(bytes).map_err(unusable);
         }
         match builtin::find(spec) {

@@ -185,7 +185,7 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
     match most {
         Some(verb) if verb.danger() != danger => {
             let message = format!(
-                "`danger` is \"{}\": the need to {verb} is of that kind",
+                "`danger` is \"{danger}\", but the need to {verb} makes it \"{}\"",
                 verb.danger()
             );
             problem(procedure.danger.span().start, message);
@@ -321,7 +321,7 @@ duration = "4h"
         );
         assert_eq!(
             errors[2],
-            "plugin.toml:5:10: `danger` is \"maintain\": the need to vacuum is of that kind"
+            "plugin.toml:5:10: `danger` is \"read\", but the need to vacuum makes it \"maintain\""
         );
         assert_eq!(
             errors[3],

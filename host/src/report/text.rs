@@ -86,7 +86,8 @@ impl Report {
         if let Some(damage) = &self.damage {
             add(&format!("the record is broken: {damage}"));
         }
-        if let Some(summary) = &self.summary {
+        let said = |summary: &&String| !self.later_hands().any(|hand| hand == **summary);
+        if let Some(summary) = self.summary.as_ref().filter(said) {
             add(summary);
         }
         if let Some(message) = &self.panicked {
@@ -112,12 +113,18 @@ impl Report {
             let digest = plan.strip_prefix("sha256:").unwrap_or(plan);
             let _ = write!(text, ", bound to plan {}", shorten_digest(digest));
         }
-        let mut hands: Vec<_> = self.people.iter().map(|p| (p.did, &p.by)).collect();
+        let mut hands: Vec<_> = self.later_hands().collect();
         hands.dedup();
-        for (did, by) in hands.into_iter().filter(|(did, _)| *did != "started") {
-            let _ = write!(text, ", {} by {by}", passive(did));
+        for hand in hands {
+            let _ = write!(text, ", {hand}");
         }
         text
+    }
+
+    /// Who else had a hand in it, and how: `undone by ana`.
+    fn later_hands(&self) -> impl Iterator<Item = String> {
+        let later = self.people.iter().filter(|person| person.did != "started");
+        later.map(|person| format!("{} by {}", passive(person.did), person.by))
     }
 
     fn work(&self) -> String {

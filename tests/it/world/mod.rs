@@ -9,6 +9,7 @@ pub(crate) use output::{Output, Running};
 use fixture::Fixture;
 use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use xtask::postgres::{Options, Server, Statement, connect};
 
 /// The variable that the world's `windlass.toml` names.
-const VARIABLE: &str = "ORDERS_DATABASE_URL";
+pub(crate) const VARIABLE: &str = "ORDERS_DATABASE_URL";
 /// Rows of `accounts` before a third of them was deleted, in a world that is bloated.
 pub(crate) const ROWS: u32 = 4_000;
 
@@ -192,9 +193,15 @@ impl World {
 
     /// Starts windlass and does not wait.
     pub(crate) fn start(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+        let mut command = self.command(env!("CARGO_BIN_EXE_windlass-under-test"));
+        command.args(arguments).envs(variables.iter().copied());
+        Running::start(command)
+    }
+
+    /// A program in the project's folder with the environment that windlass is given: windlass itself, or one that starts it.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
-            .args(arguments)
             .current_dir(self.path())
             .env(VARIABLE, &self.url)
             // Compiled procedures are kept from test to test.
@@ -213,8 +220,7 @@ impl World {
         ] {
             command.env_remove(outside);
         }
-        command.envs(variables.iter().copied());
-        Running::start(command)
+        command
     }
 
     /// A text with everything that differs from run to run replaced, for snapshots.
@@ -230,7 +236,12 @@ impl World {
 
     /// A whole invocation as a snapshot: what was typed, how it ended, both streams.
     pub(crate) fn snapshot(&self, arguments: &[&str]) -> String {
-        let output = self.windlass(arguments);
+        self.snapshot_with(&[], arguments)
+    }
+
+    /// The same with these variables set.
+    pub(crate) fn snapshot_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        let output = self.windlass_with(variables, arguments);
         self.redact(&format!("$ windlass {}\n{output}", arguments.join(" ")))
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn prepare(
         undo: Undo::NotNeeded("no query can use it".into()),
         touches: vec![touch(room, &index)],
         now: text::bytes(before.bytes),
-        after: "–".into(),
+        after: "gone".into(),
         before: work::to_value(&before)?,
     })
 }
@@ -95,11 +95,7 @@ pub(super) async fn apply(
 
 /// The answer of a drop that happened.
 pub(super) fn answer(before: &Before) -> Result<Applied, CallError> {
-    applied(
-        &before.bytes,
-        format!("{} freed", text::bytes(before.bytes)),
-        None,
-    )
+    applied(&before.bytes, "gone".into(), None)
 }
 
 fn sql(name: &ObjectName) -> String {

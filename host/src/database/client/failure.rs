@@ -144,7 +144,6 @@ impl ConnectFailure {
 
     /// From the driver's error while the session was opened.
     pub(super) fn from_driver(error: &tokio_postgres::Error) -> Self {
-        let detail = std::error::Error::source(error).map(ToString::to_string);
         let (kind, reason) = match error.as_db_error() {
             Some(answer) => refused_login(answer),
             None => (ErrorKind::Unavailable, unreachable_because(error)),
@@ -152,7 +151,7 @@ impl ConnectFailure {
         Self {
             kind,
             reason,
-            detail,
+            detail: detail(error),
         }
     }
 
@@ -169,6 +168,15 @@ impl ConnectFailure {
         };
         CallError::new(self.kind, format!("database `{database}`: {reason}"))
     }
+}
+
+/// The words behind the driver's error, unless they say no more than the reason does: an error of the operating system is one of few.
+pub(super) fn detail(error: &tokio_postgres::Error) -> Option<String> {
+    let source = std::error::Error::source(error)?;
+    let system = source
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.raw_os_error().is_some());
+    (!system).then(|| source.to_string())
 }
 
 fn refused_login(answer: &DbError) -> (ErrorKind, String) {

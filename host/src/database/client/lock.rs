@@ -33,12 +33,12 @@ pub enum LockError {
         holder: String,
     },
     /// The server could not be asked.
-    #[error("database `{database}` cannot be locked")]
+    #[error("{}", .why.message)]
     Unavailable {
         /// Logical name.
         database: String,
-        /// Why.
-        source: CallError,
+        /// Why; its message names the database.
+        why: CallError,
     },
 }
 
@@ -50,7 +50,9 @@ impl LockError {
                 "wait for that run to end, or look at it with `windlass runs` where it was started"
                     .into(),
             ),
-            Self::Unavailable { database, .. } => Some(format!("windlass doctor {database}")),
+            Self::Unavailable { database, .. } => {
+                Some(format!("windlass doctor --target {database}"))
+            }
         }
     }
 }
@@ -93,9 +95,9 @@ impl Lock {
 
 /// Takes the lock or says who has it.
 pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
-    let unavailable = |source: CallError| LockError::Unavailable {
+    let unavailable = |why: CallError| LockError::Unavailable {
         database: room.name().to_owned(),
-        source,
+        why,
     };
     let session = Session::open(room, Purpose::Hold, run)
         .await

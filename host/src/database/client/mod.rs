@@ -187,12 +187,10 @@ impl Client {
 
     /// Locks the database for one run. The lock lives as long as its session.
     pub async fn lock(&self, database: &str, run: &RunId) -> Result<Lock, LockError> {
-        let room = self
-            .room(database)
-            .map_err(|source| LockError::Unavailable {
-                database: database.to_owned(),
-                source,
-            })?;
+        let room = self.room(database).map_err(|why| LockError::Unavailable {
+            database: database.to_owned(),
+            why,
+        })?;
         lock::take(room, run).await
     }
 

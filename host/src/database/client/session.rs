@@ -1,6 +1,6 @@
 //! One connection to one database: how it is opened, what it may do, how its statement is cancelled.
 
-use super::failure::ConnectFailure;
+use super::failure::{self, ConnectFailure};
 use super::room::Room;
 use crate::contract::ErrorKind;
 use crate::journal::RunId;
@@ -136,7 +136,7 @@ impl Session {
             Err(error) => Err(ConnectFailure {
                 kind: ErrorKind::Denied,
                 reason: "the login may not SET ROLE to the configured role".into(),
-                detail: std::error::Error::source(&error).map(ToString::to_string),
+                detail: failure::detail(&error),
             }),
         }
     }

@@ -61,7 +61,7 @@ pub(super) async fn prepare(
             table: name.name.clone(),
         }],
         now: if now.is_empty() {
-            "–".into()
+            "not set".into()
         } else {
             now.join(", ")
         },

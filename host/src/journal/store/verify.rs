@@ -68,9 +68,10 @@ fn check_file(ledger: &Ledger) -> Result<(), StoreError> {
     if finding == "ok" {
         return Ok(());
     }
+    let finding = finding.trim_start_matches("*** in database main ***");
     Err(StoreError::Damaged {
         path: ledger.path.clone(),
-        what: finding.replace('\n', " "),
+        what: finding.trim().replace('\n', " "),
     })
 }
 

@@ -1,0 +1,294 @@
+//! Servers that refuse, are not there, or go away.
+
+use super::{error_of, grant, granted, objects, runs, typed};
+use crate::world::{VARIABLE, World};
+use insta::assert_snapshot;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+use xtask::postgres::{NEWEST, Options, connect};
+
+/// The world's connection string with another password.
+fn wrong_password(world: &World) -> String {
+    let (start, rest) = world.url().split_once("://").unwrap();
+    let (login, place) = rest.split_once('@').unwrap();
+    let (user, _) = login.split_once(':').unwrap();
+    format!("{start}://{user}:wrong@{place}")
+}
+
+/// The world's connection string with a port at which nobody listens.
+fn closed_port(world: &World) -> String {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let config: postgres::Config = world.url().parse().unwrap();
+    world.url().replace(
+        &format!(":{}/", config.get_ports()[0]),
+        &format!(":{port}/"),
+    )
+}
+
+#[test]
+fn a_role_without_rights_repairs_nothing_and_is_told_what_to_grant() {
+    let world = granted();
+    let stranger = world.stranger();
+    let before = objects(&world);
+    let user = stranger
+        .split("://")
+        .nth(1)
+        .unwrap()
+        .split(':')
+        .next()
+        .unwrap();
+    let shown = |words: &[&str]| {
+        let shown = world.snapshot_with(&[(VARIABLE, &stranger)], words);
+        shown.replace(user, "[stranger]")
+    };
+    assert_snapshot!(finding(&world, &stranger).replace(user, "[stranger]"), @r#"
+    notice: PostgreSQL [version], primary; [stranger]; not encrypted; 0 of 2 tables can be maintained, 0 are owned
+    GRANT pg_monitor TO "[stranger]": without it sessions, statements and standbys cannot be read
+    GRANT pg_monitor TO "[stranger]": without it the free space cannot be computed
+    the connection is not encrypted; sslmode=require would insist on it
+    "[stranger]" may maintain 0 of 2 tables
+    "#);
+    assert_snapshot!(shown(&typed("plan")), @r#"
+    $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+      the free disk space is unknown, so indexes above [size] are not rebuilt
+    error: pg-optimize on orders cannot be planned
+      cause: role `[stranger]` sees only its own sessions and statements on `orders`; GRANT pg_monitor TO "[stranger]" would allow it
+      nothing was changed
+      hint:  windlass doctor --target orders
+    "#);
+    assert_snapshot!(shown(&typed("run")), @r#"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    run [run] failed after [span]: nothing was changed
+      role `[stranger]` sees only its own sessions and statements on `orders`;
+      GRANT pg_monitor TO "[stranger]" would allow it
+      pg-optimize 0.1.0 on orders, by tester, [time]
+
+    look  [span]
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+      the free disk space is unknown, so indexes above [size] are not rebuilt
+    taking it back: role `[stranger]` sees only its own sessions and
+      statements on `orders`; GRANT pg_monitor TO "[stranger]" would allow
+      it
+    role `[stranger]` sees only its own sessions and statements on `orders`;
+      GRANT pg_monitor TO "[stranger]" would allow it
+    "#);
+    assert_eq!(objects(&world), before);
+    world.windlass(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_role_without_rights_does_not_pass_for_health() {
+    let world = World::bloated_on(NEWEST);
+    grant(&world, "pg-health");
+    let stranger = world.stranger();
+    let words = [
+        "run",
+        "pg-health",
+        "--target",
+        "orders",
+        "--set",
+        "expected-standbys=0",
+    ];
+    assert_snapshot!(world.snapshot_with(&[(VARIABLE, &stranger)], &words), @r#"
+    $ windlass run pg-health --target orders --set expected-standbys=0
+    exit code: 1
+    ----- stdout -----
+    run [run] failed after [span]: nothing was changed
+      role `stranger_23690_3` sees only its own sessions and statements on `orders`;
+      GRANT pg_monitor TO "stranger_23690_3" would allow it
+      pg-health 0.1.0 on orders, by tester, [time]
+
+    role and replication  [span]
+
+    checks
+      ✓ role: PostgreSQL [version], primary
+    ----- stderr -----
+    pg-health 0.1.0 on orders, by tester
+    - role and replication
+    ✓ role: PostgreSQL [version], primary
+    taking it back: role `stranger_23690_3` sees only its own sessions and
+      statements on `orders`; GRANT pg_monitor TO "stranger_23690_3" would allow
+      it
+    role `stranger_23690_3` sees only its own sessions and statements on `orders`;
+      GRANT pg_monitor TO "stranger_23690_3" would allow it
+    "#);
+}
+
+#[test]
+fn a_wrong_password_is_told_apart() {
+    let world = granted();
+    let url = wrong_password(&world);
+    let variables = [(VARIABLE, url.as_str())];
+    let before = objects(&world);
+    assert_snapshot!(finding(&world, &url), @r#"
+    bad: database `orders`: the server refused the password (FATAL: password authentication failed for user "windlass")
+    "#);
+    assert_snapshot!(world.snapshot_with(&variables, &typed("plan")), @"
+    $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+    error: pg-optimize on orders cannot be planned
+      cause: database `orders`: the server refused the password
+      nothing was changed
+      hint:  windlass doctor --target orders
+    ");
+    assert_snapshot!(world.snapshot_with(&variables, &typed("run")), @r#"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: `orders` could not be locked
+      cause: database `orders`: the server refused the password (FATAL: password authentication failed for user "windlass")
+      nothing was changed
+      hint:  windlass doctor --target orders
+    "#);
+    assert_eq!(objects(&world), before);
+}
+
+#[test]
+fn an_unreachable_server_is_told_apart() {
+    let world = granted();
+    let url = closed_port(&world);
+    let variables = [(VARIABLE, url.as_str())];
+    assert_snapshot!(finding(&world, &url), @"
+    bad: database `orders`: nothing answers at the configured address
+    ");
+    assert_snapshot!(world.snapshot_with(&variables, &typed("plan")), @"
+    $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+    error: pg-optimize on orders cannot be planned
+      cause: database `orders`: nothing answers at the configured address
+      nothing was changed
+      hint:  windlass doctor --target orders
+    ");
+    assert_snapshot!(world.snapshot_with(&variables, &typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: `orders` could not be locked
+      cause: database `orders`: nothing answers at the configured address
+      nothing was changed
+      hint:  windlass doctor --target orders
+    ");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_apart() {
+    let world = granted();
+    let (server, _) = world.url().rsplit_once('/').unwrap();
+    let url = format!("{server}/nothing_of_that_name");
+    assert_snapshot!(world.snapshot_with(&[(VARIABLE, &url)], &typed("run")), @r#"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: `orders` could not be locked
+      cause: database `orders`: the server has no database of the name in the connection string (FATAL: database "nothing_of_that_name" does not exist)
+      nothing was changed
+      hint:  windlass doctor --target orders
+    "#);
+}
+
+#[test]
+fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
+    let mut world = World::alone(NEWEST, &Options::default().durable());
+    grant(&world, "pg-optimize");
+    // The first effect waits for as long as somebody works on the table.
+    let mut holder = connect(world.url()).unwrap();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE accounts IN SHARE UPDATE EXCLUSIVE MODE")
+        .unwrap();
+    let running = world.start(&[], &typed("run"));
+    await_waiting(&world);
+    world.server().crash();
+    let ended = running.wait().expect(4);
+    let [run] = &runs(&world)[..] else {
+        panic!("one run: {ended}")
+    };
+    // Which error its end of the connection shows differs from time to time.
+    let told = error_of(&world, &ended.stdout);
+    let told = told.lines().map(
+        |line| match line.split_once("in doubt: database `orders`: ") {
+            Some((indent, _)) => format!("{indent}in doubt: database `orders`: [why]\n"),
+            None => format!("{line}\n"),
+        },
+    );
+    assert_snapshot!(told.collect::<String>(), @"
+    run [run] is in doubt after [span]: 1 effect, 0 undone, 1 in doubt
+      pg-optimize 0.1.0 on orders, by tester, [time]
+
+    look  [span]
+    drop leftovers  [span]
+      ? 1 drop invalid index public.accounts_abalance_ccnew  [size] → gone
+      in doubt: database `orders`: [why]
+      undo: not needed: no query can use it
+
+    next
+      windlass resume [run]  asks orders what became of effect 1 and goes on
+      windlass undo [run]  ends it; nothing has to be taken back
+    ");
+    world.windlass(&["audit", "verify"]).expect(0);
+    assert_snapshot!(world.snapshot(&["runs"]), @"
+    $ windlass runs
+    exit code: 0
+    ----- stdout -----
+    RUN  PROCEDURE  TARGET  STATE  SINCE  NEXT
+    [run]  pg-optimize  orders  in doubt  [span]  windlass resume [run]
+    ----- stderr -----
+    ");
+
+    let gone = world.windlass(&["resume", run]).expect(4);
+    assert_snapshot!(error_of(&world, &gone.stderr), @"
+    error: `orders` could not be locked
+      cause: database `orders`: nothing answers at the configured address
+      run [run] stands as it stood: in doubt
+      hint:  windlass doctor --target orders
+    ");
+    world.server().restart().unwrap();
+    world.windlass(&["resume", run]).expect(0);
+    let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(world.sql(invalid), ["0"]);
+    world.windlass(&["audit", "verify"]).expect(0);
+}
+
+/// What `doctor` finds at the target, each note on a line of its own.
+fn finding(world: &World, url: &str) -> String {
+    let words = ["doctor", "--output", "json"];
+    let report = world.windlass_with(&[(VARIABLE, url)], &words).json();
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["what"] == "orders");
+    let found = found.unwrap();
+    let text = found["detail"].as_str().unwrap();
+    world.redact(&format!("{}: {text}", found["verdict"].as_str().unwrap()))
+}
+
+/// Until a statement of windlass waits for a lock.
+fn await_waiting(world: &World) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE application_name LIKE 'windlass/%' AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while world.sql(waiting) == ["0"] {
+        assert!(Instant::now() < deadline, "windlass waits for no lock");
+    }
+}

@@ -1,0 +1,348 @@
+//! Files that people write, with a mistake in them, and names that do not exist.
+
+use super::{granted, objects, typed};
+use crate::world::{VARIABLE, World};
+use insta::assert_snapshot;
+use std::fs;
+use xtask::postgres::NEWEST;
+
+#[test]
+fn a_misspelt_key_in_the_configuration() {
+    let world = World::on(NEWEST);
+    world.write(
+        "windlass.toml",
+        &format!("[database.orders]\nconection = {{ env = \"{VARIABLE}\" }}\n"),
+    );
+    assert_snapshot!(world.snapshot(&["doctor"]), @"
+    $ windlass doctor
+    exit code: 2
+    ----- stdout -----
+    ✓  procedures  built in: pg-health, pg-optimize
+    ✓  compiler  procedures can be built here
+    ✗  configuration  windlass.toml:2:1: unknown key `conection` in
+      [database.orders]
+      hint: did you mean `connection`?
+    ----- stderr -----
+    One thing has to be mended.
+    ");
+    assert_snapshot!(world.snapshot(&["runs"]), @"
+    $ windlass runs
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: windlass.toml:2:1: unknown key `conection` in [database.orders]
+      hint:  did you mean `connection`?
+    ");
+    world.write(
+        "windlass.toml",
+        &format!(
+            "[database.orders]\nconnection = {{ env = \"{VARIABLE}\" }}\ndisk-size = \"much\"\n"
+        ),
+    );
+    assert_snapshot!(world.snapshot(&["runs"]), @r#"
+    $ windlass runs
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: windlass.toml:3:13: a size is written like "[size]"; units are B, kB, MB, GB, TB for `disk-size` in [database.orders]
+    "#);
+}
+
+#[test]
+fn a_misspelt_key_in_a_grant() {
+    let world = granted();
+    let file = "grants/pg-optimize.orders.toml";
+    world.write(file, &world.read(file).replace("expires =", "expire ="));
+    assert_snapshot!(world.snapshot(&typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: grants/pg-optimize.orders.toml:9:1: unknown key `expire`
+      hint:  did you mean `expires`?
+    ");
+    world.write(
+        file,
+        &world
+            .read(file)
+            .replace("expire =", "expires =")
+            .replacen("\"vacuum\"", "\"vacum\"", 1),
+    );
+    assert_snapshot!(world.windlass(&["grant", "check", file]).expect(2).stderr, @"
+    error: grants/pg-optimize.orders.toml:21:10: unknown value `vacum` for `verbs` in [database]
+      hint:  did you mean `vacuum`?
+    ");
+    assert!(!world.state().exists());
+}
+
+#[test]
+fn a_misspelt_key_in_a_manifest() {
+    let world = World::on(NEWEST);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/pg-health/");
+    let manifest = fs::read_to_string(format!("{folder}plugin.toml")).unwrap();
+    world.write(
+        "mine/plugin.toml",
+        &manifest.replace("summary =", "sumary ="),
+    );
+    world.write("mine/src/lib.rs", "");
+    world.write(
+        "mine/Cargo.toml",
+        "[package]\nname = \"pg-health\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n",
+    );
+    assert_snapshot!(world.snapshot(&["build", "mine", "--offline"]), @"
+    $ windlass build mine --offline
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+      Compiling pg-health v0.1.0 ([project]/mine)
+      Finished `release` profile [optimized] target(s) in [span]
+    error: the compiled crate exports no procedure
+      hint:  windlass_sdk::export!(YourProcedure); in lib.rs
+    ");
+    assert_snapshot!(world.snapshot(&["build", "nowhere"]), @"
+    $ windlass build nowhere
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: cannot read `[project]/nowhere/plugin.toml`
+      cause: it does not exist
+    ");
+}
+
+#[test]
+fn a_plan_that_was_edited_is_no_plan() {
+    let world = granted();
+    let before = objects(&world);
+    world.windlass(&typed("plan")).expect(0);
+    let plan = world.read("plan.json");
+    let bound = [&typed("run")[..], &["--plan", "plan.json"]].concat();
+    world.write(
+        "plan.json",
+        &plan.replace("public.accounts_pkey", "public.accounts_bid"),
+    );
+    assert_snapshot!(world.snapshot(&bound), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100 --plan plan.json
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    error: `plan.json` cannot be used as a plan
+      cause: its content does not match its digest: it was changed after it was made
+      nothing was changed
+      hint:  windlass plan PROCEDURE --target TARGET makes one
+    ");
+    world.write("plan.json", &plan.replace("\"summary\"", "\"sumary\""));
+    assert_snapshot!(world.snapshot(&bound), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100 --plan plan.json
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `plan.json` cannot be used as a plan
+      cause: not a plan
+      cause: unknown field `sumary`, expected one of `schema`, `digest`, `at`, `procedure`, `version`, `component`, `target`, `parameters`, `effects`, `checks`, `remarks`, `problems`, `refused`, `summary` at line 107 column 10
+      nothing was changed
+      hint:  windlass plan PROCEDURE --target TARGET makes one
+    ");
+    world.write("plan.json", "not json");
+    assert_snapshot!(world.snapshot(&bound), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100 --plan plan.json
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `plan.json` cannot be used as a plan
+      cause: not a plan
+      cause: expected ident at line 1 column 2
+      nothing was changed
+      hint:  windlass plan PROCEDURE --target TARGET makes one
+    ");
+    fs::remove_file(world.path().join("plan.json")).unwrap();
+    assert_snapshot!(world.snapshot(&bound), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100 --plan plan.json
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: cannot open `[project]/plan.json`: it does not exist
+      hint:  windlass plan PROCEDURE --target TARGET makes one
+    ");
+    assert_eq!(objects(&world), before);
+    assert!(!world.state().exists());
+}
+
+#[test]
+fn parameters_that_do_not_fit() {
+    let world = granted();
+    let set = |value: &str| {
+        let words = ["plan", "pg-optimize", "--target", "orders", "--set", value];
+        world.snapshot(&words)
+    };
+    assert_snapshot!(set("min-sise=1MB"), @"
+    $ windlass plan pg-optimize --target orders --set min-sise=[size]
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no parameter `min-sise`
+      hint:  did you mean `min-size`?
+    ");
+    assert_snapshot!(set("max-objects=many"), @"
+    $ windlass plan pg-optimize --target orders --set max-objects=many
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: parameter `max-objects` is a text, not whole number
+    ");
+    assert_snapshot!(set("min-size=large"), @"
+    $ windlass plan pg-optimize --target orders --set min-size=large
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: parameter `min-size` is `large`; it is written like `[size]`
+    ");
+    assert_snapshot!(set("min-size"), @"
+    $ windlass plan pg-optimize --target orders --set min-size
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: invalid value 'min-size' for '--set <NAME=VALUE>': write NAME=VALUE
+
+    For more information, try '--help'.
+    ");
+    world.write("parameters.json", "{ \"max-objects\": \"many\" }");
+    let words = [
+        "plan",
+        "pg-optimize",
+        "--target",
+        "orders",
+        "--parameters",
+        "parameters.json",
+    ];
+    assert_snapshot!(world.snapshot(&words), @"
+    $ windlass plan pg-optimize --target orders --parameters parameters.json
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: parameter `max-objects` is a text, not whole number
+    ");
+    world.write("parameters.json", "[1]");
+    assert_snapshot!(world.snapshot(&words), @"
+    $ windlass plan pg-optimize --target orders --parameters parameters.json
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `parameters.json` is no JSON object of parameters
+      cause: invalid type: sequence, expected a map at line 1 column 0
+    ");
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    let world = granted();
+    assert_snapshot!(world.snapshot(&["plan", "pg-optimize", "--target", "order"]), @"
+    $ windlass plan pg-optimize --target order
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no target `order`
+      hint:  did you mean `orders`?
+    ");
+    assert_snapshot!(world.snapshot(&["plan", "pg-optimise", "--target", "orders"]), @"
+    $ windlass plan pg-optimise --target orders
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no built-in procedure `pg-optimise`
+      hint:  did you mean `pg-optimize`?
+    ");
+    assert_snapshot!(world.snapshot(&["show", "251121"]), @"
+    $ windlass show 251121
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no journal at `[project]/.windlass/journal.db`
+      hint:  it is made by the first `windlass run`
+    ");
+    assert_snapshot!(world.snapshot(&["resume", "251121"]), @"
+    $ windlass resume 251121
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no journal at `[project]/.windlass/journal.db`
+      hint:  it is made by the first `windlass run`
+    ");
+    assert_snapshot!(world.snapshot(&["frobnicate"]), @"
+    $ windlass frobnicate
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: unrecognized subcommand 'frobnicate'
+
+    Usage: windlass [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(world.snapshot(&["run", "pg-optimize"]), @"
+    $ windlass run pg-optimize
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the following required arguments were not provided:
+      --target <TARGET>
+
+    Usage: windlass run --target <TARGET> <PROCEDURE>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn without_a_configuration_the_next_command_is_told() {
+    let world = World::on(NEWEST);
+    fs::remove_file(world.path().join("windlass.toml")).unwrap();
+    assert_snapshot!(world.snapshot(&["runs"]), @"
+    $ windlass runs
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no `windlass.toml` in [project] or above it
+      hint:  windlass init
+    ");
+    world.windlass(&["doctor"]).expect(2);
+    assert_snapshot!(world.snapshot(&["--config", "other.toml", "runs"]), @"
+    $ windlass --config other.toml runs
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: cannot open `[project]/other.toml`: it does not exist
+    ");
+}
+
+#[test]
+fn a_secret_that_is_not_there() {
+    let world = granted();
+    assert_snapshot!(world.snapshot_with(&[(VARIABLE, "")], &typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: target `orders` takes its connection from the environment variable `ORDERS_DATABASE_URL`, which is not set
+      hint:  export ORDERS_DATABASE_URL=postgresql://…
+    ");
+    world.write(
+        "windlass.toml",
+        "[database.orders]\nconnection = { file = \"orders.url\" }\n",
+    );
+    assert_snapshot!(world.snapshot(&typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: target `orders` cannot be used
+      cause: cannot open `[project]/orders.url`: it does not exist
+    ");
+    world.write("orders.url", "\n");
+    assert_snapshot!(world.snapshot(&typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: target `orders` takes its connection from `[project]/orders.url`, which is empty
+    ");
+}

@@ -1,0 +1,164 @@
+//! Grants that do not allow what is asked.
+
+use super::{granted, objects, runs, typed};
+use crate::world::World;
+use insta::assert_snapshot;
+use xtask::postgres::NEWEST;
+
+const FILE: &str = "grants/pg-optimize.orders.toml";
+
+/// Replaces one line of the grant.
+fn edit(world: &World, key: &str, line: &str) {
+    let text = world.read(FILE);
+    let lines = text
+        .lines()
+        .map(|old| if old.starts_with(key) { line } else { old });
+    let edited = lines.collect::<Vec<_>>().join("\n");
+    assert_ne!(edited, text.trim_end(), "no line begins with {key}");
+    world.write(FILE, &edited);
+}
+
+/// Nothing came of what was refused.
+fn assert_untouched(world: &World, before: &[String]) {
+    assert_eq!(objects(world), before);
+    assert!(!world.state().exists(), "a refused run left a record");
+}
+
+#[test]
+fn a_grant_for_another_digest_is_not_taken() {
+    let world = granted();
+    let before = objects(&world);
+    edit(
+        &world,
+        "digest",
+        &format!("digest = \"sha256:{}\"", "a".repeat(64)),
+    );
+    assert_snapshot!(world.snapshot(&typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
+      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+    ");
+    assert_snapshot!(world.snapshot(&["grant", "check", FILE]), @"
+    $ windlass grant check grants/pg-optimize.orders.toml
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
+      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+    ");
+    assert_untouched(&world, &before);
+}
+
+#[test]
+fn an_expired_grant_is_not_taken() {
+    let world = granted();
+    let before = objects(&world);
+    edit(&world, "expires", "expires = 2020-01-01T00:00:00Z");
+    assert_snapshot!(world.snapshot(&typed("run")), @"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    error: the grant of `pg-optimize` for `orders`, `grants/pg-optimize.orders.toml`, expired at [time]
+      hint:  set a later `expires` in grants/pg-optimize.orders.toml, once its reviewer agrees
+    ");
+    assert_untouched(&world, &before);
+}
+
+#[test]
+fn without_a_grant_nothing_runs() {
+    let world = World::bloated_on(NEWEST);
+    assert_snapshot!(world.snapshot(&typed("plan")), @"
+    $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    error: `pg-optimize` has no grant for `orders`
+      hint:  windlass grant pg-optimize --target orders
+    ");
+    assert!(!world.state().exists());
+}
+
+#[test]
+fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
+    let world = granted();
+    world
+        .session()
+        .batch_execute("CREATE SCHEMA sales")
+        .unwrap();
+    let before = objects(&world);
+    // It may look everywhere, but work in one schema only.
+    let file = world.read(FILE);
+    let (reads, rest) = file.split_at(file.find("\"vacuum\"").unwrap());
+    let narrowed = rest.replacen("schemas = [\"*\"]", "schemas = [\"sales\"]", 1);
+    assert_ne!(rest, narrowed, "{file}");
+    world.write(FILE, &format!("{reads}{narrowed}"));
+    assert_snapshot!(world.snapshot(&typed("plan")), @"
+    $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 3
+    ----- stdout -----
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+    - drop leftovers
+    ✗ refused: drop invalid index public.accounts_abalance_ccnew: may not drop
+      invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+    error: pg-optimize on orders cannot be planned
+      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      nothing was changed
+    ");
+    assert_snapshot!(world.snapshot(&typed("run")), @r#"
+    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
+    exit code: 3
+    ----- stdout -----
+    run [run] was refused after [span]: nothing was changed
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+      pg-optimize 0.1.0 on orders, by tester, [time]
+
+    look  [span]
+    drop leftovers  [span]
+
+    refused
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+    ----- stderr -----
+    pg-optimize 0.1.0 on orders, by tester
+    - look
+    - drop leftovers
+    ✗ refused: drop invalid index public.accounts_abalance_ccnew: may not drop
+      invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+    taking it back: may not drop invalid index public.accounts_abalance_ccnew on
+      orders: no grant covers it
+    may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+    error: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
+      hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml
+    "#);
+    let [run] = &runs(&world)[..] else {
+        panic!("one run")
+    };
+    assert_snapshot!(world.snapshot(&["show", run]), @"
+    $ windlass show [run]
+    exit code: 0
+    ----- stdout -----
+    run [run] was refused after [span]: nothing was changed
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+      pg-optimize 0.1.0 on orders, by tester, [time]
+
+    look  [span]
+    drop leftovers  [span]
+
+    refused
+      may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
+      covers it
+    ----- stderr -----
+    ");
+    assert_eq!(objects(&world), before);
+}
