@@ -6,7 +6,7 @@ use super::drop;
 use super::failure::Outcome;
 use super::progress;
 use super::reindex::{self, Found};
-use super::room::Room;
+use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
 use super::vacuum::{self, Job};
@@ -16,7 +16,7 @@ use crate::contract::CallError;
 use crate::contract::database_types::ObjectName;
 use crate::database::Effect;
 use crate::database::parameters::{self, Setting};
-use crate::engine::Permit;
+use crate::engine::{Permit, Progress};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -60,10 +60,11 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
-        ended(&watch, permit, &note).await
-    })
-    .await;
+    let look = || ended(&watch, permit, &note);
+    if let Ok(Ok(None)) = within(permit, permit.deadline(), look()).await {
+        permit.progress(waiting(room, &note));
+    }
+    let ended = work::until(permit, permit.deadline(), PAUSE, look).await;
     match ended {
         Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
         Err(_) => {
@@ -76,6 +77,19 @@ pub(super) async fn confirm(
     }
     let asked = ask(room, permit, &watch, effect, prepared, &note).await;
     asked.map_err(|failure| failure.into_call(room.name()))
+}
+
+fn waiting(room: &Room, note: &Note) -> Progress {
+    Progress {
+        phase: format!(
+            "session {} of `{}` still works on it: waiting for its end instead of starting it again",
+            note.pid,
+            room.name()
+        ),
+        done: 0,
+        total: 0,
+        notice: true,
+    }
 }
 
 /// Whether the session that ran the statement is over; until then its progress is shown.
