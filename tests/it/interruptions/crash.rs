@@ -1,10 +1,12 @@
 //! The server itself breaks down while it works for a run.
 
-use super::{REBUILD, TUNE, assert_stands, assert_succeeded, ready, run};
+use super::{
+    REBUILD, TUNE, add_second_table, assert_stands, assert_succeeded, assert_whole, ready, run,
+};
 use crate::hold::{Hold, prepared, until_waits};
 use crate::laws::world_view::storage_parameters;
 use crate::laws::{only_run, work};
-use crate::world::World;
+use crate::world::{Output, World};
 use windlass::journal::Status;
 use xtask::postgres::{NEWEST, OLDEST, Options};
 
@@ -12,20 +14,17 @@ fn alone(major: u32) -> World {
     ready(World::alone(major, &Options::default().durable()), "3min")
 }
 
-/// Crashes the server while the run's statement waits. The run is left in doubt: there is nobody to ask.
-fn crash(world: &mut World, parameters: &[&'static str], statement: &str) {
+/// Crashes the server while the run's statement waits, and answers how the run's process ended.
+fn crash(world: &mut World, parameters: &[&'static str], statement: &str) -> Output {
     let running = world.start(&[], &run(parameters));
     until_waits(world, statement);
     world.server().crash();
-    let left = running.wait().expect(4);
-    assert!(left.stdout.contains("in doubt"), "{left}");
-    let id = assert_stands(world, "in doubt", "resume");
-    // Nobody can be asked yet, and nothing else is done meanwhile.
-    let early = world.windlass(&["resume", &id.0]);
-    assert_ne!(early.code, 0, "{early}");
-    assert_stands(world, "in doubt", "resume");
+    running.wait()
+}
+
+fn restart(world: &mut World, held: &str) {
     world.server().restart().unwrap();
-    let sql = format!("ROLLBACK PREPARED '{}'", prepared(world, "accounts"));
+    let sql = format!("ROLLBACK PREPARED '{}'", prepared(world, held));
     world.session().batch_execute(&sql).unwrap();
 }
 
@@ -33,9 +32,16 @@ fn crash(world: &mut World, parameters: &[&'static str], statement: &str) {
 fn a_rebuild_is_held_in_doubt_until_the_server_is_back() {
     for major in [OLDEST, NEWEST] {
         let mut world = alone(major);
+        // The session goes with the server, the lock does not.
         std::mem::forget(Hold::writer(&world, "accounts"));
-        crash(&mut world, REBUILD, "REINDEX");
+        let left = crash(&mut world, REBUILD, "REINDEX").expect(4);
+        assert!(left.stdout.contains("is in doubt after"), "{left}");
         let id = assert_stands(&world, "in doubt", "resume");
+        // Nobody can be asked yet, and nothing else is done meanwhile.
+        let early = world.windlass(&["resume", &id.0]).expect(4);
+        assert!(early.stderr.contains("orders"), "{early}");
+        assert_stands(&world, "in doubt", "resume");
+        restart(&mut world, "accounts");
         assert_succeeded(&world, world.windlass(&["resume", &id.0]));
         let (_, state, _) = only_run(&world);
         assert!(matches!(
@@ -48,17 +54,22 @@ fn a_rebuild_is_held_in_doubt_until_the_server_is_back() {
     }
 }
 
+/// What was not committed did not happen, so the run fails; what was committed before cannot be taken back while nobody is there.
 #[test]
-fn parameters_are_as_before_until_the_server_is_back() {
+fn parameters_that_cannot_be_taken_back_are_when_the_server_is_back() {
     for major in [OLDEST, NEWEST] {
         let mut world = alone(major);
-        std::mem::forget(Hold::maintainer(&world, "accounts"));
+        add_second_table(&world);
+        std::mem::forget(Hold::maintainer(&world, "second"));
         let before = storage_parameters(&world);
-        crash(&mut world, TUNE, "LOCK TABLE");
-        assert_eq!(storage_parameters(&world), before);
-        let id = assert_stands(&world, "in doubt", "resume");
-        assert_succeeded(&world, world.windlass(&["resume", &id.0]));
+        let waiting = "LOCK TABLE ONLY \"public\".\"second\"";
+        let left = crash(&mut world, TUNE, waiting).expect(4);
+        assert!(left.stdout.contains("is stuck after"), "{left}");
+        let id = assert_stands(&world, "stuck", "undo");
+        restart(&mut world, "second");
         assert_ne!(storage_parameters(&world), before);
-        assert_eq!(work(&world).len(), 1);
+        world.windlass(&["undo", &id.0]).expect(0);
+        assert_eq!(storage_parameters(&world), before);
+        assert_whole(&world);
     }
 }

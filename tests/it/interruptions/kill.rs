@@ -100,7 +100,11 @@ fn a_vacuum_that_goes_on_without_its_host_is_adopted() {
         let hold = Hold::page(&world, "accounts", "aid");
         let pid = kill_while_waiting(&world, VACUUM, "VACUUM");
         resume_while_waiting(&world, pid, hold);
-        assert!(is_confirmed(&world, 1));
+        assert!(
+            is_confirmed(&world, 1),
+            "{}",
+            world.windlass(&["show", &only_run(&world).0.0])
+        );
         assert_eq!(work(&world).len(), 1);
     }
 }

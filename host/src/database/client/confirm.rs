@@ -151,29 +151,29 @@ async fn ask_statistics(
     } else {
         STATISTICS
     };
-    let deadline = permit.deadline().min(permit.clock().instant() + patience);
-    let shown = work::until(permit, deadline, PAUSE, || async {
-        Ok(match vacuum::now(watch, before.oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, note.at) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match shown {
-        Ok(outcome) => match outcome? {
-            Some(now) => Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?)),
-            None => Ok(not_done("the table no longer exists", None)),
-        },
-        Err(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => Ok(not_done(
-            "the server restarted since and may have forgotten its statistics; repeating is harmless",
-            None,
-        )),
-        Err(_) => Ok(not_done(
-            "the session is over and the table's statistics show no such work since",
-            None,
-        )),
+    let enough = permit.clock().instant() + patience;
+    loop {
+        let now = within(permit, permit.deadline(), vacuum::now(watch, before.oid)).await??;
+        let Some(now) = now else {
+            return Ok(not_done("the table no longer exists", None));
+        };
+        if now.shows(job, note.at) {
+            return Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?));
+        }
+        if permit.clock().instant() >= enough {
+            break;
+        }
+        within(permit, permit.deadline(), tokio::time::sleep(PAUSE)).await?;
     }
+    let restarted = watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)?;
+    Ok(not_done(
+        if restarted {
+            "the server restarted since and may have forgotten its statistics; repeating is harmless"
+        } else {
+            "the session is over and the table's statistics show no such work since"
+        },
+        None,
+    ))
 }
 
 async fn ask_index(
