@@ -39,7 +39,8 @@ fn a_rebuild_is_held_in_doubt_until_the_server_is_back() {
         let id = assert_stands(&world, "in doubt", "resume");
         // Nobody can be asked yet, and nothing else is done meanwhile.
         let early = world.windlass(&["resume", &id.0]).expect(4);
-        assert!(early.stderr.contains("orders"), "{early}");
+        let cause = "cause: database `orders`: nothing answers at the configured address";
+        assert!(early.stderr.contains(cause), "{early}");
         assert_stands(&world, "in doubt", "resume");
         restart(&mut world, "accounts");
         assert_succeeded(&world, world.windlass(&["resume", &id.0]));
