@@ -9,9 +9,12 @@
 mod dependencies;
 mod errors;
 mod harness;
+mod hold;
+mod interruptions;
 mod laws;
 mod room_database;
 mod screens;
 mod secrets;
+mod taking_back;
 mod tidy;
 mod world;

@@ -54,6 +54,15 @@ pub enum EngineError {
     /// The target is taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The target of a run that is to be taken over cannot be asked, so nothing new is known of the run.
+    #[error("run {run} stays as it is")]
+    OutOfReach {
+        /// Which run.
+        run: RunId,
+        /// Why.
+        #[source]
+        source: LockError,
+    },
     /// The plan does not fit.
     #[error("the plan cannot be used")]
     Plan(#[from] PlanError),

@@ -114,6 +114,11 @@ impl World {
         self.home.fixture().make_stranger(&self.database)
     }
 
+    /// The server's own name of the database.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
     /// A session of the superuser in this database.
     pub(crate) fn session(&self) -> Client {
         connect(&self.home.fixture().admin_url(&self.database)).unwrap()

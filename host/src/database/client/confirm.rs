@@ -16,7 +16,7 @@ use crate::contract::CallError;
 use crate::contract::database_types::ObjectName;
 use crate::database::Effect;
 use crate::database::parameters::{self, Setting};
-use crate::engine::Permit;
+use crate::engine::{Permit, Progress};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -60,7 +60,12 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = within(permit, permit.deadline(), ended(&watch, permit, &note)).await;
+    let ended = within(
+        permit,
+        permit.deadline(),
+        ended(room, &watch, permit, &note),
+    )
+    .await;
     match ended {
         Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
         Err(_) => {
@@ -75,8 +80,9 @@ pub(super) async fn confirm(
     asked.map_err(|failure| failure.into_call(room.name()))
 }
 
-/// Waits until the session that ran the statement is over, and shows its progress.
-async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
+/// Waits until the session that ran the statement is over, says that it does, and shows its progress.
+async fn ended(room: &Room, watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
+    let mut told = false;
     loop {
         let row = watch
             .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
@@ -88,8 +94,25 @@ async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
         if state == "idle" && seconds >= IDLE {
             return Ok(());
         }
+        if !told {
+            permit.progress(waiting(room, note));
+            told = true;
+        }
         progress::show_once(watch, permit, note.pid).await?;
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn waiting(room: &Room, note: &Note) -> Progress {
+    Progress {
+        phase: format!(
+            "session {} of `{}` still works on it: waiting for its end instead of starting it again",
+            note.pid,
+            room.name()
+        ),
+        done: 0,
+        total: 0,
+        notice: true,
     }
 }
 
