@@ -52,18 +52,9 @@ impl Report {
 
     /// Effects that happened, first to last: "reindex public.accounts_pkey".
     pub(crate) fn done(&self) -> Vec<String> {
-        self.effects("done")
-    }
-
-    /// Effects that did not happen or failed.
-    pub(crate) fn not_done(&self) -> Vec<String> {
-        [self.effects("not-done"), self.effects("failed")].concat()
-    }
-
-    fn effects(&self, status: &str) -> Vec<String> {
         let effects = self.document["effects"].as_array().unwrap().iter();
         effects
-            .filter(|effect| effect["status"] == status)
+            .filter(|effect| effect["status"] == "done")
             .map(|effect| format!("{} {}", text(effect, "action"), text(effect, "object")))
             .collect()
     }

@@ -171,12 +171,6 @@ fn a_locked_table_is_passed_over() {
             "{mode}: {done:?}"
         );
         report.said("warning", "left alone public.accounts");
-        assert_eq!(
-            report.not_done().len(),
-            0,
-            "{mode}: {:?}",
-            report.not_done()
-        );
         if mode == "ACCESS EXCLUSIVE" {
             assert!(
                 done.contains(&"reindex public.other_v".to_owned()),
