@@ -7,9 +7,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-use xtask::bloat;
-use xtask::postgres::{NEWEST, client_tool, connect};
+use std::time::Instant;
+use xtask::postgres::{NEWEST, client_tool};
 
 /// Everything counts, however small.
 const ALL: &[&str] = &[
@@ -37,12 +36,6 @@ fn succeeded(output: &Output) -> String {
     said
 }
 
-fn as_owner(world: &World, sql: &str) {
-    let mut session = connect(world.url()).unwrap();
-    session.batch_execute(sql).unwrap();
-    bloat::end(session, world.url()).unwrap();
-}
-
 /// The tables of pgbench, every row updated and a third deleted: the same in every world that is made so.
 fn bloated() -> World {
     let world = World::on(NEWEST);
@@ -56,25 +49,19 @@ fn bloated() -> World {
         .windlass(&["grant", "pg-optimize", "--target", "orders"])
         .expect(0);
     succeeded(&tool("pgbench", &["-i", "-q", "-s", "5", world.url()]));
-    as_owner(
-        &world,
-        "CREATE INDEX by_balance ON pgbench_accounts (abalance, aid); CREATE INDEX by_branch ON pgbench_accounts (bid)",
+    world.as_owner("CREATE INDEX by_balance ON pgbench_accounts (abalance, aid); CREATE INDEX by_branch ON pgbench_accounts (bid)",
     );
     for table in ["accounts", "tellers", "branches"] {
         let (balance, key) = (
             &format!("{}balance", &table[..1]),
             &format!("{}id", &table[..1]),
         );
-        as_owner(
-            &world,
-            &format!("UPDATE pgbench_{table} SET {balance} = {key} % 1000"),
-        );
+        world.as_owner(&format!(
+            "UPDATE pgbench_{table} SET {balance} = {key} % 1000"
+        ));
     }
-    as_owner(&world, "DELETE FROM pgbench_accounts WHERE aid % 3 = 0");
-    as_owner(
-        &world,
-        "ANALYZE pgbench_accounts, pgbench_tellers, pgbench_branches",
-    );
+    world.as_owner("DELETE FROM pgbench_accounts WHERE aid % 3 = 0");
+    world.as_owner("ANALYZE pgbench_accounts, pgbench_tellers, pgbench_branches");
     world
 }
 
@@ -131,24 +118,13 @@ impl Load {
     }
 }
 
-fn until(world: &World, query: &str) {
-    let mut session = world.session();
-    let start = Instant::now();
-    while session.query(query, &[]).unwrap().is_empty() {
-        assert!(start.elapsed() < Duration::from_mins(1), "never: {query}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 #[expect(clippy::print_stdout, reason = "its figures are worth reading")]
 fn no_transaction_of_a_client_fails() {
     let world = bloated();
     let before = figures(&world);
     let load = Load::on(&world);
-    until(
-        &world,
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench' AND datname = current_database() HAVING count(*) = 4",
+    world.until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench' AND datname = current_database() HAVING count(*) = 4",
     );
     let start = Instant::now();
     let report = run(&world, "pg-optimize", ALL);

@@ -1,26 +1,9 @@
 //! Where it stops, and whom it does not disturb.
 
-use super::{as_owner, dead_rows, granted, make_bloated, optimize, verbs};
+use super::{dead_rows, granted, make_bloated, optimize, verbs};
 use crate::report::run_with;
 use crate::world::World;
-use std::time::{Duration, Instant};
 use xtask::postgres::{NEWEST, Options, Server, connect};
-
-/// Adds lines to the target's section.
-pub(super) fn configure(world: &World, lines: &str) {
-    let text = world.read("windlass.toml");
-    world.write("windlass.toml", &(text + lines));
-}
-
-/// Asks the server until the query has a row.
-pub(super) fn until(world: &World, query: &str) {
-    let mut session = world.session();
-    let start = Instant::now();
-    while session.query(query, &[]).unwrap().is_empty() {
-        assert!(start.elapsed() < Duration::from_mins(1), "never: {query}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 #[test]
 fn no_more_objects_are_changed_than_allowed() {
@@ -112,14 +95,8 @@ fn nothing_is_started_while_a_standby_is_behind() {
     replaying
         .batch_execute("SELECT pg_wal_replay_pause()")
         .unwrap();
-    as_owner(
-        &world,
-        "CREATE TABLE news AS SELECT n FROM generate_series(1, 20000) n",
-    );
-    until(
-        &world,
-        "SELECT FROM pg_stat_replication WHERE pg_current_wal_lsn() - replay_lsn > 300000",
-    );
+    world.as_owner("CREATE TABLE news AS SELECT n FROM generate_series(1, 20000) n");
+    world.until("SELECT FROM pg_stat_replication WHERE pg_current_wal_lsn() - replay_lsn > 300000");
     let limits = ["max-lag-bytes=256kB", "lag-patience=0s"];
     let report = optimize(&world, &limits).expect(0);
     assert_eq!(report.done(), [""; 0]);
@@ -135,10 +112,7 @@ fn nothing_is_started_while_a_standby_is_behind() {
         .batch_execute("SELECT pg_wal_replay_resume()")
         .unwrap();
     standby.wait_for(world.server()).unwrap();
-    until(
-        &world,
-        "SELECT FROM pg_stat_replication WHERE pg_current_wal_lsn() - replay_lsn < 1000",
-    );
+    world.until("SELECT FROM pg_stat_replication WHERE pg_current_wal_lsn() - replay_lsn < 1000");
     // Its own work puts the standby behind, so that this run waits for it as often as needed.
     let report = optimize(&world, &["max-lag-bytes=256kB"]).expect(0);
     assert!(report.done().len() >= 6, "{:?}", report.done());
@@ -157,7 +131,7 @@ fn nothing_is_started_while_a_standby_is_behind() {
 #[test]
 fn a_locked_table_is_passed_over() {
     let world = granted(World::bloated_on(NEWEST));
-    configure(&world, "lock-timeout = \"300ms\"\n");
+    world.configure("lock-timeout = \"300ms\"\n");
     make_bloated(&world, "public", "other", "other_v");
     for mode in ["ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE"] {
         let mut holder = world.session();

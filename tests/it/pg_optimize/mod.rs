@@ -7,7 +7,7 @@ use crate::report::{Report, run};
 use crate::world::World;
 use postgres::Client;
 use xtask::bloat;
-use xtask::postgres::{NEWEST, OLDEST, connect};
+use xtask::postgres::{NEWEST, OLDEST};
 
 /// Parameters under which small tables count too.
 const SMALL: &[&str] = &["min-size=8kB", "min-dead-rows=100"];
@@ -24,31 +24,21 @@ fn optimize(world: &World, more: &[&str]) -> Report {
     run(world, "pg-optimize", &[SMALL, more].concat())
 }
 
-/// As the owner of the database, in a session that ends before the answer: what it did is in the server's statistics then.
-fn as_owner(world: &World, sql: &str) {
-    let mut session = connect(world.url()).unwrap();
-    session.batch_execute(sql).unwrap();
-    bloat::end(session, world.url()).unwrap();
-}
-
 /// A table with a primary key in which most rows are dead, and one more index.
 fn make_bloated(world: &World, schema: &str, table: &str, index: &str) {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let full = format!("{}.{}", quoted(schema), quoted(table));
-    as_owner(
-        world,
-        &format!(
-            "CREATE SCHEMA IF NOT EXISTS {};
+    world.as_owner(&format!(
+        "CREATE SCHEMA IF NOT EXISTS {};
              CREATE TABLE {full} (id integer PRIMARY KEY, v integer NOT NULL);
              INSERT INTO {full} SELECT n, n * 7 FROM generate_series(1, 3000) n;
              CREATE INDEX {} ON {full} (v);",
-            quoted(schema),
-            quoted(index)
-        ),
-    );
-    as_owner(world, &format!("UPDATE {full} SET v = v + 1"));
-    as_owner(world, &format!("DELETE FROM {full} WHERE id % 3 = 0"));
-    as_owner(world, &format!("ANALYZE {full}"));
+        quoted(schema),
+        quoted(index)
+    ));
+    world.as_owner(&format!("UPDATE {full} SET v = v + 1"));
+    world.as_owner(&format!("DELETE FROM {full} WHERE id % 3 = 0"));
+    world.as_owner(&format!("ANALYZE {full}"));
 }
 
 fn dead_rows(world: &World, table: &str) -> u64 {
@@ -92,10 +82,7 @@ fn a_second_run_finds_nothing_to_do() {
 #[test]
 fn effects_come_in_the_order_of_their_use() {
     let world = granted(World::bloated_on(NEWEST));
-    as_owner(
-        &world,
-        "CREATE TABLE fresh AS SELECT n FROM generate_series(1, 3000) n",
-    );
+    world.as_owner("CREATE TABLE fresh AS SELECT n FROM generate_series(1, 3000) n");
     let report = optimize(&world, &["tune-autovacuum=true"]).expect(0);
     let done = report.done();
     assert_eq!(
@@ -132,8 +119,8 @@ fn rows_that_somebody_keeps_are_not_vacuumed_again_until_they_are_released() {
         let world = granted(World::bloated_on(major));
         let rebuild_none = ["index-bloat=99"];
         let holder = bloat::forget_transaction(world.url(), "forgetful").unwrap();
-        as_owner(&world, "UPDATE accounts SET abalance = abalance + 1");
-        as_owner(&world, "ANALYZE accounts");
+        world.as_owner("UPDATE accounts SET abalance = abalance + 1");
+        world.as_owner("ANALYZE accounts");
 
         let first = optimize(&world, &rebuild_none).expect(0);
         assert!(
@@ -168,15 +155,14 @@ fn rows_that_somebody_keeps_are_not_vacuumed_again_until_they_are_released() {
 fn partition_parents_are_analyzed_and_never_vacuumed() {
     for major in [OLDEST, NEWEST] {
         let world = granted(World::on(major));
-        as_owner(
-            &world,
+        world.as_owner(
             "CREATE TABLE parent (id integer PRIMARY KEY, v integer) PARTITION BY RANGE (id);
              CREATE TABLE low PARTITION OF parent FOR VALUES FROM (0) TO (2000);
              CREATE TABLE high PARTITION OF parent FOR VALUES FROM (2000) TO (4001);
              INSERT INTO parent SELECT n, n FROM generate_series(1, 4000) n;",
         );
-        as_owner(&world, "UPDATE parent SET v = v + 1");
-        as_owner(&world, "ANALYZE low, high");
+        world.as_owner("UPDATE parent SET v = v + 1");
+        world.as_owner("ANALYZE low, high");
         let report = optimize(&world, &[]).expect(0);
         let done = report.done();
         for vacuumed in ["low", "high"] {
@@ -250,7 +236,7 @@ impl Rebuilding {
         let thread = std::thread::spawn(move || session.batch_execute(&sql));
         let waits = "SELECT phase FROM pg_stat_progress_create_index
                      WHERE datname = current_database() AND phase = 'waiting for old snapshots'";
-        guards::until(world, waits);
+        world.until(waits);
         Self { older, thread }
     }
 
@@ -263,7 +249,7 @@ impl Rebuilding {
 #[test]
 fn what_another_session_is_building_is_left_alone() {
     let world = granted(World::bloated_on(NEWEST));
-    guards::configure(&world, "lock-timeout = \"300ms\"\n");
+    world.configure("lock-timeout = \"300ms\"\n");
     make_bloated(&world, "public", "other", "other_v");
     let rebuilding = Rebuilding::of(&world, "accounts_pkey");
     let building = "SELECT indexrelid::regclass FROM pg_index

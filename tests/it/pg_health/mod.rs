@@ -5,7 +5,6 @@ mod standbys;
 
 use crate::report::{Report, run, run_with};
 use crate::world::World;
-use std::time::{Duration, Instant};
 use xtask::bloat;
 use xtask::postgres::{NEWEST, OLDEST, Options, connect};
 
@@ -26,22 +25,6 @@ fn granted(world: World) -> World {
 
 fn health(world: &World, more: &[&str]) -> Report {
     run(world, "pg-health", &[&[ALONE], more].concat())
-}
-
-/// Adds lines to the end of windlass.toml.
-fn configure(world: &World, lines: &str) {
-    let text = world.read("windlass.toml");
-    world.write("windlass.toml", &(text + lines));
-}
-
-/// Asks the server until the query has a row.
-fn until(world: &World, query: &str) {
-    let mut session = world.session();
-    let start = Instant::now();
-    while session.query(query, &[]).unwrap().is_empty() {
-        assert!(start.elapsed() < Duration::from_mins(1), "never: {query}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -173,10 +156,7 @@ fn waiting_sessions_and_full_servers_fail() {
             std::thread::spawn(move || session.batch_execute("SELECT FROM sessions"))
         })
         .collect();
-    until(
-        &world,
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
-    );
+    world.until("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
     let report = health(&world, &["max-lock-waits=0"]).expect(1);
     assert_eq!(
         report.check("lock waits"),
