@@ -19,7 +19,7 @@ const CANDIDATES: &str = "
     JOIN pg_namespace n ON n.oid = c.relnamespace
     ORDER BY i.relpages DESC, i.oid";
 
-/// The definition, too, is not to be had of a table that someone holds exclusively; it is empty then.
+/// To print a definition the server locks the table, to measure an index that index: neither is asked where somebody is in the way.
 const FACTS: &str = "
     WITH {held}
     SELECT i.oid, n.nspname, i.relname, tn.nspname, c.relname, m.amname,
