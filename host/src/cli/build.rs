@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use crate::folder;
-use crate::plugin::Component;
+use crate::plugin::{Component, Manifest};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use windlass_build::{Request, build};
@@ -26,6 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let dir = context.here.join(&args.dir);
+    check_manifest(context, &dir.join("plugin.toml"))?;
     let built = build(&Request {
         offline: args.offline,
         locked: args.locked,
@@ -64,6 +65,16 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         .printer
         .note(format_args!("Next: windlass inspect {}", spec(&shown)));
     Ok(Exit::Succeeded)
+}
+
+/// A mistake in it is told before minutes are spent on the compiler.
+fn check_manifest(context: &Context, path: &Path) -> Result<(), Failure> {
+    let bytes = folder::read(path, 1 << 20)?;
+    let shown = context.shown(path);
+    Manifest::check_keys(&shown, &String::from_utf8_lossy(&bytes)).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        Failure::of(Exit::Usage, &error).hint_if(hint)
+    })
 }
 
 /// The path so that it is not taken for the name of a built-in procedure.

@@ -111,6 +111,7 @@ impl Teller {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Recorded(_, stamped) => {
+                tracing::trace!(seq = stamped.seq, entry = ?stamped.entry, "recorded");
                 let line = self.narrator.tell(&stamped);
                 if let Entry::Intended { effect, call, .. } = &stamped.entry {
                     self.under_way = format!("{effect} {}", printable(&call.to_string()));
@@ -126,7 +127,10 @@ impl Teller {
                     self.bar.set_message("");
                 }
             }
-            Event::Effect(progress) => self.show(&format!("{}: ", self.under_way), &progress),
+            Event::Effect(progress) => {
+                tracing::trace!(?progress, "effect");
+                self.show(&format!("{}: ", self.under_way), &progress);
+            }
             Event::Step(progress) => self.show("", &progress),
         }
     }
