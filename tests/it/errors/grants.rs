@@ -135,8 +135,6 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
       invalid index public.accounts_abalance_ccnew on orders: no grant covers it
     taking it back: may not drop invalid index public.accounts_abalance_ccnew on
       orders: no grant covers it
-    may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
-      covers it
     error: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
       cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
       hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml
