@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use crate::folder;
-use crate::plugin::Component;
+use crate::plugin::{Component, Manifest};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use windlass_build::{BuildError, Built, Procedure, Request, build, digest, embed};
@@ -32,6 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let dir = context.here.join(&args.dir);
+    check_manifest(context, &dir.join("plugin.toml"))?;
     let built = match &args.component {
         Some(component) => embedded(context, args, &dir, component)?,
         None => build(&Request {
@@ -100,6 +101,16 @@ fn embedded(
         version,
         digest: digest(&component),
         component,
+    })
+}
+
+/// A mistake in it is told before minutes are spent on the compiler.
+fn check_manifest(context: &Context, path: &Path) -> Result<(), Failure> {
+    let bytes = folder::read(path, 1 << 20)?;
+    let shown = context.shown(path);
+    Manifest::check_keys(&shown, &String::from_utf8_lossy(&bytes)).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        Failure::of(Exit::Usage, &error).hint_if(hint)
     })
 }
 

@@ -155,6 +155,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
 }
 
 async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
+    tracing::trace!(?context, ?command, "started");
     match command {
         Command::Init(args) => init::execute(context, &args),
         Command::Build(args) => build::execute(context, &args),

@@ -3,9 +3,11 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::planned;
+use super::refusal;
 use super::work::{self, Choice};
 use crate::contract::Verdict;
 use crate::engine::Plan;
+use crate::grant::Granted;
 use crate::journal::State;
 use crate::text::{counted, printable, wrap};
 use std::path::PathBuf;
@@ -30,12 +32,11 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     watching.finish().await;
     let plan = planned?;
     if !plan.is_complete() {
-        return Err(incomplete(&plan));
+        return Err(incomplete(&plan, &granted));
     }
     let text =
         serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
     crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
-    drop(granted);
     if context.printer.is_json() {
         context.printer.json(&plan.schema, &plan)?;
     } else {
@@ -53,7 +54,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
 }
 
 /// A plan that met a refused or failed call is no plan.
-fn incomplete(plan: &Plan) -> Failure {
+fn incomplete(plan: &Plan, granted: &Granted) -> Failure {
     let code = if plan.refused {
         Exit::Refused
     } else {
@@ -64,12 +65,14 @@ fn incomplete(plan: &Plan) -> Failure {
         format!("{} on {} cannot be planned", plan.procedure, plan.target),
     );
     failure.causes.clone_from(&plan.problems);
-    let failure = failure.note("nothing was changed");
-    if plan.refused {
-        failure
-    } else {
-        failure.hint(format!("windlass doctor --target {}", plan.target))
+    if !plan.refused {
+        failure.hint = Some(format!("windlass doctor --target {}", plan.target));
     }
+    for (_, explanation) in refusal::explanations(granted, &plan.refusals) {
+        failure.causes.push(explanation.cause);
+        failure = failure.hint_if(explanation.hint);
+    }
+    failure.note("nothing was changed")
 }
 
 fn page(plan: &Plan, width: u16) -> String {

@@ -132,6 +132,7 @@ impl Teller {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Recorded(_, stamped) => {
+                tracing::trace!(seq = stamped.seq, entry = ?stamped.entry, "recorded");
                 let line = self.narrator.tell(&stamped);
                 if let Entry::Intended { effect, call, .. } = &stamped.entry {
                     self.under_way = format!("{effect} {}", printable(&call.to_string()));
@@ -151,7 +152,10 @@ impl Teller {
                 let line = format!("  {}", printable(&progress.phase));
                 self.bar.suspend(|| self.printer.note(line));
             }
-            Event::Effect(progress) => self.show(&format!("{}: ", self.under_way), &progress),
+            Event::Effect(progress) => {
+                tracing::trace!(?progress, "effect");
+                self.show(&format!("{}: ", self.under_way), &progress);
+            }
             Event::Step(progress) => self.show("", &progress),
         }
     }

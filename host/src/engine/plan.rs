@@ -52,6 +52,9 @@ pub struct Plan {
     pub refused: bool,
     /// The procedure's own sentence.
     pub summary: String,
+    /// The refused calls, to be explained; no part of the document.
+    #[serde(skip)]
+    pub refusals: Vec<Stamped>,
 }
 
 /// One effect of a plan.
@@ -148,23 +151,34 @@ impl Plan {
             problems: Vec::new(),
             refused: false,
             summary: String::new(),
+            refusals: Vec::new(),
         };
         for stamped in entries {
             plan.note(&stamped.entry);
+            if let Entry::Refused { .. } = stamped.entry {
+                plan.refusals.push(stamped.clone());
+            }
         }
         match end {
             Ok(summary) => plan.summary = summary,
-            Err(error) => plan.problems.push(error),
+            Err(error) => plan.problem(&error),
         }
         plan.digest = plan.content_digest();
         plan
+    }
+
+    /// A procedure that gives up because of a refusal says the same once more.
+    fn problem(&mut self, what: &str) {
+        if !self.problems.iter().any(|known| known == what) {
+            self.problems.push(what.to_owned());
+        }
     }
 
     fn note(&mut self, entry: &Entry) {
         match entry {
             Entry::Refused { error, .. } => {
                 self.refused = true;
-                self.problems.push(error.message.clone());
+                self.problem(&error.message);
             }
             Entry::Log {
                 level: Level::Warning | Level::Error,

@@ -127,6 +127,11 @@ impl Manifest {
         })
     }
 
+    /// Whether the text of a `plugin.toml` has the keys that one may have, before anything is built. `name` is what people call the file.
+    pub fn check_keys(name: &str, text: &str) -> Result<(), DocumentError> {
+        Document::new(name, text).parse::<Raw>().map(drop)
+    }
+
     /// What a run on the target with these (checked) parameters needs.
     pub fn needs(&self, target: &str, parameters: &Value) -> Result<Capabilities, TemplateError> {
         template::fill(&self.needs, target, parameters)

@@ -94,18 +94,15 @@ fn a_misspelt_key_in_a_manifest() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-      Compiling pg-health v0.1.0 ([project]/mine)
-      Finished `release` profile [optimized] target(s) in [span]
-    error: the compiled crate exports no procedure
-      hint:  windlass_sdk::export!(YourProcedure); in lib.rs
+    error: mine/plugin.toml:4:1: unknown key `sumary` in [procedure]
+      hint:  did you mean `summary`?
     ");
     assert_snapshot!(world.snapshot(&["build", "nowhere"]), @"
     $ windlass build nowhere
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: cannot read `[project]/nowhere/plugin.toml`
-      cause: it does not exist
+    error: cannot open `[project]/nowhere/plugin.toml`: it does not exist
     ");
 }
 

@@ -96,7 +96,7 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
     let narrowed = rest.replacen("schemas = [\"*\"]", "schemas = [\"sales\"]", 1);
     assert_ne!(rest, narrowed, "{file}");
     world.write(FILE, &format!("{reads}{narrowed}"));
-    assert_snapshot!(world.snapshot(&typed("plan")), @"
+    assert_snapshot!(world.snapshot(&typed("plan")), @r#"
     $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
     exit code: 3
     ----- stdout -----
@@ -108,9 +108,10 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
       invalid index public.accounts_abalance_ccnew on orders: no grant covers it
     error: pg-optimize on orders cannot be planned
       cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
-      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
+      cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
       nothing was changed
-    ");
+      hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml
+    "#);
     assert_snapshot!(world.snapshot(&typed("run")), @r#"
     $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
     exit code: 3
@@ -134,8 +135,6 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
       invalid index public.accounts_abalance_ccnew on orders: no grant covers it
     taking it back: may not drop invalid index public.accounts_abalance_ccnew on
       orders: no grant covers it
-    may not drop invalid index public.accounts_abalance_ccnew on orders: no grant
-      covers it
     error: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
       cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
       hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml

@@ -1,4 +1,8 @@
 //! What goes wrong, and what is said then: which file and line or which target, what holds nevertheless, what to do next.
+#![expect(
+    clippy::too_many_lines,
+    reason = "whole screens stand in the tests, and they are long"
+)]
 
 mod component;
 mod database;

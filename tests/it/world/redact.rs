@@ -11,8 +11,7 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"sha256:[0-9a-f]{64}", "sha256:[digest]"),
         (r"\b[0-9a-f]{4,16}…[0-9a-f]{2,}\b", "[digest]"),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
-        (r"\bplan [0-9a-f]{6,12}\b", "plan [digest]"),
-        (r"\bPlan [0-9a-f]{6,12}\b", "Plan [digest]"),
+        (r"\b([Pp])lan(\s+)[0-9a-f]{6,12}\b", "${1}lan$2[digest]"),
         // A run: the day and the time of day.
         (r"\b\d{6}-[0-9a-hjkmnp-tv-z]{3,7}\b", "[run]"),
         // Points in time.

@@ -273,7 +273,11 @@ impl StoreError {
             Self::Full { .. } => Some(
                 "free some space; what was recorded is safe, and the run can be resumed".into(),
             ),
-            Self::Disk { .. } | Self::Corrupt { .. } | Self::Undecodable { .. } => {
+            Self::Disk { .. } => Some(
+                "mend or free the disk; what was recorded is safe, and `windlass runs` shows how it stands"
+                    .into(),
+            ),
+            Self::Corrupt { .. } | Self::Undecodable { .. } => {
                 Some("`windlass audit verify` tells how far the record is intact".into())
             }
             Self::Damaged { .. } | Self::Broken { .. } | Self::HeadLost { .. } => Some(

@@ -1,0 +1,119 @@
+//! A check that changes nothing.
+
+use super::screen;
+use crate::world::World;
+use insta::assert_snapshot;
+use regex_lite::Regex;
+use xtask::postgres::NEWEST;
+
+#[test]
+fn a_health_check() {
+    let world = World::on(NEWEST);
+    world.bloat(300);
+    world
+        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .expect(0);
+    assert_snapshot!(checked(&world, &["plan", "pg-health", "--target", "orders"]), @"
+    $ windlass plan pg-health --target orders
+    exit code: 0
+    ----- stdout -----
+    orders: pg-health 0.1.0 would change nothing
+
+    checks
+      standbys: none is connected; nobody said how many to expect, so a missing one
+      cannot be noticed: declare `expected-standbys` for the database in
+      windlass.toml, 0 for none
+
+    foreseen
+      1 inconclusive: standbys; 11 checks passed
+    ----- stderr -----
+    pg-health 0.1.0 on orders, by tester
+    - role and replication
+    ✓ role: PostgreSQL [version], primary
+    ? standbys: none is connected; nobody said how many to expect, so a missing one
+      cannot be noticed: declare `expected-standbys` for the database in
+      windlass.toml, 0 for none
+    ✓ standby lag: no standby is connected, so none is behind
+    ✓ replication slots: there are none
+    - sessions
+    ✓ connections: [figures]
+    ✓ idle in transaction: no session is
+    ✓ transactions: for [span], at most for [span] allowed
+    ✓ lock waits: 0 sessions, at most 3 sessions allowed
+    ✓ vacuum horizon: nothing keeps dead rows
+    - tables and indexes
+    ✓ tables: 2 tables seen
+    ✓ wraparound: oldest is public.sessions: [figures]
+    ✓ indexes: 5 indexes seen, all valid
+    - invariants
+      invariants: none is declared for this database in windlass.toml
+    - slow statements
+      slow statements are told from the next run on: this one keeps the first
+      snapshot
+
+    Nothing was changed.  Plan [digest] is in plan.json.
+    windlass run pg-health --target orders --plan plan.json
+    ");
+    assert_snapshot!(checked(&world, &["run", "pg-health", "--target", "orders"]), @"
+    $ windlass run pg-health --target orders
+    exit code: 4
+    ----- stdout -----
+    run [run] could not decide, after [span]: nothing was changed
+      1 inconclusive: standbys; 11 checks passed
+      pg-health 0.1.0 on orders, by tester, [time]
+
+    role and replication  [span]
+    sessions  [span]
+    tables and indexes  [span]
+    invariants  [span]
+    slow statements  [span]
+
+    checks
+      ? standbys: none is connected; nobody said how many to expect, so a missing
+      one cannot be noticed: declare `expected-standbys` for the database in
+      windlass.toml, 0 for none
+      ✓ role: PostgreSQL [version], primary
+      ✓ standby lag: no standby is connected, so none is behind
+      ✓ replication slots: there are none
+      ✓ connections: [figures]
+      ✓ idle in transaction: for [span], at most for [span] allowed
+      ✓ transactions: for [span], at most for [span] allowed
+      ✓ lock waits: 0 sessions, at most 3 sessions allowed
+      ✓ vacuum horizon: nothing keeps dead rows
+      ✓ tables: 2 tables seen
+      ✓ wraparound: oldest is public.sessions: [figures]
+      ✓ indexes: 5 indexes seen, all valid
+    ----- stderr -----
+    pg-health 0.1.0 on orders, by tester
+    - role and replication
+    ✓ role: PostgreSQL [version], primary
+    ? standbys: none is connected; nobody said how many to expect, so a missing one
+      cannot be noticed: declare `expected-standbys` for the database in
+      windlass.toml, 0 for none
+    ✓ standby lag: no standby is connected, so none is behind
+    ✓ replication slots: there are none
+    - sessions
+    ✓ connections: [figures]
+    ✓ idle in transaction: for [span], at most for [span] allowed
+    ✓ transactions: for [span], at most for [span] allowed
+    ✓ lock waits: 0 sessions, at most 3 sessions allowed
+    ✓ vacuum horizon: nothing keeps dead rows
+    - tables and indexes
+    ✓ tables: 2 tables seen
+    ✓ wraparound: oldest is public.sessions: [figures]
+    ✓ indexes: 5 indexes seen, all valid
+    - invariants
+      invariants: none is declared for this database in windlass.toml
+    - slow statements
+      slow statements are told from the next run on: this one keeps the first
+      snapshot
+    ");
+}
+
+/// What else is at work on a shared server shows in its figures.
+fn checked(world: &World, words: &[&str]) -> String {
+    let figures = Regex::new(r"\b\d+ of \d+ used, \d+ % free|\b\d+ transactions\b").unwrap();
+    figures
+        .replace_all(&screen(world, words), "[figures]")
+        .into_owned()
+}
