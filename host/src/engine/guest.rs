@@ -212,6 +212,7 @@ impl contract::run::Host for Guest {
             phase: cut(what),
             done,
             total,
+            notice: false,
         });
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Progress {
     pub done: u64,
     /// Zero if unknown.
     pub total: u64,
+    /// Whether the phase is a line to be read, also where progress is not drawn.
+    pub notice: bool,
 }
 
 /// Leave to look at the outside for one call.

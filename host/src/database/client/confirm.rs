@@ -6,7 +6,7 @@ use super::drop;
 use super::failure::Outcome;
 use super::progress;
 use super::reindex::{self, Found};
-use super::room::Room;
+use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
 use super::vacuum::{self, Job};
@@ -16,7 +16,7 @@ use crate::contract::CallError;
 use crate::contract::database_types::ObjectName;
 use crate::database::Effect;
 use crate::database::parameters::{self, Setting};
-use crate::engine::Permit;
+use crate::engine::{Permit, Progress};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -60,10 +60,11 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
-        ended(&watch, permit, &note).await
-    })
-    .await;
+    let look = || ended(&watch, permit, &note);
+    if let Ok(Ok(None)) = within(permit, permit.deadline(), look()).await {
+        permit.progress(waiting(room, &note));
+    }
+    let ended = work::until(permit, permit.deadline(), PAUSE, look).await;
     match ended {
         Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
         Err(_) => {
@@ -76,6 +77,19 @@ pub(super) async fn confirm(
     }
     let asked = ask(room, permit, &watch, effect, prepared, &note).await;
     asked.map_err(|failure| failure.into_call(room.name()))
+}
+
+fn waiting(room: &Room, note: &Note) -> Progress {
+    Progress {
+        phase: format!(
+            "session {} of `{}` still works on it: waiting for its end instead of starting it again",
+            note.pid,
+            room.name()
+        ),
+        done: 0,
+        total: 0,
+        notice: true,
+    }
 }
 
 /// Whether the session that ran the statement is over; until then its progress is shown.
@@ -137,29 +151,29 @@ async fn ask_statistics(
     } else {
         STATISTICS
     };
-    let deadline = permit.deadline().min(permit.clock().instant() + patience);
-    let shown = work::until(permit, deadline, PAUSE, || async {
-        Ok(match vacuum::now(watch, before.oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, note.at) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match shown {
-        Ok(outcome) => match outcome? {
-            Some(now) => Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?)),
-            None => Ok(not_done("the table no longer exists", None)),
-        },
-        Err(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => Ok(not_done(
-            "the server restarted since and may have forgotten its statistics; repeating is harmless",
-            None,
-        )),
-        Err(_) => Ok(not_done(
-            "the session is over and the table's statistics show no such work since",
-            None,
-        )),
+    let enough = permit.clock().instant() + patience;
+    loop {
+        let now = within(permit, permit.deadline(), vacuum::now(watch, before.oid)).await??;
+        let Some(now) = now else {
+            return Ok(not_done("the table no longer exists", None));
+        };
+        if now.shows(job, note.at) {
+            return Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?));
+        }
+        if permit.clock().instant() >= enough {
+            break;
+        }
+        within(permit, permit.deadline(), tokio::time::sleep(PAUSE)).await?;
     }
+    let restarted = watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)?;
+    Ok(not_done(
+        if restarted {
+            "the server restarted since and may have forgotten its statistics; repeating is harmless"
+        } else {
+            "the session is over and the table's statistics show no such work since"
+        },
+        None,
+    ))
 }
 
 async fn ask_index(
