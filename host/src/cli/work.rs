@@ -202,7 +202,7 @@ fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::jour
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
-            EngineError::Lock(lock) => Self::of(Exit::Refused, lock).hint(lock_hint(lock)),
+            EngineError::Lock(lock) => not_locked(lock),
             EngineError::Plan(_) => Self::of(Exit::Refused, &error)
                 .note("nothing was changed")
                 .hint("look at what would happen now with a new plan: windlass plan"),
@@ -216,9 +216,22 @@ impl From<EngineError> for Failure {
     }
 }
 
-fn lock_hint(error: &LockError) -> &'static str {
-    match error {
-        LockError::Taken { .. } => "windlass runs",
-        LockError::Target { .. } | LockError::File { .. } => "windlass doctor",
+/// Who finds another run there is refused. Where nobody could be asked a person has to look: nothing is known of the target.
+fn not_locked(error: &LockError) -> Failure {
+    let (code, hint) = match error {
+        LockError::Taken { .. } => (Exit::Refused, Some("windlass runs".into())),
+        LockError::Target { source, .. } => {
+            let code = match source {
+                database::LockError::Held { .. } => Exit::Refused,
+                database::LockError::Unavailable { .. } => Exit::NeedsPerson,
+            };
+            (code, source.hint())
+        }
+        LockError::File { .. } => (Exit::Usage, Some("windlass doctor".into())),
+    };
+    let failure = Failure::of(code, error).note("nothing was changed");
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

@@ -33,12 +33,12 @@ pub enum LockError {
         holder: String,
     },
     /// The server could not be asked.
-    #[error("database `{database}` cannot be locked")]
+    #[error("{}", .error.message)]
     Unavailable {
         /// Logical name.
         database: String,
         /// Why.
-        source: CallError,
+        error: CallError,
     },
 }
 
@@ -93,9 +93,9 @@ impl Lock {
 
 /// Takes the lock or says who has it.
 pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
-    let unavailable = |source: CallError| LockError::Unavailable {
+    let unavailable = |error: CallError| LockError::Unavailable {
         database: room.name().to_owned(),
-        source,
+        error,
     };
     let session = Session::open(room, Purpose::Hold, run)
         .await

@@ -188,9 +188,9 @@ impl Client {
     pub async fn lock(&self, database: &str, run: &RunId) -> Result<Lock, LockError> {
         let room = self
             .room(database)
-            .map_err(|source| LockError::Unavailable {
+            .map_err(|error| LockError::Unavailable {
                 database: database.to_owned(),
-                source,
+                error,
             })?;
         lock::take(room, run).await
     }
