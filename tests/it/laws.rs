@@ -2,7 +2,7 @@
 //!
 //! Each law is one function over a [`Case`]. A test in `tidy` fails if a folder in `plugins/` is missing in [`PROCEDURES`].
 
-mod world_view;
+pub(crate) mod world_view;
 
 use crate::world::{Output, World};
 use std::collections::BTreeSet;
@@ -84,7 +84,7 @@ fn store(world: &World) -> Store {
 }
 
 /// The only run of a world.
-fn only_run(world: &World) -> (RunId, State, Vec<Stamped>) {
+pub(crate) fn only_run(world: &World) -> (RunId, State, Vec<Stamped>) {
     let store = store(world);
     let mut runs = store.runs().unwrap();
     assert_eq!(runs.len(), 1);
@@ -94,7 +94,7 @@ fn only_run(world: &World) -> (RunId, State, Vec<Stamped>) {
 }
 
 /// Maintenance that the server was sent, each with its object; what only looks is left out.
-fn work(world: &World) -> Vec<String> {
+pub(crate) fn work(world: &World) -> Vec<String> {
     let verbs = ["VACUUM", "ANALYZE", "REINDEX", "DROP INDEX", "ALTER TABLE"];
     let sent = world
         .statements()
@@ -104,7 +104,7 @@ fn work(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn assert_once(statements: &[String], context: &str) {
+pub(crate) fn assert_once(statements: &[String], context: &str) {
     let distinct: BTreeSet<_> = statements.iter().collect();
     assert_eq!(
         distinct.len(),

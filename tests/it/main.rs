@@ -9,6 +9,9 @@
 
 mod dependencies;
 mod harness;
+mod hold;
+mod interruptions;
 mod laws;
+mod taking_back;
 mod tidy;
 mod world;
