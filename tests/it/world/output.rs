@@ -68,7 +68,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -100,6 +100,20 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits until it has stopped itself (see `src/main.rs`).
+    pub(crate) fn until_paused(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
+        let (_, status) = status.unwrap().unwrap();
+        assert!(status.stopped(), "it ended instead of pausing: {status:?}");
+    }
+
+    /// Tells it to go on after a pause.
+    pub(crate) fn go_on(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    }
+
     /// Waits until it has said this on stderr.
     #[track_caller]
     pub(crate) fn until_said(&self, words: &str) {
@@ -115,13 +129,12 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Output {
         // Both streams end when the process does.
-        if !(self.stdout.reaches(|read| read.ended) && self.stderr.reaches(|read| read.ended)) {
-            panic!(
-                "windlass did not end within {} s:\n{}",
-                DEADLINE.as_secs(),
-                self.stderr.text()
-            );
-        }
+        assert!(
+            self.stdout.reaches(|read| read.ended) && self.stderr.reaches(|read| read.ended),
+            "windlass did not end within {} s:\n{}",
+            DEADLINE.as_secs(),
+            self.stderr.text()
+        );
         let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
         Output {
             code: code_of(self.child.wait().unwrap()),
@@ -178,11 +191,13 @@ impl Stream {
     }
 
     /// Waits until it is so; false if it is not within the deadline.
-    fn reaches(&self, wanted: impl Fn(&Read) -> bool) -> bool {
+    fn reaches(&self, is_so: impl Fn(&Read) -> bool) -> bool {
         let (read, changed) = &*self.shared;
-        let waited =
-            changed.wait_timeout_while(read.lock().unwrap(), DEADLINE, |read| !wanted(read));
-        !waited.unwrap().1.timed_out()
+        let read = read.lock().unwrap();
+        let (_read, waited) = changed
+            .wait_timeout_while(read, DEADLINE, |read| !is_so(read))
+            .unwrap();
+        !waited.timed_out()
     }
 
     #[track_caller]
