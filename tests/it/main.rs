@@ -10,5 +10,9 @@
 mod dependencies;
 mod harness;
 mod laws;
+mod pg_health;
+mod pg_optimize;
+mod report;
 mod tidy;
+mod under_load;
 mod world;

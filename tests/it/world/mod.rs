@@ -3,6 +3,7 @@
 mod fixture;
 mod output;
 mod redact;
+mod steps;
 
 pub(crate) use output::{Output, Running};
 
