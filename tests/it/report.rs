@@ -50,7 +50,7 @@ impl Report {
         self.document["summary"].as_str().unwrap_or_default()
     }
 
-    /// Effects that happened, first to last: "reindex public.accounts_pkey".
+    /// Effects that happened, first to last: `reindex public.accounts_pkey`.
     pub(crate) fn done(&self) -> Vec<String> {
         let effects = self.document["effects"].as_array().unwrap().iter();
         effects
@@ -59,7 +59,7 @@ impl Report {
             .collect()
     }
 
-    /// The verdict of a check and its evidence: "fail: none is connected".
+    /// The verdict of a check and its evidence: `fail: none is connected`.
     #[track_caller]
     pub(crate) fn check(&self, name: &str) -> String {
         let mut checks = self.document["checks"].as_array().unwrap().iter();
