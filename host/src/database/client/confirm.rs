@@ -9,7 +9,7 @@ use super::reindex::{self, Found};
 use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
-use super::vacuum::{self, Job};
+use super::vacuum::{self, Job, Recorded};
 use super::work::{self, Note};
 use crate::call::{Confirmed, Prepared, Revert};
 use crate::contract::CallError;
@@ -23,8 +23,6 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(250);
 /// A session whose client is gone ends by itself. One that stays idle this long waits for a machine that will not come back.
 const IDLE: i64 = 5;
-/// Before PostgreSQL 15 statistics arrive a moment after the statement.
-const STATISTICS: Duration = Duration::from_secs(2);
 
 const BACKEND: &str = "
     SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0)
@@ -153,33 +151,23 @@ async fn ask_statistics(
     note: &Note,
 ) -> Outcome<Confirmed> {
     let before: vacuum::Before = work::from_value(&prepared.before)?;
-    // From version 15 on they are in shared memory, and there before the session is over.
-    let patience = if watch.major() >= 15 {
-        Duration::ZERO
-    } else {
-        STATISTICS
+    let looking = vacuum::recorded(watch, permit.clock(), before.oid, job, note.at);
+    let Recorded { now, known } = within(permit, permit.deadline(), looking).await??;
+    let Some(now) = now else {
+        return Ok(not_done("the table no longer exists", None));
     };
-    let deadline = permit.deadline().min(permit.clock().instant() + patience);
-    let shown = vacuum::recorded(watch, before.oid, job, note.at);
-    let now = match within(permit, deadline, shown).await {
-        Ok(shown) => shown?,
-        // The last look decides, however slow the server is.
-        Err(_) => vacuum::now(watch, before.oid).await?,
-    };
-    Ok(match now {
-        None => not_done("the table no longer exists", None),
-        Some(now) if now.shows(job, note.at) => {
-            Confirmed::Done(vacuum::answer(job, &before, &now)?)
-        }
-        Some(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => not_done(
-            "the server restarted since and may have forgotten its statistics; repeating is harmless",
-            None,
-        ),
-        Some(_) => not_done(
-            "the session is over and the table's statistics show no such work since",
-            None,
-        ),
-    })
+    if known {
+        return Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?));
+    }
+    let restarted: bool = watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)?;
+    Ok(not_done(
+        if restarted {
+            "the server restarted since and may have forgotten its statistics; repeating is harmless"
+        } else {
+            "the session is over and the table's statistics show no such work since"
+        },
+        None,
+    ))
 }
 
 async fn ask_index(

@@ -3,12 +3,13 @@
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
 use super::rights::{lacks_right, same_object};
-use super::room::{Room, aftermath, within};
+use super::room::Room;
 use super::session::Session;
 use super::tables::amount;
 use super::text;
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Touch, Undo};
+use crate::clock::Clock;
 use crate::contract::database_maintain::Vacuumed;
 use crate::contract::database_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
@@ -18,8 +19,8 @@ use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Before PostgreSQL 15 statistics arrive a moment after the statement.
-const STATISTICS: Duration = Duration::from_secs(5);
+/// How long statistics may be under way.
+const STATISTICS: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is maintained, and how.
@@ -173,52 +174,42 @@ pub(super) async fn apply(
     if warnings.iter().any(|code| code.code() == "55P03") {
         return Err(not_done(held(&work, table, before.oid, note.at).await?));
     }
-    let Reached { now, recorded } = work
-        .look_after(reached(&work, before.oid, job, note.at))
-        .await?;
+    let looking = recorded(session, permit.clock(), before.oid, job, note.at);
+    let Recorded { now, known } = work.look_after(looking).await?;
     let Some(now) = now else {
         return Err(not_done(gone(table)));
     };
     // Without a warning the statement did its work, and only the statistics are late.
-    if !recorded && !warnings.is_empty() {
+    if !known && !warnings.is_empty() {
         return Err(not_done(denied(&work, table).await?));
     }
     answer(job, &before, &now).map_err(in_doubt)
 }
 
-struct Reached {
-    now: Option<Now>,
-    recorded: bool,
+/// What the server's statistics say after a statement.
+pub(super) struct Recorded {
+    /// Nothing if the table is gone.
+    pub(super) now: Option<Now>,
+    /// Whether they know of the statement. That they do not is no proof that it did not happen.
+    pub(super) known: bool,
 }
 
-/// Waits a moment for the server's statistics to know of the statement. That they do not is no proof that it did not happen.
-async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
-    let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
-    let shown = recorded(&work.session, oid, job, since);
-    match within(work.permit, deadline, shown).await {
-        Ok(now) => Ok(Reached {
-            now: now?,
-            recorded: true,
-        }),
-        Err(_) => Ok(Reached {
-            now: now(&work.session, oid).await?,
-            recorded: false,
-        }),
-    }
-}
-
-/// What the server knows of the table once it knows of the job; nothing if the table is gone. Waits for as long as it is polled.
+/// Looks whether the server's statistics know of a statement that is over. From PostgreSQL 15 on they do at once, before that in a moment.
 pub(super) async fn recorded(
     session: &Session,
+    clock: &Clock,
     oid: u32,
     job: Job,
     since: i64,
-) -> Outcome<Option<Now>> {
+) -> Outcome<Recorded> {
+    let end = clock.instant() + STATISTICS;
     loop {
-        match now(session, oid).await? {
-            Some(now) if !now.shows(job, since) => tokio::time::sleep(PAUSE).await,
-            known => return Ok(known),
+        let now = now(session, oid).await?;
+        let known = now.as_ref().is_none_or(|now| now.shows(job, since));
+        if known || session.major() >= 15 || clock.instant() >= end {
+            return Ok(Recorded { now, known });
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
