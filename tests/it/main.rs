@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
-    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "it tests: it starts programs, looks into files, fails by panicking, and holds whole screens"
+    reason = "it tests: it starts programs, looks into files, and fails by panicking"
 )]
 
 mod dependencies;
