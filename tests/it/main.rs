@@ -2,15 +2,24 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
+    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "it tests: it starts programs, looks into files, and fails by panicking"
+    reason = "it tests: it starts programs, looks into files, fails by panicking, and holds whole screens"
 )]
 
 mod dependencies;
 mod errors;
 mod harness;
+mod hold;
+mod interruptions;
 mod laws;
+mod pg_health;
+mod pg_optimize;
+mod report;
+mod room_database;
 mod screens;
 mod secrets;
+mod taking_back;
 mod tidy;
+mod under_load;
 mod world;

@@ -137,6 +137,6 @@ fn every_built_in_procedure_has_its_laws() {
     for entry in fs::read_dir(root().join("plugins")).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         let listed = crate::laws::PROCEDURES.contains(&name.as_str());
-        assert!(listed, "plugins/{name} is missing in tests/it/laws.rs");
+        assert!(listed, "plugins/{name} is missing in tests/it/laws");
     }
 }

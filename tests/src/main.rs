@@ -3,9 +3,11 @@
 //! | variable | what happens |
 //! |---|---|
 //! | `WINDLASS_TEST_KILL_AT=n` | the process kills itself (SIGKILL) right after its n-th committed entry, from 1 |
+//! | `WINDLASS_TEST_PAUSE_AT=n` | the process stops itself (SIGSTOP) there, until it is told to go on (SIGCONT) |
 //! | `WINDLASS_TEST_FAIL_CALL=n` | its n-th live call answers `unavailable`, "injected", without reaching the target |
 #![forbid(unsafe_code)]
 
+use rustix::process::Signal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +16,9 @@ use windlass::engine::{Hooks, OnCall, OnCommit};
 
 fn main() -> ExitCode {
     windlass::cli::main_with(Hooks {
-        on_commit: number("WINDLASS_TEST_KILL_AT").map(kill_at),
+        on_commit: number("WINDLASS_TEST_KILL_AT")
+            .map(|at| signal_at(at, Signal::KILL))
+            .or_else(|| number("WINDLASS_TEST_PAUSE_AT").map(|at| signal_at(at, Signal::STOP))),
         on_call: number("WINDLASS_TEST_FAIL_CALL").map(fail_at),
     })
 }
@@ -29,14 +33,11 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().expect("the suite gives numbers"))
 }
 
-fn kill_at(at: u64) -> OnCommit {
+fn signal_at(at: u64, signal: Signal) -> OnCommit {
     let committed = AtomicU64::new(0);
     Arc::new(move |_, _| {
         if committed.fetch_add(1, Ordering::SeqCst) + 1 == at {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
         }
     })
 }

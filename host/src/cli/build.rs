@@ -6,7 +6,7 @@ use crate::folder;
 use crate::plugin::{Component, Manifest};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use windlass_build::{Request, build};
+use windlass_build::{BuildError, Built, Procedure, Request, build, digest, embed};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,6 +16,12 @@ pub(super) struct Args {
     /// Where to write the component, instead of NAME-VERSION.wasm here
     #[arg(long, short, value_name = "FILE")]
     output_file: Option<PathBuf>,
+    /// Embed the manifest into this component instead of compiling: one that another language's tools made
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// JSON Schema of the parameters of that component; it has none otherwise
+    #[arg(long, value_name = "FILE", requires = "component")]
+    parameters: Option<PathBuf>,
     /// Fetch nothing from the network
     #[arg(long)]
     offline: bool,
@@ -27,11 +33,14 @@ pub(super) struct Args {
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let dir = context.here.join(&args.dir);
     check_manifest(context, &dir.join("plugin.toml"))?;
-    let built = build(&Request {
-        offline: args.offline,
-        locked: args.locked,
-        ..Request::new(&dir, dir.join("target/windlass"))
-    })?;
+    let built = match &args.component {
+        Some(component) => embedded(context, args, &dir, component)?,
+        None => build(&Request {
+            offline: args.offline,
+            locked: args.locked,
+            ..Request::new(&dir, dir.join("target/windlass"))
+        })?,
+    };
     // What could not be used afterwards is not written in the first place.
     let component = Component::from_bytes(built.component.clone())?;
     let name = format!("{}-{}.wasm", built.name, built.version);
@@ -65,6 +74,34 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         .printer
         .note(format_args!("Next: windlass inspect {}", spec(&shown)));
     Ok(Exit::Succeeded)
+}
+
+/// A component of another language with the folder's manifest in it.
+fn embedded(
+    context: &Context,
+    args: &Args,
+    dir: &Path,
+    component: &Path,
+) -> Result<Built, Failure> {
+    let manifest = dir.join("plugin.toml");
+    let text = String::from_utf8_lossy(&folder::read(&manifest, 1 << 20)?).into_owned();
+    let schema = match &args.parameters {
+        None => json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+        Some(file) => serde_json::from_slice(&folder::read(&context.here.join(file), 1 << 20)?)
+            .map_err(|error| {
+                Failure::usage(format!("`{}` is no JSON Schema", file.display()))
+                    .cause(error.to_string())
+            })?,
+    };
+    let Procedure { name, version } = Procedure::of(&manifest, &text).map_err(BuildError::from)?;
+    let bytes = folder::read(&context.here.join(component), 256 << 20)?;
+    let component = embed(&bytes, &text, &schema).map_err(BuildError::from)?;
+    Ok(Built {
+        name,
+        version,
+        digest: digest(&component),
+        component,
+    })
 }
 
 /// A mistake in it is told before minutes are spent on the compiler.

@@ -1,7 +1,7 @@
 //! A run as plain lines, entry after entry, for those who watch it.
 
 use crate::contract::{Level, Verdict};
-use crate::journal::{EffectState, Entry, Stamped, State};
+use crate::journal::{EffectState, Entry, Stamped, State, UndoState};
 use crate::text::{duration, printable};
 use std::time::Duration;
 
@@ -106,6 +106,18 @@ fn effect_line(entry: &Entry, effect: &EffectState) -> String {
         Entry::Failed { error, .. } => format!("✗ {name}: {}{took}", error.message),
         Entry::NotDone { why, .. } => format!("· {name} did not happen: {why}"),
         Entry::InDoubt { why, .. } => format!("? {name} is in doubt: {why}"),
+        Entry::Undoing { revert, .. } if is_sweep(effect) => {
+            format!("… clearing away after {name}: {revert}")
+        }
+        Entry::Undone { reverted, .. } if is_sweep(effect) => {
+            format!("↩ cleared away after {name}: {}", reverted_text(reverted))
+        }
+        Entry::UndoFailed { error, .. } if is_sweep(effect) => {
+            format!(
+                "✗ what {name} left could not be cleared away: {}",
+                error.message
+            )
+        }
         Entry::Undoing { revert, .. } => format!("… taking back {name}: {revert}"),
         Entry::Undone { reverted, .. } => format!("↩ {name}: {}", reverted_text(reverted)),
         Entry::UndoFailed { error, .. } => {
@@ -127,6 +139,11 @@ fn effect_line(entry: &Entry, effect: &EffectState) -> String {
         | Entry::Unwinding { .. }
         | Entry::End { .. } => name,
     }
+}
+
+/// What an effect left is cleared away before any undo begins.
+fn is_sweep(effect: &EffectState) -> bool {
+    effect.sweep.is_some() && effect.undo == UndoState::None
 }
 
 fn reverted_text(reverted: &crate::call::Reverted) -> String {

@@ -44,6 +44,12 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     };
     if args.follow {
         follow(context, &store, &run, format).await?;
+        if format == Format::Json {
+            // Who reads lines gets lines, to the last one.
+            let report = Report::from(&run, &store.entries(&run)?);
+            context.printer.json_line(SCHEMA, &report)?;
+            return Ok(Exit::Succeeded);
+        }
     }
     report(context, &store, &run, format)?;
     Ok(Exit::Succeeded)

@@ -8,6 +8,7 @@ use crate::journal::{Entry, State};
 use crate::text::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,7 @@ pub(super) fn watch(printer: Printer, past: State) -> (Seat, Watching) {
     let (brake, control) = brake();
     let (sender, receiver) = mpsc::unbounded_channel();
     let telling = tokio::spawn(tell(Teller::new(printer, past), receiver));
-    let listening = tokio::spawn(listen(printer, brake));
+    let listening = tokio::spawn(listen(printer, brake, Signals::new()));
     (
         Seat {
             control,
@@ -42,12 +43,43 @@ pub(super) fn watch(printer: Printer, past: State) -> (Seat, Watching) {
     )
 }
 
-/// Presses the brake at each Ctrl-C or request to terminate.
-async fn listen(printer: Printer, brake: Brake) {
-    loop {
-        if !asked_to_stop().await {
-            return;
+/// Ctrl-C and requests to terminate. It exists from before the run begins until it ends, so that none falls between two waits.
+struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl Signals {
+    fn new() -> Self {
+        Self {
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: signal(SignalKind::terminate()).ok(),
         }
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            () = one(&mut self.interrupt) => {}
+            () = one(&mut self.terminate) => {}
+        }
+    }
+}
+
+/// A signal that cannot be caught does what it does to every process, so there is nothing to wait for.
+async fn one(caught: &mut Option<Signal>) {
+    let came = match caught {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Presses the brake at each signal.
+async fn listen(printer: Printer, brake: Brake, mut signals: Signals) {
+    loop {
+        signals.next().await;
         match brake.press() {
             Stop::No => {}
             Stop::AtSafePoint => {
@@ -58,17 +90,6 @@ async fn listen(printer: Printer, brake: Brake) {
             Stop::Now => printer
                 .note("Stopping now. What is under way is looked at when the run is resumed."),
         }
-    }
-}
-
-async fn asked_to_stop() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return false;
-    };
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
-        terminated = terminate.recv() => terminated.is_some(),
     }
 }
 
@@ -126,6 +147,10 @@ impl Teller {
                     self.bar.suspend(|| self.printer.tell(&line));
                     self.bar.set_message("");
                 }
+            }
+            Event::Effect(progress) if progress.notice => {
+                let line = format!("  {}", printable(&progress.phase));
+                self.bar.suspend(|| self.printer.note(line));
             }
             Event::Effect(progress) => {
                 tracing::trace!(?progress, "effect");

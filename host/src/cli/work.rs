@@ -226,6 +226,11 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
             EngineError::Lock(lock) => not_locked(lock),
+            EngineError::OutOfReach { run, .. } => Self::of(Exit::NeedsPerson, &error)
+                .note("nothing was changed")
+                .hint(format!(
+                    "windlass resume {run}, when the target answers again"
+                )),
             EngineError::Plan(_) => Self::of(Exit::Refused, &error)
                 .note("nothing was changed")
                 .hint("look at what would happen now with a new plan: windlass plan"),

@@ -1,6 +1,5 @@
 //! How an operator stops a run, and how people watch one.
 
-use super::permit::Progress;
 use crate::journal::{RunId, Stamped};
 use tokio::sync::{mpsc, watch};
 
@@ -76,6 +75,19 @@ impl Control {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// How far an effect is, for people. Never recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Such as "building index" or "scanning heap".
+    pub phase: String,
+    /// In the phase's own unit.
+    pub done: u64,
+    /// Zero if unknown.
+    pub total: u64,
+    /// Whether the phase is a line to be read, also where progress is not drawn.
+    pub notice: bool,
 }
 
 /// What people who watch a run see.

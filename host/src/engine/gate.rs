@@ -371,7 +371,7 @@ impl Gate {
     }
 
     /// Tells those who watch how far the procedure says it is.
-    pub(super) fn show_step(&self, progress: super::permit::Progress) {
+    pub(super) fn show_step(&self, progress: super::control::Progress) {
         self.audience.tell(Event::Step(progress));
     }
 }

@@ -1,9 +1,9 @@
 //! What a guest instance carries in its store, and what `wit/procedure.wit` promises about `run`.
 
+use super::control::Progress;
 use super::gate::Gate;
 use super::halt::Halt;
 use super::limits::Limits;
-use super::permit::Progress;
 use super::replay::Answer;
 use crate::clock::Millis;
 use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
@@ -211,6 +211,7 @@ impl contract::run::Host for Guest {
             phase: cut(what),
             done,
             total,
+            notice: false,
         });
         Ok(())
     }

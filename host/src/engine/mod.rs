@@ -22,11 +22,11 @@ mod wasi;
 
 pub(crate) use guest::Guest;
 
-pub use control::{Audience, Brake, Control, Event, Stop, brake};
+pub use control::{Audience, Brake, Control, Event, Progress, Stop, brake};
 pub use hooks::{Hooks, OnCall, OnCommit};
 pub use lock::LockError;
 pub use order::Order;
-pub use permit::{ChangePermit, Permit, Progress};
+pub use permit::{ChangePermit, Permit};
 pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
 pub use runs::{Finished, Runs, Seat};
@@ -54,6 +54,15 @@ pub enum EngineError {
     /// The target is taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The target of a run that is to be taken over cannot be asked, so nothing new is known of the run.
+    #[error("run {run} stays as it is")]
+    OutOfReach {
+        /// Which run.
+        run: RunId,
+        /// Why.
+        #[source]
+        source: LockError,
+    },
     /// The plan does not fit.
     #[error("the plan cannot be used")]
     Plan(#[from] PlanError),

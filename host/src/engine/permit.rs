@@ -1,6 +1,6 @@
 //! The proof that a call passed the gate. Rooms take one and can make none.
 
-use super::control::{Audience, Event};
+use super::control::{Audience, Event, Progress};
 use crate::clock::Clock;
 use crate::contract::CallError;
 use crate::grant::Effective;
@@ -10,17 +10,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
-
-/// How far an effect is, for people. Never recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
-    /// Such as "building index" or "scanning heap".
-    pub phase: String,
-    /// In the phase's own unit.
-    pub done: u64,
-    /// Zero if unknown.
-    pub total: u64,
-}
 
 /// Leave to look at the outside for one call.
 #[derive(Clone, Debug)]
@@ -119,6 +108,18 @@ impl ChangePermit {
             audience,
             effect,
         } = announced;
+        Self {
+            permit,
+            store,
+            audience,
+            effect,
+        }
+    }
+
+    /// Leave that nothing announced, for tests of a room on its own.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(permit: Permit, store: Store, effect: u64) -> Self {
+        let audience = Audience::default();
         Self {
             permit,
             store,

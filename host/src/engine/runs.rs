@@ -150,7 +150,8 @@ impl<'a> Runs<'a> {
             .ok_or_else(|| EngineError::Empty(run.clone()))?;
         let locks = self
             .lock(changes || !state.effects().is_empty(), &begin.target, run)
-            .await?;
+            .await
+            .map_err(|error| out_of_reach(run, error))?;
         // Between looking and locking another process may have gone on.
         let state = self.store.state(run)?;
         let ledger = Ledger::journal(
@@ -234,5 +235,19 @@ impl<'a> Runs<'a> {
             .run(&compiled, &order.plugin, gate, brief)
             .await;
         gate.conclude(ended).await
+    }
+}
+
+/// Who cannot ask the target knows nothing new of the run; who finds it taken does.
+fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
+    match error {
+        LockError::Target {
+            source: crate::database::LockError::Unavailable { .. },
+            ..
+        } => EngineError::OutOfReach {
+            run: run.clone(),
+            source: error,
+        },
+        LockError::Target { .. } | LockError::Taken { .. } | LockError::File { .. } => error.into(),
     }
 }

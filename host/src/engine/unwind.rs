@@ -7,6 +7,7 @@ use super::runs::Finished;
 use super::settle::{self, Settled, Verdict};
 use crate::call::Revert;
 use crate::journal::{Entry, Outcome, State};
+use crate::text::counted;
 use std::time::Duration;
 
 /// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
@@ -43,14 +44,21 @@ impl Gate {
     /// Clears away what broken-off effects left. Answers what stays, and why.
     pub(super) async fn sweep_all(&mut self) -> Result<Option<String>, Halt> {
         let sweeps = self.ledger.state().map(State::to_sweep).unwrap_or_default();
-        let mut stays = None;
+        let mut stays = Vec::new();
         for (effect, revert) in sweeps {
             let what = revert.to_string();
             if let Err(why) = self.take_back(effect, revert).await? {
-                stays.get_or_insert(format!("effect {effect} left something ({what}): {why}"));
+                stays.push(format!("effect {effect} left something ({what}): {why}"));
             }
         }
-        Ok(stays)
+        let more = stays.len().saturating_sub(1);
+        Ok(stays.into_iter().next().map(|first| match more {
+            0 => first,
+            more => format!(
+                "{first}; and {} more left something",
+                counted(more, "effect")
+            ),
+        }))
     }
 
     /// Takes back each effect that can be taken back, last first, and ends the run.

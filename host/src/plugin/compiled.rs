@@ -103,3 +103,112 @@ fn keep(folder: &Dir, name: &str, component: &Component) -> wasmtime::Result<()>
     folder.rename(&aside, folder, name)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cap_std::ambient_authority;
+    use cap_std::fs::{Permissions, PermissionsExt as _};
+
+    const COMPONENT: &[u8] = b"(component)";
+
+    struct Place {
+        path: tempfile::TempDir,
+        engine: Engine,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self {
+                path: tempfile::tempdir().unwrap(),
+                engine: Engine::default(),
+            }
+        }
+
+        fn dir(&self) -> Dir {
+            Dir::open_ambient_dir(self.path.path(), ambient_authority()).unwrap()
+        }
+
+        fn load(&self) {
+            let bytes = wat::parse_bytes(COMPONENT).unwrap();
+            CompiledCache::new(self.dir())
+                .load(&self.engine, "sha256:00", &bytes)
+                .unwrap();
+        }
+
+        fn file(&self) -> String {
+            file_name(&self.engine, "sha256:00")
+        }
+
+        fn is_taken(&self) -> bool {
+            read(&self.dir(), &self.file(), &self.engine).is_some()
+        }
+    }
+
+    #[test]
+    fn what_was_compiled_is_kept_and_taken() {
+        let place = Place::new();
+        assert!(!place.is_taken());
+        place.load();
+        assert!(place.is_taken());
+        place.load();
+    }
+
+    #[test]
+    fn a_changed_file_is_not_taken_and_is_replaced() {
+        let place = Place::new();
+        place.load();
+        let mut content = place.dir().read(place.file()).unwrap();
+        let last = content.len() - 1;
+        content[last] ^= 1;
+        place.dir().write(place.file(), content).unwrap();
+        assert!(!place.is_taken());
+        place.load();
+        assert!(place.is_taken());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_taken() {
+        let place = Place::new();
+        place.load();
+        place
+            .dir()
+            .set_permissions(place.file(), Permissions::from_mode(0o666))
+            .unwrap();
+        assert!(!place.is_taken());
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let place = Place::new();
+        place.load();
+        place
+            .dir()
+            .rename(place.file(), &place.dir(), "elsewhere")
+            .unwrap();
+        place.dir().symlink("elsewhere", place.file()).unwrap();
+        assert!(!place.is_taken());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_not_used() {
+        let place = Place::new();
+        place
+            .dir()
+            .set_permissions(".", Permissions::from_mode(0o777))
+            .unwrap();
+        place.load();
+        assert!(place.dir().entries().unwrap().next().is_none());
+    }
+
+    #[test]
+    fn another_compiler_does_not_take_it() {
+        let place = Place::new();
+        place.load();
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let other = Engine::new(&config).unwrap();
+        assert_ne!(file_name(&other, "sha256:00"), place.file());
+        assert!(read(&place.dir(), &place.file(), &other).is_none());
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::call::{Reverted, Undo};
 use crate::clock::Millis;
-use crate::journal::{EffectState, Status, UndoState};
+use crate::journal::{EffectState, Status, Sweep, UndoState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -81,12 +81,7 @@ impl EffectReport {
             after,
             undo: effect.prepared.undo.to_string(),
             undone: undone(effect),
-            sweep: effect.sweep.as_ref().map(|sweep| {
-                Reversal::of(&sweep.state).unwrap_or_else(|| Reversal {
-                    state: "pending",
-                    what: sweep.revert.to_string(),
-                })
-            }),
+            sweep: effect.sweep.as_ref().map(swept),
             began: effect.started.map(Millis::timestamp),
             took_ms: effect.took(),
         }
@@ -115,6 +110,22 @@ fn undone(effect: &EffectState) -> Option<Reversal> {
     match effect.prepared.undo {
         Undo::By(_) => Reversal::of(&effect.undo),
         Undo::NotNeeded(_) | Undo::Impossible(_) => None,
+    }
+}
+
+/// Until it is cleared away, what is left is named.
+fn swept(sweep: &Sweep) -> Reversal {
+    let left = sweep.revert.to_string();
+    match (&sweep.state, Reversal::of(&sweep.state)) {
+        (_, None) => Reversal {
+            state: "pending",
+            what: left,
+        },
+        (UndoState::Failed(error), Some(failed)) => Reversal {
+            what: format!("{left}: {}", error.message),
+            ..failed
+        },
+        (_, Some(reversal)) => reversal,
     }
 }
 

@@ -120,11 +120,18 @@ fn invariants(
 fn invariant(database: &Database, name: &str) -> Result<Finding, Error> {
     match database.invariant(name) {
         Ok(result) => Ok(judge::invariant(&result)),
-        // Its time or its query is the matter; the other checks can still be made.
-        Err(error) if matches!(error.kind, Kind::Limit | Kind::Invalid | Kind::NotFound) => {
+        // Its query, what that reads or how long it takes is the matter; the other checks can still be made.
+        Err(error) if is_its_own(error.kind) => {
             Ok(Finding::inconclusive(format!("not evaluated: {error}")))
         }
         Err(error) => Err(error),
+    }
+}
+
+fn is_its_own(kind: Kind) -> bool {
+    match kind {
+        Kind::Denied | Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Limit => true,
+        Kind::Unavailable | Kind::Cancelled | Kind::Failed => false,
     }
 }
 

@@ -87,6 +87,11 @@ impl Memory {
     }
 }
 
+/// Whether both are one holder that has not moved on in between: a session still in the same transaction, a slot as far back.
+pub(crate) fn is_same(before: &XminHolder, now: &XminHolder) -> bool {
+    identity(before) == identity(now) && now.age >= before.age
+}
+
 /// The same text means the same holder.
 fn identity(holder: &XminHolder) -> String {
     let kind = kind(holder.kind);
@@ -111,7 +116,7 @@ pub(crate) fn kind(kind: XminHolderKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::Memory;
+    use super::{Memory, is_same};
     use crate::facts::{holder, index, table};
 
     #[test]
@@ -152,6 +157,19 @@ mod tests {
         );
         memory.released(&table);
         assert_eq!(memory.holder(&table, &later), None);
+    }
+
+    #[test]
+    fn a_session_in_its_next_transaction_is_another_holder() {
+        let before = holder(4711, 500);
+        assert!(is_same(&before, &holder(4711, 900)));
+        assert!(!is_same(&before, &holder(4712, 900)));
+        let next = windlass_sdk::database::XminHolder {
+            since: before.since.map(|since| since + 1),
+            ..holder(4711, 0)
+        };
+        assert!(!is_same(&before, &next));
+        assert!(!is_same(&before, &holder(4711, 3)), "it has moved on");
     }
 
     #[test]

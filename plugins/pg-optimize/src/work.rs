@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
             table_name,
             |work, table, _| {
                 let vacuumed = work.database.vacuum(&table.name, true)?;
-                work.learn(table, vacuumed.dead_rows_after);
+                work.learn(table, vacuumed.dead_rows_after)?;
                 work.done.vacuumed.push((table.oid, vacuumed));
                 Ok(())
             },
@@ -159,10 +159,11 @@ impl<'a> Work<'a> {
     }
 
     /// Remembers whether something keeps the table's dead rows, so that the next run does not read it all in vain.
-    fn learn(&mut self, table: &TableFacts, dead_rows_after: u64) {
+    fn learn(&mut self, table: &TableFacts, dead_rows_after: u64) -> Result<(), Error> {
         let many = dead_rows_after >= self.parameters.min_dead_rows.max(1);
-        match self.seen.oldest_holder() {
-            Some(holder) if many => {
+        let seen = self.seen;
+        match seen.oldest_holder() {
+            Some(holder) if many && self.is_still_there(holder)? => {
                 self.run.warning(format!(
                     "{} dead rows of {} could not be removed; what keeps them is probably {}",
                     text::number(dead_rows_after),
@@ -173,6 +174,13 @@ impl<'a> Work<'a> {
             }
             Some(_) | None => self.memory.released(table),
         }
+        Ok(())
+    }
+
+    /// Who is gone by now kept nothing: what is dead then died while the table was vacuumed.
+    fn is_still_there(&self, holder: &XminHolder) -> Result<bool, Error> {
+        let now = self.database.xmin_holders()?;
+        Ok(now.iter().any(|other| memory::is_same(holder, other)))
     }
 
     /// Renews statistics where vacuum did not.

@@ -37,7 +37,9 @@ impl Fixture {
         let options = options
             .clone()
             .log_statements()
-            .set("max_connections", "200");
+            .set("max_connections", "200")
+            // Tests hold locks with them.
+            .set("max_prepared_transactions", "50");
         let binaries = Binaries::major(major).unwrap();
         Self::prepare(Instance::start(&binaries, &options).unwrap())
     }

@@ -3,6 +3,7 @@
 mod fixture;
 mod output;
 mod redact;
+mod steps;
 
 pub(crate) use output::{Output, Running};
 
@@ -112,6 +113,11 @@ impl World {
     /// The connection string of another role that may log in, made for this world, without any rights of its own.
     pub(crate) fn stranger(&self) -> String {
         self.home.fixture().make_stranger(&self.database)
+    }
+
+    /// The server's own name of the database.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
     /// A session of the superuser in this database.

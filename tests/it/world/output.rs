@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use std::fmt;
-use std::io::Read;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -63,19 +63,19 @@ impl fmt::Display for Output {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+    stdout: Stream,
+    stderr: Stream,
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        let stdout = Stream::collect(child.stdout.take().unwrap());
+        let stderr = Stream::collect(child.stderr.take().unwrap());
         Self {
             child,
             stdout,
@@ -100,19 +100,42 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits until it has stopped itself (see `src/main.rs`).
+    pub(crate) fn until_paused(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
+        let (_, status) = status.unwrap().unwrap();
+        assert!(status.stopped(), "it ended instead of pausing: {status:?}");
+    }
+
+    /// Tells it to go on after a pause.
+    pub(crate) fn go_on(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    }
+
+    /// Waits until it has said this on stderr.
+    #[track_caller]
+    pub(crate) fn until_said(&self, words: &str) {
+        self.stderr.brings(words);
+    }
+
+    /// Waits until it has printed this on stdout.
+    #[track_caller]
+    pub(crate) fn until_printed(&self, words: &str) {
+        self.stdout.brings(words);
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Output {
         // Both streams end when the process does.
-        let stdout = self.stdout.recv_timeout(DEADLINE);
-        let stderr = self.stderr.recv_timeout(DEADLINE);
-        let (Ok(stdout), Ok(stderr)) = (stdout, stderr) else {
-            let _ = self.child.kill();
-            let said = self.stderr.recv().unwrap_or_default();
-            panic!(
-                "windlass did not end within {} s:\n{said}",
-                DEADLINE.as_secs()
-            );
-        };
+        assert!(
+            self.stdout.reaches(|read| read.ended) && self.stderr.reaches(|read| read.ended),
+            "windlass did not end within {} s:\n{}",
+            DEADLINE.as_secs(),
+            self.stderr.text()
+        );
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
         Output {
             code: code_of(self.child.wait().unwrap()),
             stdout,
@@ -128,14 +151,68 @@ impl Drop for Running {
     }
 }
 
-fn collect(mut stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    receiver
+/// What a stream brought until now.
+#[derive(Debug, Default)]
+struct Read {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Read {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A stream that is read as it comes.
+#[derive(Clone, Debug, Default)]
+struct Stream {
+    shared: Arc<(Mutex<Read>, Condvar)>,
+}
+
+impl Stream {
+    fn collect(mut source: impl io::Read + Send + 'static) -> Self {
+        let stream = Self::default();
+        let filled = stream.clone();
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = source.read(&mut chunk) {
+                filled.change(|read| read.bytes.extend(&chunk[..length]));
+            }
+            filled.change(|read| read.ended = true);
+        });
+        stream
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Read)) {
+        let (read, changed) = &*self.shared;
+        change(&mut read.lock().unwrap());
+        changed.notify_all();
+    }
+
+    /// Waits until it is so; false if it is not within the deadline.
+    fn reaches(&self, is_so: impl Fn(&Read) -> bool) -> bool {
+        let (read, changed) = &*self.shared;
+        let read = read.lock().unwrap();
+        let (_read, waited) = changed
+            .wait_timeout_while(read, DEADLINE, |read| !is_so(read))
+            .unwrap();
+        !waited.timed_out()
+    }
+
+    #[track_caller]
+    fn brings(&self, words: &str) {
+        let in_time = self.reaches(|read| read.ended || read.text().contains(words));
+        let text = self.text();
+        assert!(
+            in_time && text.contains(words),
+            "there is no `{words}`:\n{text}"
+        );
+    }
+
+    fn text(&self) -> String {
+        self.shared.0.lock().unwrap().text()
+    }
 }
 
 fn code_of(status: ExitStatus) -> i32 {

@@ -1,7 +1,7 @@
 //! Cancelling the statement of a session that windlass itself opened.
 
 use super::failure::{Outcome, refuse};
-use super::room::Room;
+use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::work::{self, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Undo};
@@ -158,12 +158,7 @@ pub(super) async fn confirm(
     }
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
     let deadline = permit.deadline().min(permit.clock().instant() + NOTICING);
-    let ended = work::until(permit, deadline, PAUSE, || async {
-        let now = look(&watch, pid, backend_start).await?;
-        let same = now.is_some_and(|now| now.active && now.statement == before.statement);
-        Ok((!same).then_some(()))
-    })
-    .await;
+    let ended = within(permit, deadline, ended(&watch, pid, backend_start, before)).await;
     match ended {
         Ok(Ok(())) => answer(true).map(Confirmed::Done),
         Ok(Err(failure)) => Err(failure.into_call(room.name())),
@@ -171,5 +166,15 @@ pub(super) async fn confirm(
             why: format!("session {pid} still runs the same statement"),
             sweep: None,
         }),
+    }
+}
+
+async fn ended(watch: &Session, pid: u32, backend_start: u64, before: &Before) -> Outcome<()> {
+    loop {
+        let now = look(watch, pid, backend_start).await?;
+        if now.is_none_or(|now| !now.active || now.statement != before.statement) {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }

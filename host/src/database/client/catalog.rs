@@ -1,6 +1,7 @@
 //! Names resolved to objects, and what the role may do with them.
 
 use super::failure::{Outcome, refuse};
+use super::rights::maintain;
 use super::session::Session;
 use crate::contract::ErrorKind;
 use crate::contract::database_types::{ObjectName, StorageParameter};
@@ -82,15 +83,6 @@ pub(super) const IN_WORK: &str = "(
                WHERE l.locktype = 'relation' AND l.relation = x.indexrelid AND l.pid <> pg_backend_pid()
                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                  AND l.mode IN ('ShareUpdateExclusiveLock', 'AccessExclusiveLock')))";
-
-/// Whether the role has the privilege MAINTAIN, which exists from PostgreSQL 17 on.
-fn maintain(session: &Session) -> &'static str {
-    if session.major() >= 17 {
-        "has_table_privilege(c.oid, 'MAINTAIN')"
-    } else {
-        "false"
-    }
-}
 
 /// Finds a table, partitioned table or materialized view by name.
 pub(super) async fn table(session: &Session, name: &ObjectName) -> Outcome<Table> {

@@ -6,25 +6,23 @@ use super::drop;
 use super::failure::Outcome;
 use super::progress;
 use super::reindex::{self, Found};
-use super::room::Room;
+use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
-use super::vacuum::{self, Job};
+use super::vacuum::{self, Job, Recorded};
 use super::work::{self, Note};
 use crate::call::{Confirmed, Prepared, Revert};
 use crate::contract::CallError;
 use crate::contract::database_types::ObjectName;
 use crate::database::Effect;
 use crate::database::parameters::{self, Setting};
-use crate::engine::Permit;
+use crate::engine::{Permit, Progress};
 use serde_json::Value;
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(250);
 /// A session whose client is gone ends by itself. One that stays idle this long waits for a machine that will not come back.
 const IDLE: i64 = 5;
-/// Before PostgreSQL 15 statistics arrive a moment after the statement.
-const STATISTICS: Duration = Duration::from_secs(2);
 
 const BACKEND: &str = "
     SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0)
@@ -60,9 +58,11 @@ pub(super) async fn confirm(
         let before = work::from_value(&prepared.before)?;
         return backend::confirm(room, permit, *pid, *backend_start, &before).await;
     }
-    let ended = work::until(permit, permit.deadline(), PAUSE, || async {
-        ended(&watch, permit, &note).await
-    })
+    let ended = within(
+        permit,
+        permit.deadline(),
+        ended(room, &watch, permit, &note),
+    )
     .await;
     match ended {
         Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
@@ -78,20 +78,40 @@ pub(super) async fn confirm(
     asked.map_err(|failure| failure.into_call(room.name()))
 }
 
-/// Whether the session that ran the statement is over; until then its progress is shown.
-async fn ended(watch: &Session, permit: &Permit, note: &Note) -> Outcome<Option<()>> {
-    let row = watch
-        .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
-        .await?;
-    let Some(row) = row else {
-        return Ok(Some(()));
-    };
-    let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if state == "idle" && seconds >= IDLE {
-        return Ok(Some(()));
+/// Waits until the session that ran the statement is over, says that it does, and shows its progress.
+async fn ended(room: &Room, watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
+    let mut told = false;
+    loop {
+        let row = watch
+            .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
+            .await?;
+        let Some(row) = row else {
+            return Ok(());
+        };
+        let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if state == "idle" && seconds >= IDLE {
+            return Ok(());
+        }
+        if !told {
+            permit.progress(waiting(room, note));
+            told = true;
+        }
+        progress::show_once(watch, permit, note.pid).await?;
+        tokio::time::sleep(PAUSE).await;
     }
-    progress::show_once(watch, permit, note.pid).await?;
-    Ok(None)
+}
+
+fn waiting(room: &Room, note: &Note) -> Progress {
+    Progress {
+        phase: format!(
+            "session {} of `{}` still works on it: waiting for its end instead of starting it again",
+            note.pid,
+            room.name()
+        ),
+        done: 0,
+        total: 0,
+        notice: true,
+    }
 }
 
 async fn ask(
@@ -131,35 +151,23 @@ async fn ask_statistics(
     note: &Note,
 ) -> Outcome<Confirmed> {
     let before: vacuum::Before = work::from_value(&prepared.before)?;
-    // From version 15 on statistics are shared memory: they are there when the session is over.
-    let patience = if watch.major() >= 15 {
-        Duration::ZERO
-    } else {
-        STATISTICS
+    let looking = vacuum::recorded(watch, permit.clock(), before.oid, job, note.at);
+    let Recorded { now, known } = within(permit, permit.deadline(), looking).await??;
+    let Some(now) = now else {
+        return Ok(not_done("the table no longer exists", None));
     };
-    let deadline = permit.deadline().min(permit.clock().instant() + patience);
-    let shown = work::until(permit, deadline, PAUSE, || async {
-        Ok(match vacuum::now(watch, before.oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, note.at) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match shown {
-        Ok(outcome) => match outcome? {
-            Some(now) => Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?)),
-            None => Ok(not_done("the table no longer exists", None)),
-        },
-        Err(_) if watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)? => Ok(not_done(
-            "the server restarted since and may have forgotten its statistics; repeating is harmless",
-            None,
-        )),
-        Err(_) => Ok(not_done(
-            "the session is over and the table's statistics show no such work since",
-            None,
-        )),
+    if known {
+        return Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?));
     }
+    let restarted: bool = watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)?;
+    Ok(not_done(
+        if restarted {
+            "the server restarted since and may have forgotten its statistics; repeating is harmless"
+        } else {
+            "the session is over and the table's statistics show no such work since"
+        },
+        None,
+    ))
 }
 
 async fn ask_index(
@@ -188,11 +196,7 @@ async fn ask_transaction(
     let Some(xid) = &note.xid else {
         return Ok(not_done("the transaction never began", None));
     };
-    let status = work::until(permit, permit.deadline(), PAUSE, || async {
-        let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
-        Ok((status != "in progress").then_some(status))
-    })
-    .await;
+    let status = within(permit, permit.deadline(), status(watch, xid)).await;
     let Ok(status) = status else {
         return Ok(Confirmed::CannotTell(format!(
             "transaction {xid} is still in progress"
@@ -203,6 +207,17 @@ async fn ask_transaction(
         "aborted" => not_done("the server says that its transaction was aborted", None),
         other => ask_catalog(watch, wanted, &before, other).await?,
     })
+}
+
+/// Waits until the server knows how the transaction ended.
+async fn status(watch: &Session, xid: &String) -> Outcome<String> {
+    loop {
+        let status: String = watch.query_one(TRANSACTION, &[xid]).await?.try_get(0)?;
+        if status != "in progress" {
+            return Ok(status);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// After a failover that lost transactions their numbers are given out again, so a commit that left no trace is not believed.

@@ -3,10 +3,10 @@
 use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
 use super::reindex::{bytes, touch};
+use super::rights::{lacks_right, same_object};
 use super::room::Room;
 use super::session::Session;
 use super::text;
-use super::vacuum::{lacks_right, same_object};
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Reverted, Undo};
 use crate::contract::database_types::ObjectName;

@@ -243,7 +243,7 @@ fn tls_text(error: &rustls::Error) -> String {
     };
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
     match why {
-        Certificate::UnknownIssuer => {
+        Certificate::UnknownIssuer | Certificate::BadSignature => {
             "its certificate is signed by nobody who is trusted here; name the authority's certificate as `ca`"
         }
         Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {

@@ -19,6 +19,7 @@ const CANDIDATES: &str = "
     JOIN pg_namespace n ON n.oid = c.relnamespace
     ORDER BY i.relpages DESC, i.oid";
 
+/// To print a definition the server locks the table, to measure an index that index: neither is asked where somebody is in the way.
 const FACTS: &str = "
     WITH {held}
     SELECT i.oid, n.nspname, i.relname, tn.nspname, c.relname, m.amname,
@@ -26,7 +27,8 @@ const FACTS: &str = "
                 ELSE i.relpages * current_setting('block_size')::int8 END,
            pg_stat_get_numscans(i.oid), x.indisvalid, x.indisexclusion,
            CASE WHEN x.indisvalid THEN false ELSE {in_work} END,
-           pg_get_indexdef(i.oid), h.oid IS NOT NULL
+           CASE WHEN h.oid IS NULL AND t.oid IS NULL THEN pg_get_indexdef(i.oid) ELSE '' END,
+           h.oid IS NOT NULL OR t.oid IS NOT NULL
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
@@ -34,6 +36,7 @@ const FACTS: &str = "
     JOIN pg_namespace tn ON tn.oid = c.relnamespace
     JOIN pg_am m ON m.oid = i.relam
     LEFT JOIN held h ON h.oid = i.oid
+    LEFT JOIN held t ON t.oid = c.oid
     WHERE x.indexrelid = ANY($1)";
 
 /// One row per B-tree: widths and distinct values of its columns, and whether the server merges equal keys in it.

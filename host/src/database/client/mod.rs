@@ -16,6 +16,7 @@ mod probe;
 mod progress;
 mod reindex;
 mod replication;
+mod rights;
 mod room;
 mod session;
 mod sessions;
@@ -266,17 +267,15 @@ const OTHERS_AT_WORK: &str = "
 /// After a crash the server may still work on what the run's last process sent. Taking back begins when that is over.
 async fn quiet(room: &Room, permit: &Permit) -> Result<(), CallError> {
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
-    let name = application_name(permit.run());
-    let waited = work::until(
-        permit,
-        permit.deadline(),
-        Duration::from_millis(250),
-        || async {
-            let busy = watch.query_opt(OTHERS_AT_WORK, &[&name]).await?;
-            Ok(busy.is_none().then_some(()))
-        },
-    );
-    waited
+    within(permit, permit.deadline(), others_ended(&watch, permit))
         .await?
         .map_err(|failure| failure.into_call(room.name()))
+}
+
+async fn others_ended(watch: &Session, permit: &Permit) -> Outcome<()> {
+    let name = application_name(permit.run());
+    while watch.query_opt(OTHERS_AT_WORK, &[&name]).await?.is_some() {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What an operator has to know of a database before the first run: who we are there and what we may do.
 
 use super::failure::Outcome;
+use super::rights::maintain;
 use super::room::Room;
 use super::session::{NEWEST_MAJOR, Purpose, Session};
 use super::tables::amount;
@@ -66,17 +67,17 @@ const RIGHTS: &str = "
 
 /// Connects as a run would and asks.
 pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
-    let run = RunId("doctor".into());
-    let open = async |purpose| {
-        Session::open(room, purpose, &run)
-            .await
-            .map_err(|failure| failure.for_operator(room.name()))
-    };
-    let watch = open(Purpose::Watch).await?;
-    let look = open(Purpose::Look).await?;
+    let watch = open(room, Purpose::Watch).await?;
+    let look = open(room, Purpose::Look).await?;
     ask(room, &watch, &look)
         .await
         .map_err(|failure| failure.into_call(room.name()))
+}
+
+async fn open(room: &Room, purpose: Purpose) -> Result<Session, CallError> {
+    Session::open(room, purpose, &RunId("doctor".into()))
+        .await
+        .map_err(|failure| failure.for_operator(room.name()))
 }
 
 async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {
@@ -86,13 +87,8 @@ async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {
     for row in look.query(EXTENSIONS, &[]).await? {
         extensions.insert(row.try_get(0)?, row.try_get(1)?);
     }
-    let maintain = if look.major() >= 17 {
-        "has_table_privilege(c.oid, 'MAINTAIN')"
-    } else {
-        "false"
-    };
     let rights = look
-        .query_one(&RIGHTS.replace("{maintain}", maintain), &[])
+        .query_one(&RIGHTS.replace("{maintain}", maintain(look)), &[])
         .await?;
     let mut probe = Probe {
         version: role.try_get(0)?,

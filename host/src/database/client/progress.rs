@@ -43,6 +43,7 @@ pub(super) async fn show_once(watch: &Session, permit: &Permit, pid: i32) -> Out
             phase: row.try_get::<_, Option<String>>(0)?.unwrap_or_default(),
             done: count(row.try_get(1)?),
             total: count(row.try_get(2)?),
+            notice: false,
         });
     }
     Ok(())

@@ -4,11 +4,11 @@ use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
 use super::indexes;
 use super::leftovers;
+use super::rights::{lacks_right, same_object};
 use super::room::Room;
 use super::session::Session;
 use super::tables::amount;
 use super::text;
-use super::vacuum::{lacks_right, same_object};
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Revert, Touch, Undo};
 use crate::contract::database_maintain::Rebuilt;
@@ -36,7 +36,8 @@ const BYTES: &str = "SELECT pg_relation_size($1::oid::regclass)";
 /// A rebuild ends by waiting for each transaction that might still use the old index. One that is already older than we would wait makes
 /// it fail at the very end, with all its work lost.
 const IN_THE_WAY: &str = "
-    SELECT a.pid, coalesce(a.state, 'unknown'), extract(epoch FROM clock_timestamp() - a.xact_start)::int8
+    SELECT concat('session ', a.pid, ' (', coalesce(a.state, 'unknown'), ')'), a.xact_start AS began,
+           extract(epoch FROM clock_timestamp() - a.xact_start)::int8
     FROM pg_stat_activity a
     WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
       AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
@@ -44,7 +45,13 @@ const IN_THE_WAY: &str = "
       AND (a.backend_xmin IS NOT NULL OR EXISTS (
           SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.relation IN ($1::oid, $3::oid)))
       AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
-    ORDER BY a.xact_start LIMIT 1";
+    UNION ALL
+    SELECT concat('prepared transaction ', p.gid), p.prepared, extract(epoch FROM clock_timestamp() - p.prepared)::int8
+    FROM pg_prepared_xacts p
+    WHERE p.database = current_database() AND EXISTS (
+        SELECT FROM pg_locks x JOIN pg_locks l ON l.pid IS NULL AND l.virtualtransaction = x.virtualtransaction
+        WHERE x.pid IS NULL AND x.transactionid = p.transaction AND l.relation IN ($1::oid, $3::oid))
+    ORDER BY began LIMIT 1";
 
 /// Looks at the index; changes nothing.
 pub(super) async fn prepare(
@@ -176,12 +183,12 @@ async fn refuse_obstacles(
     let Some(row) = row else {
         return Ok(());
     };
-    let (pid, state): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    let who: String = row.try_get(0)?;
     let age = text::span(amount(&row, 2)?);
     refuse(
         ErrorKind::Conflict,
         format!(
-            "session {pid} ({state}) has a transaction open for {age}; a rebuild of `{}` would have to wait for it",
+            "{who} has been open for {age}; a rebuild of `{}` would have to wait for it",
             dotted(name)
         ),
     )

@@ -114,12 +114,12 @@ pub(super) async fn within<F: Future>(
 ) -> Result<F::Output, CallError> {
     tokio::select! {
         biased;
-        output = work => Ok(output),
         () = permit.stopped() => Err(stopping()),
         () = tokio::time::sleep_until(deadline.into()) => Err(CallError::new(
             ErrorKind::Limit,
             "the time for this call is over",
         )),
+        output = work => Ok(output),
     }
 }
 

@@ -14,7 +14,7 @@ const HEADROOM: &str = "
              - coalesce(current_setting('reserved_connections', true)::int8, 0),
            count(*), count(*) FILTER (WHERE a.wait_event_type = 'Lock'),
            (extract(epoch FROM clock_timestamp() - min(a.xact_start) FILTER (WHERE a.pid <> pg_backend_pid())) * 1000)::int8,
-           (extract(epoch FROM clock_timestamp() - min(a.xact_start)
+           (extract(epoch FROM clock_timestamp() - min(a.state_change)
                FILTER (WHERE a.state LIKE 'idle in transaction%')) * 1000)::int8
     FROM pg_stat_activity a WHERE a.backend_type = 'client backend'";
 

@@ -2,9 +2,9 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Failure, Outcome, refuse};
+use super::rights::{lacks_right, same_object};
 use super::room::Room;
 use super::session::Session;
-use super::vacuum::{lacks_right, same_object};
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{self, Applied, ApplyFailure, Prepared, Reverted, Touch, Undo};
 use crate::contract::database_types::{ObjectName, StorageParameter};

@@ -2,23 +2,25 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
-use super::room::{Room, aftermath};
+use super::rights::{lacks_right, same_object};
+use super::room::Room;
 use super::session::Session;
 use super::tables::amount;
 use super::text;
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Touch, Undo};
+use crate::clock::Clock;
 use crate::contract::database_maintain::Vacuumed;
 use crate::contract::database_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::database::call::dotted;
-use crate::database::names::{quote_ident, quote_object};
+use crate::database::names::quote_object;
 use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Before PostgreSQL 15 statistics arrive a moment after the statement.
-const STATISTICS: Duration = Duration::from_secs(5);
+/// How long statistics may be under way.
+const STATISTICS: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is maintained, and how.
@@ -114,31 +116,6 @@ async fn check(session: &Session, table: &Table, job: Job) -> Outcome<()> {
     Ok(())
 }
 
-/// Says which right is missing and what would give it.
-pub(super) async fn lacks_right(
-    session: &Session,
-    table: &ObjectName,
-    verb: &str,
-) -> Outcome<String> {
-    let role: String = session
-        .query_one("SELECT current_user::text", &[])
-        .await?
-        .try_get(0)?;
-    let remedy = if session.major() >= 17 && verb == "maintain" {
-        format!(
-            "GRANT MAINTAIN ON {} TO {}",
-            quote_object(table),
-            quote_ident(&role)
-        )
-    } else {
-        "a role that is a member of its owner".into()
-    };
-    Ok(format!(
-        "role `{role}` may not {verb} `{}`; {remedy} would allow it",
-        dotted(table)
-    ))
-}
-
 /// An ANALYZE of a partition parent goes into its partitions before PostgreSQL 18, which knows ONLY.
 async fn touches(session: &Session, room: &Room, table: &Table) -> Outcome<Vec<Touch>> {
     let touch = |schema: String, table: String| Touch::Table {
@@ -197,44 +174,42 @@ pub(super) async fn apply(
     if warnings.iter().any(|code| code.code() == "55P03") {
         return Err(not_done(held(&work, table, before.oid, note.at).await?));
     }
-    let Reached { now, recorded } = work
-        .look_after(reached(&work, before.oid, job, note.at))
-        .await?;
+    let looking = recorded(session, permit.clock(), before.oid, job, note.at);
+    let Recorded { now, known } = work.look_after(looking).await?;
     let Some(now) = now else {
         return Err(not_done(gone(table)));
     };
     // Without a warning the statement did its work, and only the statistics are late.
-    if !recorded && !warnings.is_empty() {
+    if !known && !warnings.is_empty() {
         return Err(not_done(denied(&work, table).await?));
     }
     answer(job, &before, &now).map_err(in_doubt)
 }
 
-struct Reached {
-    now: Option<Now>,
-    recorded: bool,
+/// What the server's statistics say after a statement.
+pub(super) struct Recorded {
+    /// Nothing if the table is gone.
+    pub(super) now: Option<Now>,
+    /// Whether they know of the statement. That they do not is no proof that it did not happen.
+    pub(super) known: bool,
 }
 
-/// Waits until the server's statistics know of the statement. That they never do is no proof that it did not happen.
-async fn reached(work: &Work<'_>, oid: u32, job: Job, since: i64) -> Outcome<Reached> {
-    let deadline = aftermath(work.permit).min(work.permit.clock().instant() + STATISTICS);
-    let seen = work::until(work.permit, deadline, PAUSE, || async {
-        Ok(match now(&work.session, oid).await? {
-            None => Some(None),
-            Some(now) if now.shows(job, since) => Some(Some(now)),
-            Some(_) => None,
-        })
-    })
-    .await;
-    match seen {
-        Ok(seen) => Ok(Reached {
-            now: seen?,
-            recorded: true,
-        }),
-        Err(_) => Ok(Reached {
-            now: now(&work.session, oid).await?,
-            recorded: false,
-        }),
+/// Looks whether the server's statistics know of a statement that is over. From PostgreSQL 15 on they do at once, before that in a moment.
+pub(super) async fn recorded(
+    session: &Session,
+    clock: &Clock,
+    oid: u32,
+    job: Job,
+    since: i64,
+) -> Outcome<Recorded> {
+    let end = clock.instant() + STATISTICS;
+    loop {
+        let now = now(session, oid).await?;
+        let known = now.as_ref().is_none_or(|now| now.shows(job, since));
+        if known || session.major() >= 15 || clock.instant() >= end {
+            return Ok(Recorded { now, known });
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -306,20 +281,6 @@ impl Now {
             Job::Analyze => after(self.analyzed),
         }
     }
-}
-
-/// The name must still mean what was prepared.
-pub(super) fn same_object(found: u32, prepared: u32, name: &ObjectName) -> Result<(), CallError> {
-    if found == prepared {
-        return Ok(());
-    }
-    Err(CallError::new(
-        ErrorKind::Conflict,
-        format!(
-            "`{}` was replaced by another object of that name",
-            dotted(name)
-        ),
-    ))
 }
 
 fn gone(table: &ObjectName) -> CallError {

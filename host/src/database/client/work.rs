@@ -6,7 +6,7 @@ use super::room::{Room, aftermath, stopping, within};
 use super::session::{Purpose, Session};
 use crate::call::{Applied, ApplyFailure, Revert};
 use crate::contract::{CallError, ErrorKind};
-use crate::engine::{ChangePermit, Permit};
+use crate::engine::ChangePermit;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -222,22 +222,4 @@ fn unreadable(error: &serde_json::Error) -> CallError {
         ErrorKind::Invalid,
         format!("a record of this effect cannot be read: {error}"),
     )
-}
-
-/// Looks again and again until it has an answer or the time is over.
-pub(super) async fn until<T, F: Future<Output = Outcome<Option<T>>>>(
-    permit: &Permit,
-    deadline: std::time::Instant,
-    pause: Duration,
-    look: impl Fn() -> F,
-) -> Result<Outcome<T>, CallError> {
-    within(permit, deadline, async {
-        loop {
-            if let Some(found) = look().await? {
-                return Ok(found);
-            }
-            tokio::time::sleep(pause).await;
-        }
-    })
-    .await
 }

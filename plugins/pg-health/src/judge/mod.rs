@@ -71,7 +71,9 @@ fn lag_of(standby: &Standby, parameters: &Parameters) -> Finding {
             text::duration(time)
         ),
     };
-    if bytes > parameters.max_lag_bytes.as_bytes() || time > parameters.max_lag.as_milliseconds() {
+    // What the server says of the time may be what it was until just now.
+    let late = bytes > 0 && time > parameters.max_lag.as_milliseconds();
+    if late || bytes > parameters.max_lag_bytes.as_bytes() {
         Finding::fail(format!(
             "{behind}, at most {} and {} are allowed",
             parameters.max_lag_bytes, parameters.max_lag

@@ -1,0 +1,35 @@
+//! Steps that several tests take in their world.
+
+use super::World;
+use std::time::{Duration, Instant};
+use xtask::bloat;
+use xtask::postgres::connect;
+
+/// Nothing that a test waits for takes longer.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+impl World {
+    /// As the role that windlass is given, in a session that ends before this returns: what it did is in the server's statistics then.
+    pub(crate) fn as_owner(&self, sql: &str) {
+        let mut session = connect(self.url()).unwrap();
+        session.batch_execute(sql).unwrap();
+        bloat::end(session, self.url()).unwrap();
+    }
+
+    /// Adds lines to the end of `windlass.toml`, which is the section of the target.
+    pub(crate) fn configure(&self, lines: &str) {
+        let text = self.read("windlass.toml");
+        self.write("windlass.toml", &(text + lines));
+    }
+
+    /// Asks the server until the query has a row.
+    #[track_caller]
+    pub(crate) fn until(&self, query: &str) {
+        let mut session = self.session();
+        let start = Instant::now();
+        while session.query(query, &[]).unwrap().is_empty() {
+            assert!(start.elapsed() < DEADLINE, "never: {query}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
