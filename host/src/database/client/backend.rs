@@ -1,4 +1,4 @@
-//! Cancelling the statement of a session that windlass itself opened.
+//! Cancelling the statement of a session that windlass itself opened. It is done as the login role, which opened that session too.
 
 use super::failure::{Outcome, refuse};
 use super::room::{Room, within};

@@ -8,6 +8,8 @@ use crate::database::names::quote_ident;
 /// Reading an index from end to end is work for a disk: this much in one look.
 const MOST_BYTES: u64 = 2 << 30;
 const MOST_BYTES_OF_ONE: u64 = 1 << 30;
+/// Nobody rebuilds a smaller index for its bloat, and there can be thousands of them.
+const FEWEST_BYTES: u64 = 1 << 20;
 
 /// The extension's own function and no other of its name.
 const FUNCTION: &str = "
@@ -43,7 +45,7 @@ impl Measure {
         }))
     }
 
-    /// Measures one B-tree. Nothing if it is too large, or if the server will not: the estimate serves then.
+    /// Measures one B-tree. Nothing if it is too small or too large, or if the server will not: the estimate serves then.
     /// Must be called within a transaction.
     pub(super) async fn index(
         &mut self,
@@ -52,7 +54,7 @@ impl Measure {
         bytes: u64,
         fill: f64,
     ) -> Outcome<Option<u64>> {
-        if bytes > MOST_BYTES_OF_ONE || bytes > self.left {
+        if !(FEWEST_BYTES..=MOST_BYTES_OF_ONE).contains(&bytes) || bytes > self.left {
             return Ok(None);
         }
         self.left -= bytes;

@@ -70,7 +70,8 @@ pub struct Invariant {
 pub struct Target {
     /// The logical name that grants and procedures use.
     pub name: String,
-    /// A PostgreSQL connection string or URL.
+    /// A PostgreSQL connection string or URL. It must lead to the server itself or to a pool that keeps a session to one client: the lock and
+    /// the settings belong to the session.
     pub connection: Secret,
     /// The role to `SET ROLE` to after the login.
     pub role: Option<String>,
