@@ -219,10 +219,11 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
 
     let gone = world.windlass(&["resume", run]).expect(4);
     assert_snapshot!(error_of(&world, &gone.stderr), @"
-    error: `orders` could not be locked
+    error: run [run] stays as it is
+      cause: `orders` could not be locked
       cause: database `orders`: nothing answers at the configured address
-      run [run] stands as it stood: in doubt
-      hint:  windlass doctor --target orders
+      nothing was changed
+      hint:  windlass resume [run], when the target answers again
     ");
     world.server().restart().unwrap();
     world.windlass(&["resume", run]).expect(0);
