@@ -42,7 +42,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     watching.finish().await;
     match finished {
         Err(EngineError::Lock(LockError::Taken { .. })) => asked(context, &run),
-        finished => work::finish_of(context, &store, &run, finished, None),
+        finished => work::finish(context, &store, finished, None),
     }
 }
 

@@ -47,5 +47,5 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let (seat, watching) = work::seat(context, &state);
     let finished = runs.resume(&run, &order, seat).await;
     watching.finish().await;
-    work::finish_of(context, &store, &run, finished, Some(&granted))
+    work::finish(context, &store, finished, Some(&granted))
 }

@@ -25,5 +25,5 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let (seat, watching) = work::seat(context, &state);
     let finished = runs.undo(&run, &context.environment.user(), seat).await;
     watching.finish().await;
-    work::finish_of(context, &store, &run, finished, None)
+    work::finish(context, &store, finished, None)
 }

@@ -188,29 +188,6 @@ pub(super) fn finish(
     Ok(Standing::of(&state, false).exit())
 }
 
-/// The same for a run that had begun before: if its target cannot be reached it stands as it stood, and the process ends so.
-pub(super) fn finish_of(
-    context: &Context,
-    store: &Store,
-    run: &RunId,
-    finished: Result<Finished, EngineError>,
-    granted: Option<&Granted>,
-) -> Result<Exit, Failure> {
-    match finished {
-        Err(EngineError::Lock(error @ LockError::Target { .. })) => {
-            let standing = Standing::of(&store.state(run)?, false);
-            let mut failure = Failure::from(EngineError::Lock(error));
-            failure.code = standing.exit();
-            failure.notes = vec![format!(
-                "run {run} stands as it stood: {}",
-                standing.label()
-            )];
-            Err(failure)
-        }
-        finished => finish(context, store, finished, granted),
-    }
-}
-
 /// Which line would allow what was refused.
 fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::journal::Stamped]) {
     for (call, explanation) in super::refusal::explanations(granted, entries) {
