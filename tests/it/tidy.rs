@@ -140,3 +140,30 @@ fn every_built_in_procedure_has_its_laws() {
         assert!(listed, "plugins/{name} is missing in tests/it/laws");
     }
 }
+
+#[test]
+fn the_invariants_name_what_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, invariants) = text.split_once("## Invariants").unwrap();
+    let code: String = ["host/src", "tests"]
+        .into_iter()
+        .flat_map(sources)
+        .map(|(_, text)| text)
+        .collect();
+    let mut named = 0;
+    for name in invariants.split('`').skip(1).step_by(2) {
+        let exists = if name.contains('/') {
+            root().join("host/src").join(name).exists()
+        } else if name.contains('_') {
+            code.contains(&format!("fn {name}("))
+        } else {
+            continue;
+        };
+        assert!(
+            exists,
+            "ARCHITECTURE.md names `{name}`, which does not exist"
+        );
+        named += 1;
+    }
+    assert!(named >= 20, "only {named} names were looked at");
+}
