@@ -21,4 +21,5 @@ mod secrets;
 mod taking_back;
 mod tidy;
 mod under_load;
+mod wasi;
 mod world;

@@ -68,8 +68,9 @@ impl<'a> Runs<'a> {
         );
         let mut gate = self.gate(run, order.effective.clone(), seat, ledger, locks);
         gate.bound = bound;
-        let began = self.engine.clock.now();
         gate.ledger.append(Entry::Begin(order.begin())).await?;
+        // The recorded time, which is what a resumed guest is told too.
+        let began = self.store.state(&gate.run)?.began().unwrap_or(Millis(0));
         self.execute(gate, order, began).await
     }
 
