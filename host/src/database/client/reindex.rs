@@ -45,12 +45,6 @@ const IN_THE_WAY: &str = "
       AND (a.backend_xmin IS NOT NULL OR EXISTS (
           SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.relation IN ($1::oid, $3::oid)))
       AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
-    UNION ALL
-    SELECT concat('prepared transaction ', p.gid), p.prepared, extract(epoch FROM clock_timestamp() - p.prepared)::int8
-    FROM pg_prepared_xacts p
-    WHERE p.database = current_database() AND EXISTS (
-        SELECT FROM pg_locks x JOIN pg_locks l ON l.pid IS NULL AND l.virtualtransaction = x.virtualtransaction
-        WHERE x.pid IS NULL AND x.transactionid = p.transaction AND l.relation IN ($1::oid, $3::oid))
     ORDER BY began LIMIT 1";
 
 /// Looks at the index; changes nothing.
