@@ -52,11 +52,14 @@ fn what_another_hand_changed_is_left_alone_and_reported() {
             .unwrap();
         let (_, output) = undo(&world, 0);
         let why = "another hand changed autovacuum_vacuum_scale_factor since";
-        assert!(
-            output
-                .stderr
-                .contains(&format!("set parameters public.second: left alone: {why}"))
-        );
+        // Lines are folded to the width.
+        let said = output
+            .stderr
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let line = format!("set parameters public.second: left alone: {why}");
+        assert!(said.contains(&line), "{output}");
         let now = storage_parameters(&world);
         assert_eq!(now[0], BEFORE[0]);
         assert_eq!(
