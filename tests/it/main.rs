@@ -6,6 +6,7 @@
     reason = "it tests: it starts programs, looks into files, and fails by panicking"
 )]
 
+mod bound;
 mod dependencies;
 mod errors;
 mod harness;
