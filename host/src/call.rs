@@ -2,9 +2,20 @@
 
 use crate::contract::CallError;
 use crate::database;
+use crate::grant::Danger;
+use crate::notify;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
+
+/// What a capability is about: the rooms' verbs joined. Each function of an interface belongs to exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// In the database room.
+    Database(database::Verb),
+    /// In the notify room.
+    Notify(notify::Verb),
+}
 
 /// A call that looks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,12 +25,14 @@ pub enum Read {
     Database(database::Read),
 }
 
-/// A call that changes the outside.
+/// A call that changes the outside, or reaches people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "room", rename_all = "kebab-case")]
 pub enum Effect {
     /// In the database room.
     Database(database::Effect),
+    /// In the notify room.
+    Notify(notify::Effect),
 }
 
 /// How a change is taken back.
@@ -125,6 +138,30 @@ pub enum Reverted {
     LeftAlone(String),
 }
 
+impl Verb {
+    /// The verb that a function of an interface needs; none if no room has such a function.
+    pub fn of_function(interface: &str, function: &str) -> Option<Self> {
+        let database = database::Verb::of_function(interface, function).map(Self::Database);
+        database.or_else(|| notify::Verb::of_function(interface, function).map(Self::Notify))
+    }
+
+    /// The interface that carries the verb.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Self::Database(verb) => verb.interface(),
+            Self::Notify(verb) => verb.interface(),
+        }
+    }
+
+    /// How dangerous the verb is at most.
+    pub fn danger(self) -> Danger {
+        match self {
+            Self::Database(verb) => verb.danger(),
+            Self::Notify(verb) => verb.danger(),
+        }
+    }
+}
+
 impl Read {
     /// The logical name of the target.
     pub fn target(&self) -> &str {
@@ -135,10 +172,27 @@ impl Read {
 }
 
 impl Effect {
-    /// The logical name of the target.
+    /// The logical name of the target or channel.
     pub fn target(&self) -> &str {
         match self {
             Self::Database(effect) => effect.database(),
+            Self::Notify(effect) => effect.channel(),
+        }
+    }
+
+    /// Where it happens, as the end of a sentence: `on orders`, `to ops`.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Database(effect) => format!("on {}", effect.database()),
+            Self::Notify(effect) => format!("to {}", effect.channel()),
+        }
+    }
+
+    /// Whether it changes a target: then the run must hold its lock, and it counts against the budget of effects. A message does not.
+    pub fn changes_target(&self) -> bool {
+        match self {
+            Self::Database(_) => true,
+            Self::Notify(_) => false,
         }
     }
 
@@ -146,6 +200,16 @@ impl Effect {
     pub fn plan_key(&self) -> String {
         match self {
             Self::Database(effect) => effect.plan_key(),
+            Self::Notify(effect) => effect.plan_key(),
+        }
+    }
+
+    /// Whether the target can always tell later if it happened, whatever breaks off: its end need not be durable before the run goes on.
+    pub fn leaves_a_trace(&self) -> bool {
+        match self {
+            Self::Database(effect) => effect.leaves_a_trace(),
+            // A receiver is not asked what it has got.
+            Self::Notify(_) => false,
         }
     }
 
@@ -153,6 +217,7 @@ impl Effect {
     pub fn action(&self) -> &'static str {
         match self {
             Self::Database(effect) => effect.action(),
+            Self::Notify(effect) => effect.action(),
         }
     }
 
@@ -160,6 +225,16 @@ impl Effect {
     pub fn object_text(&self) -> String {
         match self {
             Self::Database(effect) => effect.object_text(),
+            Self::Notify(effect) => effect.object_text(),
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(verb) => verb.fmt(f),
+            Self::Notify(verb) => verb.fmt(f),
         }
     }
 }
@@ -176,6 +251,7 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(effect) => effect.fmt(f),
+            Self::Notify(effect) => effect.fmt(f),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! The only place that asks what time it is.
+//! Time: instants and spans as they are stored and written, and the only place that asks what time it is.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::time::{Duration, Instant};
 
 /// An instant as it is stored and crosses the guest border: milliseconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,6 +32,47 @@ impl From<Timestamp> for Millis {
     }
 }
 
+/// The longest span that anyone may write: a year. Deadlines that are further away than that are none.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// A span of time as people write it, such as "5s" or "30min": longer than zero, at most a year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.signed())
+    }
+}
+
+impl Span {
+    fn signed(self) -> SignedDuration {
+        SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.signed().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<SignedDuration>()
+            .ok()
+            .and_then(|span| Duration::try_from(span).ok())
+            .filter(|span| !span.is_zero() && *span <= LONGEST)
+            .map(Self)
+            .ok_or_else(|| {
+                D::Error::custom(
+                    "a time span is written like \"5s\" or \"30min\", longer than zero and at most a year",
+                )
+            })
+    }
+}
+
 /// Tells the time. One per process, handed down.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
@@ -52,5 +95,22 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn instant(&self) -> Instant {
         Instant::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Span;
+    use std::time::Duration;
+
+    #[test]
+    fn a_span_is_positive_and_within_reason() {
+        let read = |text: &str| serde_json::from_value::<Span>(text.into());
+        assert_eq!(read("30min").unwrap(), Span(Duration::from_mins(30)));
+        assert_eq!(read("30min").unwrap().to_string(), "30m");
+        for refused in ["-1h", "0s", "9223372036854775807s", "2 years", "soon"] {
+            let error = read(refused).unwrap_err().to_string();
+            assert!(error.starts_with("a time span is written like"), "{error}");
+        }
     }
 }

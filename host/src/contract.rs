@@ -14,7 +14,9 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });
 
-pub use self::windlass::procedure::{database_maintain, database_read, database_types, run, types};
+pub use self::windlass::procedure::{
+    database_maintain, database_read, database_types, notify_send, notify_types, run, types,
+};
 pub use types::{Error as CallError, ErrorKind, Level, Verdict};
 
 impl CallError {

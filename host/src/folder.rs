@@ -1,7 +1,7 @@
 //! Directories opened once and handed down: the only way to a file.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -134,19 +134,64 @@ impl Folder {
         Ok(names)
     }
 
-    /// Writes a file, durably; an existing one is an error unless `replace` says otherwise.
+    /// Writes a file, durably and as a whole: after a crash there is the old one or the new one. An existing one is an error unless
+    /// `replace` says otherwise. What is no file, such as a terminal, is written to as it is.
     pub fn write(&self, name: &str, bytes: &[u8], replace: bool) -> Result<(), FileError> {
         let fail = |error: io::Error| FileError::new("write", self.path.join(name), &error);
-        let mut options = OpenOptions::new();
-        options.write(true);
-        if replace {
-            options.create(true).truncate(true);
-        } else {
-            options.create_new(true);
+        let there = self.dir.symlink_metadata(name).ok();
+        match there {
+            Some(_) if !replace => Err(fail(ErrorKind::AlreadyExists.into())),
+            Some(there) if !there.is_file() => self.fill(name, bytes, None).map_err(fail),
+            there => {
+                let aside = format!(".{name}.{}", std::process::id());
+                let placed = self
+                    .fill(&aside, bytes, there.map(|there| there.permissions()))
+                    .and_then(|()| self.place(&aside, name, replace));
+                if placed.is_err() {
+                    // What is left aside is nobody's; that it could not be removed either says nothing new.
+                    let _ = self.dir.remove_file(&aside);
+                }
+                placed.map_err(fail)
+            }
         }
-        let mut file = self.dir.open_with(name, &options).map_err(fail)?;
-        file.write_all(bytes).map_err(fail)?;
-        file.sync_all().map_err(fail)
+    }
+
+    fn fill(&self, name: &str, bytes: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let mut file = self.dir.open_with(name, &options)?;
+        file.write_all(bytes)?;
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
+        match file.sync_all() {
+            // A terminal or a pipe keeps nothing.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
+        }
+    }
+
+    fn place(&self, aside: &str, name: &str, replace: bool) -> io::Result<()> {
+        if replace {
+            self.dir.rename(aside, &self.dir, name)?;
+        } else {
+            // Unlike renaming it fails where somebody else was faster.
+            self.dir.hard_link(aside, &self.dir, name)?;
+            self.dir.remove_file(aside)?;
+        }
+        self.dir.open(".")?.sync_all()
+    }
+
+    /// Opens a directory in this one that is for this user only, and makes it first where it is missing.
+    pub fn private(&self, name: &str) -> Result<Dir, FileError> {
+        let fail = |error: io::Error| FileError::new("create", self.path.join(name), &error);
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        match self.dir.create_dir_with(name, &builder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(fail(error)),
+            Ok(()) | Err(_) => {}
+        }
+        self.dir.open_dir(name).map_err(fail)
     }
 }
 
@@ -172,6 +217,9 @@ pub fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), FileError> 
 #[cfg(test)]
 mod tests {
     use super::{Folder, read, write};
+    use cap_std::fs::MetadataExt as _;
+    use std::io::Read as _;
+    use std::path::Path;
 
     #[test]
     fn a_new_file_replaces_nothing_unless_told() {
@@ -189,6 +237,36 @@ mod tests {
                 .to_string()
                 .ends_with("larger than 4 bytes")
         );
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("plan.json");
+        write(&path, b"one", false).unwrap();
+        // Who opened the old one goes on reading the old one.
+        let folder = Folder::open(place.path()).unwrap();
+        let mut old = folder.dir().open("plan.json").unwrap();
+        write(&path, b"two", true).unwrap();
+        let mut text = String::new();
+        old.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one");
+        assert_eq!(read(&path, 10).unwrap(), b"two");
+        assert_eq!(
+            folder.dir().entries().unwrap().count(),
+            1,
+            "nothing is left aside"
+        );
+        write(Path::new("/dev/null"), b"two", true).unwrap();
+    }
+
+    #[test]
+    fn a_private_folder_is_for_one_user_whatever_the_mask() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let private = folder.private("ours").unwrap();
+        assert_eq!(private.dir_metadata().unwrap().mode() & 0o777, 0o700);
+        folder.private("ours").unwrap();
     }
 
     #[test]

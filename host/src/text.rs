@@ -1,6 +1,7 @@
 //! How things are written for people: amounts, times, and text from others that must not play tricks on a terminal. Pure.
 
 use crate::clock::Millis;
+use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub fn is_deceptive(char: char) -> bool {
             | '\u{2060}'..='\u{206f}'
             | '\u{2800}'
             | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
@@ -71,42 +73,21 @@ pub fn is_deceptive(char: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `86 MB`. Powers of 1,000; two digits below ten.
-pub fn bytes(bytes: u64) -> String {
-    scaled(bytes, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
-}
-
-/// `886 k`, `12`, `3.4 M`.
-pub fn count(count: u64) -> String {
-    scaled(count, &["", "k", "M", "G", "T", "P", "E"])
-}
-
-fn scaled(amount: u64, units: &[&str]) -> String {
-    // In tenths of the unit, so that no floating point is needed.
-    let (mut unit, mut divisor) = (0, 1_u64);
-    while unit + 1 < units.len() && rounded(amount, divisor) >= 1000 {
+/// Bytes in the units that PostgreSQL itself prints: "86 MB", "1.2 GB".
+pub fn bytes(amount: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut tenths = u128::from(amount) * 10;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
         unit += 1;
-        divisor *= 1000;
     }
-    let name = units.get(unit).copied().unwrap_or_default();
-    let tenths = tenths(amount, divisor);
-    let text = if unit > 0 && tenths < 100 {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    let whole = (tenths + 5) / 10;
+    if unit >= 3 && tenths < 100 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
     } else {
-        format!("{} {name}", rounded(amount, divisor))
-    };
-    text.trim_end().to_owned()
-}
-
-fn rounded(amount: u64, divisor: u64) -> u64 {
-    amount / divisor + u64::from(amount % divisor >= divisor.div_ceil(2).max(1))
-}
-
-fn tenths(amount: u64, divisor: u64) -> u64 {
-    let rest = u128::from(amount % divisor) * 10;
-    let rounding = u128::from(divisor) / 2;
-    let tenths = (rest + rounding) / u128::from(divisor);
-    (amount / divisor).saturating_mul(10) + u64::try_from(tenths).unwrap_or(0)
+        format!("{whole} {}", UNITS[unit])
+    }
 }
 
 /// `0.2 s`, `12 s`, `5 min 41 s`, `3 h 12 min`, `2 d 4 h`: the two largest units, cut off.
@@ -145,6 +126,22 @@ pub fn minute(at: Millis) -> String {
     at.timestamp().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// The same, and the time in another zone where it is another: `2025-11-21 12:00 UTC (13:00 CET)`, with the day where that is another too.
+pub fn minute_in(at: Millis, zone: &TimeZone) -> String {
+    let utc = minute(at);
+    let there = at.timestamp().to_zoned(zone.clone());
+    let here = at.timestamp().to_zoned(TimeZone::UTC);
+    if there.offset() == here.offset() {
+        return utc;
+    }
+    let format = if there.date() == here.date() {
+        "%H:%M %Z"
+    } else {
+        "%Y-%m-%d %H:%M %Z"
+    };
+    format!("{utc} ({})", there.strftime(format))
+}
+
 /// `1 effect`, `2 effects`.
 pub fn counted(count: usize, one: &str) -> String {
     match count {
@@ -155,27 +152,29 @@ pub fn counted(count: usize, one: &str) -> String {
 
 /// How many columns a terminal gives the text. East Asian wide characters and emoji take two.
 pub fn width(text: &str) -> usize {
-    text.chars()
-        .map(|char| match u32::from(char) {
-            0x300..=0x36f => 0,
-            0x1100..=0x115f
-            | 0x2e80..=0xa4cf
-            | 0xac00..=0xd7a3
-            | 0xf900..=0xfaff
-            | 0xfe30..=0xfe6f
-            | 0xff00..=0xff60
-            | 0xffe0..=0xffe6
-            | 0x1f300..=0x1faff
-            | 0x20000..=0x3fffd => 2,
-            _ => 1,
-        })
-        .sum()
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(char: char) -> usize {
+    match u32::from(char) {
+        0x300..=0x36f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 /// The text, or, if it takes more columns, lines of it broken between words, later ones set in by `indent`. A word that is longer than a
 /// line is broken too.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
-    if width(text) <= columns {
+    if fits(text, Some(columns)) {
         return text.to_owned();
     }
     let words = text.trim_start_matches(' ');
@@ -184,7 +183,10 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let mut fresh = true;
     for word in words.split(' ').filter(|word| !word.is_empty()) {
         let mut rest = word;
-        while width(&line) + usize::from(!fresh) + width(rest) > columns {
+        while !fits(
+            rest,
+            columns.checked_sub(width(&line) + usize::from(!fresh)),
+        ) {
             if fresh {
                 let cut = fitting(rest, columns.saturating_sub(width(&line)));
                 line.push_str(&rest[..cut]);
@@ -204,23 +206,45 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     lines + &line
 }
 
+/// Whether the text takes no more columns than there are. Looks no further than it must: a word can be very long.
+fn fits(text: &str, columns: Option<usize>) -> bool {
+    columns.is_some_and(|columns| begins_with(text, columns) == text.len())
+}
+
 /// How many bytes of the text fit into so many columns; at least its first character.
 fn fitting(text: &str, columns: usize) -> usize {
     let first = text.chars().next().map_or(0, char::len_utf8);
-    text.char_indices()
-        .map(|(at, char)| at + char.len_utf8())
-        .take_while(|end| width(&text[..*end]) <= columns)
-        .last()
-        .unwrap_or(first)
+    begins_with(text, columns).max(first)
+}
+
+/// How many bytes of the text fit into so many columns.
+fn begins_with(text: &str, columns: usize) -> usize {
+    let mut taken = 0;
+    for (at, char) in text.char_indices() {
+        taken += columns_of(char);
+        if taken > columns {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// The text, or its beginning with `…` if it takes more columns.
 pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
+    if fits(text, Some(columns)) {
         return Cow::Borrowed(text);
     }
     let cut = fitting(text, columns.saturating_sub(1).max(1));
     Cow::Owned(format!("{}…", &text[..cut]))
+}
+
+/// The text, cut to this many bytes with a marker that says so.
+pub fn shortened(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push_str(" … (cut)");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -229,28 +253,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn amounts_read_as_people_say_them() {
-        for (amount, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1_000, "1.0 kB"),
-            (9_949, "9.9 kB"),
-            (9_960, "10 kB"),
-            (86_000_000, "86 MB"),
-            (999_499_999, "999 MB"),
-            (999_500_000, "1.0 GB"),
-            (u64::MAX, "18 EB"),
-        ] {
-            assert_eq!(bytes(amount), text);
-        }
-        for (amount, text) in [
-            (0, "0"),
-            (12, "12"),
-            (886_123, "886 k"),
-            (3_400_000, "3.4 M"),
-        ] {
-            assert_eq!(count(amount), text);
-        }
+    fn sizes_read_well() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(8192), "8 kB");
+        assert_eq!(bytes(90_177_536), "86 MB");
+        assert_eq!(bytes(1_288_490_189), "1.2 GB");
+        assert_eq!(bytes(u64::MAX), "16777216 TB");
+    }
+
+    #[test]
+    fn times_and_counts_read_as_people_say_them() {
         for (ms, text) in [
             (0, "0.0 s"),
             (7, "7 ms"),
@@ -266,7 +278,15 @@ mod tests {
         }
         assert_eq!(counted(1, "effect"), "1 effect");
         assert_eq!(counted(0, "effect"), "0 effects");
-        assert_eq!(minute(Millis(1_763_726_400_000)), "2025-11-21 12:00 UTC");
+        let noon = Millis(1_763_726_400_000);
+        assert_eq!(minute(noon), "2025-11-21 12:00 UTC");
+        let zoned = |zone| minute_in(noon, &TimeZone::get(zone).unwrap());
+        assert_eq!(zoned("UTC"), "2025-11-21 12:00 UTC");
+        assert_eq!(zoned("Europe/Berlin"), "2025-11-21 12:00 UTC (13:00 CET)");
+        assert_eq!(
+            zoned("Pacific/Auckland"),
+            "2025-11-21 12:00 UTC (2025-11-22 01:00 NZDT)"
+        );
     }
 
     #[test]

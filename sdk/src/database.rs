@@ -5,9 +5,9 @@ use crate::{Error, Instant};
 
 pub use crate::bindings::windlass::procedure::database_maintain::{Rebuilt, Vacuumed};
 pub use crate::bindings::windlass::procedure::database_types::{
-    Expectation, IndexFacts, InvariantResult, Leftover, ObjectName, Pool, ReplicationFacts,
-    ReplicationSlot, ServerFacts, SessionFacts, Standby, Statement, StatementStatistics,
-    StorageParameter, TableFacts, TableKind, XminHolder, XminHolderKind,
+    Expectation, IndexFacts, InvariantResult, Leftover, ObjectName, OwnStatement, Pool,
+    ReplicationFacts, ReplicationSlot, ServerFacts, SessionFacts, Standby, Statement,
+    StatementStatistics, StorageParameter, TableFacts, TableKind, XminHolder, XminHolderKind,
 };
 
 /// A database by its logical name. Each method is one call to the host and needs the verb that it names.
@@ -40,7 +40,7 @@ impl Database {
         Ok(database_read::tables(&self.name)?)
     }
 
-    /// Indexes of the tables that needs and grant cover; largest first, at most 5,000. Verb: `indexes`.
+    /// Indexes of the tables that needs and grant cover; invalid ones first, then the largest, at most 5,000. Verb: `indexes`.
     pub fn indexes(&self) -> Result<Vec<IndexFacts>, Error> {
         Ok(database_read::indexes(&self.name)?)
     }

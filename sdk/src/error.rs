@@ -18,7 +18,10 @@ pub enum Kind {
     Unavailable,
     /// A budget, a cap or a deadline was reached.
     Limit,
-    /// The operator asked the run to stop. Return at once; windlass does the rest.
+    /// The object is broken in itself: an unreadable page, equal keys in a unique index, an internal error of the server.
+    Damaged,
+    /// Someone cancelled the call at the target: a database administrator, for example. An operator who stops the run is not told
+    /// through this: windlass then ends the procedure itself.
     Cancelled,
     /// The procedure's own: it decided that it cannot go on.
     Failed,
@@ -46,6 +49,11 @@ impl Error {
     pub fn is_about_the_object(&self) -> bool {
         matches!(self.kind, Kind::Conflict | Kind::NotFound)
     }
+
+    /// Whether the run is bound to a plan that does not contain the effect. The rest of the plan can still be done.
+    pub fn is_outside_the_plan(&self) -> bool {
+        self.kind == Kind::Denied && self.message.contains(" is not in plan ")
+    }
 }
 
 impl fmt::Display for Error {
@@ -65,6 +73,7 @@ impl From<types::Error> for Error {
             types::ErrorKind::Conflict => Kind::Conflict,
             types::ErrorKind::Unavailable => Kind::Unavailable,
             types::ErrorKind::Limit => Kind::Limit,
+            types::ErrorKind::Damaged => Kind::Damaged,
             types::ErrorKind::Cancelled => Kind::Cancelled,
         };
         Self {

@@ -60,7 +60,9 @@
 #![forbid(unsafe_code)]
 
 pub mod database;
+pub mod notify;
 pub mod parameters;
+pub mod sample;
 pub mod text;
 
 /// For [`export!`] only: authors use the typed modules.

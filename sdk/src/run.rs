@@ -82,12 +82,13 @@ impl Run {
         host::random(length)
     }
 
-    /// Keeps a value (at most 1 MiB as JSON) for later runs of this procedure on this target. Counts only if this run succeeds.
+    /// Keeps a value (at most 1 MiB as JSON) for later runs of this procedure on this target. Counts only if this run
+    /// succeeds or is inconclusive.
     pub fn remember<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
         Ok(host::remember(key, &serde_json::to_string(value)?)?)
     }
 
-    /// What the latest successful run of this procedure on this target remembered under the key.
+    /// What the latest run of this procedure on this target whose remembering counts kept under the key.
     ///
     /// `invalid` if it is not of this type, as after a change of the type: use another key for another type.
     pub fn recall<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {

@@ -16,6 +16,7 @@ pub fn name(object: &ObjectName) -> String {
 /// assert_eq!(bytes(900), "900 B");
 /// assert_eq!(bytes(1_536), "1.5 kB");
 /// assert_eq!(bytes(90_177_536), "86 MB");
+/// assert_eq!(bytes(18_612_224), "18 MB");
 /// ```
 pub fn bytes(bytes: u64) -> String {
     if bytes < 1024 {
@@ -31,7 +32,7 @@ pub fn bytes(bytes: u64) -> String {
     if tenths < 100 && !tenths.is_multiple_of(10) {
         format!("{}.{} {unit}", tenths / 10, tenths % 10)
     } else {
-        format!("{} {unit}", tenths / 10)
+        format!("{} {unit}", (tenths + 5) / 10)
     }
 }
 
@@ -55,6 +56,24 @@ pub fn duration(milliseconds: u64) -> String {
         60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
         3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// A span of microseconds: below 10 ms with two decimals, else like [`duration`].
+///
+/// ```
+/// # use windlass_sdk::text::microseconds;
+/// assert_eq!(microseconds(250), "0.25 ms");
+/// assert_eq!(microseconds(2_000), "2 ms");
+/// assert_eq!(microseconds(3), "less than 0.01 ms");
+/// assert_eq!(microseconds(1_500_000), "1 s");
+/// ```
+pub fn microseconds(microseconds: u64) -> String {
+    let hundredths = microseconds / 10;
+    match (hundredths, hundredths / 100, hundredths % 100) {
+        (0, ..) => "less than 0.01 ms".to_owned(),
+        (_, 10.., _) | (_, _, 0) => duration(microseconds / 1000),
+        (_, whole, rest) => format!("{whole}.{rest:02} ms"),
     }
 }
 
@@ -82,13 +101,17 @@ pub fn number(number: u64) -> String {
 /// # use windlass_sdk::text::count;
 /// assert_eq!(count(1_u32, "table"), "1 table");
 /// assert_eq!(count(1_200_u64, "index"), "1,200 indexes");
+/// assert_eq!(count(2_u32, "query"), "2 queries");
+/// assert_eq!(count(2_u32, "day"), "2 days");
 /// ```
 pub fn count(count: impl TryInto<u64>, thing: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
-    let plural = match (count, thing) {
-        (1, _) => "",
-        (_, thing) if thing.ends_with(['s', 'x']) => "es",
-        _ => "s",
+    let vowel = |stem: &str| stem.ends_with(['a', 'e', 'o', 'u']);
+    let (stem, ending) = match (count, thing.strip_suffix('y')) {
+        (1, _) => (thing, ""),
+        (_, Some(stem)) if !vowel(stem) => (stem, "ies"),
+        (..) if thing.ends_with(['s', 'x']) => (thing, "es"),
+        (..) => (thing, "s"),
     };
-    format!("{} {thing}{plural}", number(count))
+    format!("{} {stem}{ending}", number(count))
 }

@@ -3,12 +3,13 @@
 use crate::interruptions::add_second_table;
 use crate::laws::{only_run, work};
 use crate::world::World;
+use windlass::engine::Plan;
 use windlass::grant::Side;
 use windlass::journal::{Entry, Outcome};
 use xtask::postgres::NEWEST;
 
 #[test]
-fn an_effect_that_the_plan_does_not_contain_is_refused_and_named() {
+fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is_done() {
     let world = World::bloated_on(NEWEST);
     world
         .windlass(&["grant", "pg-optimize", "--target", "orders"])
@@ -19,27 +20,16 @@ fn an_effect_that_the_plan_does_not_contain_is_refused_and_named() {
     world.windlass(&typed).expect(0);
     // What nobody planned for.
     add_second_table(&world);
-    let refused = world
-        .windlass(&[
-            "run",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--plan",
-            "plan.json",
-        ])
-        .expect(3);
-    let said = refused
-        .stderr
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let bound = ["run", "pg-optimize", "--target", "orders"];
+    let bound = [&bound[..], &["--plan", "plan.json"]].concat();
+    let run = world.windlass(&bound).expect(0);
+    let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         said.contains("public.second") && said.contains("is not in plan"),
-        "{refused}"
+        "{run}"
     );
     let (_, state, entries) = only_run(&world);
-    assert_eq!(state.outcome(), Some(Outcome::Refused));
+    assert_eq!(state.outcome(), Some(Outcome::Succeeded));
     let by_plan = |entry: &Entry| {
         matches!(
             entry,
@@ -53,6 +43,201 @@ fn an_effect_that_the_plan_does_not_contain_is_refused_and_named() {
     let sent = work(&world);
     assert!(
         !sent.iter().any(|statement| statement.contains("second")),
+        "{sent:#?}"
+    );
+    let planned: Plan = serde_json::from_str(&world.read("plan.json")).unwrap();
+    assert_eq!(sent.len(), planned.effects.len(), "{sent:#?}");
+}
+
+#[test]
+fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
+    let world = World::on(NEWEST);
+    world
+        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .expect(0);
+    let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
+    let typed = ["plan", "pg-optimize", "--target", "orders"];
+    world.windlass(&[&typed[..], &chosen].concat()).expect(0);
+    add_second_table(&world);
+    let bound = ["run", "pg-optimize", "--target", "orders"];
+    let bound = [&bound[..], &["--plan", "plan.json"]].concat();
+    let run = world.windlass(&bound).expect(4);
+    assert!(run.stderr.contains("is not in plan") || run.stdout.contains("is not in plan"));
+    assert_eq!(work(&world), [""; 0]);
+    assert_eq!(only_run(&world).1.outcome(), Some(Outcome::Inconclusive));
+}
+
+/// A world with a plan in `plan.json` that has effects, and what was typed for it.
+fn planned() -> World {
+    let world = World::bloated_on(NEWEST);
+    world
+        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .expect(0);
+    world.windlass(&typed("plan", &[])).expect(0);
+    world
+}
+
+fn typed(verb: &'static str, more: &[&'static str]) -> Vec<&'static str> {
+    let words = [verb, "pg-optimize", "--target", "orders"];
+    let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
+    [&words[..], &chosen, more].concat()
+}
+
+const BOUND: &[&str] = &["--plan", "plan.json"];
+
+/// The run is refused for this reason, and nothing was begun.
+#[track_caller]
+fn refuses(world: &World, words: &[&str], code: i32, why: &str) {
+    let output = world.windlass(words).expect(code);
+    let said: Vec<_> = output.stderr.split_whitespace().collect();
+    assert!(said.join(" ").contains(why), "{output}");
+    assert_eq!(work(world), [""; 0]);
+}
+
+#[test]
+fn a_plan_for_something_else_is_refused() {
+    let world = planned();
+    let other = "[database.billing]\nconnection = { env = \"ORDERS_DATABASE_URL\" }\n";
+    world.configure(other);
+    let grant = world.read("grants/pg-optimize.orders.toml");
+    let elsewhere = grant.replace("\"orders\"", "\"billing\"");
+    world.write("grants/pg-optimize.billing.toml", &elsewhere);
+    let on_billing: Vec<_> = typed("run", BOUND)
+        .into_iter()
+        .map(|word| if word == "orders" { "billing" } else { word })
+        .collect();
+    refuses(&world, &on_billing, 3, "it is a plan for target `orders`");
+
+    let more = [BOUND, &["--set", "max-objects=1"]].concat();
+    refuses(
+        &world,
+        &typed("run", &more),
+        3,
+        "it is a plan for parameters",
+    );
+
+    world
+        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .expect(0);
+    let health = [
+        "run",
+        "pg-health",
+        "--target",
+        "orders",
+        "--plan",
+        "plan.json",
+    ];
+    refuses(
+        &world,
+        &health,
+        3,
+        "it is a plan for another component, sha256:",
+    );
+}
+
+/// Narrows the grant: every table may still be seen, and none be worked on.
+fn keep_from_changing_tables(world: &World) {
+    let file = "grants/pg-optimize.orders.toml";
+    let mut grant: toml::Table = world.read(file).parse().unwrap();
+    for scope in grant["database"].as_array_mut().unwrap() {
+        let verbs = scope["verbs"].as_array().unwrap();
+        if verbs.iter().any(|verb| verb.as_str() == Some("vacuum")) {
+            let nothing = toml::Value::from(vec!["nothing"]);
+            scope
+                .as_table_mut()
+                .unwrap()
+                .insert("tables".into(), nothing);
+        }
+    }
+    world.write(file, &toml::to_string(&grant).unwrap());
+}
+
+/// The effect's own words are covered, the table that preparing it finds is not.
+#[test]
+fn what_preparing_finds_is_refused_before_anything_is_sent() {
+    let world = planned();
+    keep_from_changing_tables(&world);
+    let why = "may not drop invalid index public.accounts_abalance_ccnew on orders";
+    refuses(&world, &typed("run", &[]), 3, why);
+    let (_, state, entries) = only_run(&world);
+    assert_eq!(state.outcome(), Some(Outcome::Refused));
+    assert!(state.effects().is_empty());
+    let by_grant = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Refused {
+                side: Side::Grant,
+                ..
+            }
+        )
+    };
+    assert!(entries.iter().any(|stamped| by_grant(&stamped.entry)));
+}
+
+#[test]
+fn a_plan_of_another_format_or_with_problems_is_refused() {
+    let world = planned();
+    let text = world.read("plan.json");
+    world.write(
+        "plan.json",
+        &text.replace("windlass.plan/1", "windlass.plan/9"),
+    );
+    let why = "its schema is `windlass.plan/9`, this windlass reads `windlass.plan/1`";
+    refuses(&world, &typed("run", BOUND), 2, why);
+
+    // `windlass plan` writes none with problems; somebody may have one that is whole nevertheless.
+    let mut plan: Plan = serde_json::from_str(&text).unwrap();
+    plan.problems.push("a look failed".into());
+    plan.digest.clear();
+    plan.digest = windlass_build::digest(&serde_json::to_vec(&plan).unwrap());
+    world.write("plan.json", &serde_json::to_string(&plan).unwrap());
+    let why = "it is no plan that can be run: a look failed";
+    refuses(&world, &typed("run", BOUND), 3, why);
+}
+
+/// Killed in the middle: what is replayed uses up its part of the plan, and the rest is still allowed.
+#[test]
+fn a_bound_run_that_is_resumed_does_nothing_else_and_nothing_twice() {
+    let undisturbed = planned();
+    undisturbed.windlass(&typed("run", BOUND)).expect(0);
+    let (_, state, entries) = only_run(&undisturbed);
+    let ends: Vec<_> = (1..)
+        .zip(&entries)
+        .filter(|(_, stamped)| matches!(stamped.entry, Entry::Done { .. }))
+        .collect();
+    let planned_effects = state.effects().len();
+    assert!(planned_effects >= 3, "{planned_effects} effects");
+
+    let world = planned();
+    let at = ends[1].0.to_string();
+    world
+        .windlass_with(&[("WINDLASS_TEST_KILL_AT", &at)], &typed("run", BOUND))
+        .expect(128 + 9);
+    let (run, ..) = only_run(&world);
+    // The plan that counts is the one that was kept.
+    world.write("plan.json", "{}");
+    world.windlass(&["resume", &run.0]).expect(0);
+    let sent = work(&world);
+    crate::laws::assert_once(&sent, "resumed");
+    assert_eq!(sent.len(), work(&undisturbed).len());
+    assert_eq!(only_run(&world).1.effects().len(), planned_effects);
+}
+
+/// Killed before it has looked, and then there is more to see than was planned for.
+#[test]
+fn a_bound_run_that_is_resumed_is_still_bound() {
+    let world = planned();
+    world
+        .windlass_with(&[("WINDLASS_TEST_KILL_AT", "1")], &typed("run", BOUND))
+        .expect(128 + 9);
+    add_second_table(&world);
+    let (run, ..) = only_run(&world);
+    // What was not planned is passed over, and told.
+    let resumed = world.windlass(&["resume", &run.0]).expect(0);
+    assert!(resumed.stderr.contains("is not in plan"), "{resumed}");
+    let sent = work(&world);
+    assert!(
+        !sent.iter().any(|text| text.contains("second")),
         "{sent:#?}"
     );
 }

@@ -1,14 +1,20 @@
 //! The harness itself: what the other tests take for granted.
 
-use crate::world::{ROWS, World};
+use crate::world::{ROWS, World, rows};
+use std::time::Duration;
 use xtask::postgres::{NEWEST, OLDEST, Options, connect};
+use xtask::until;
+
+const WAITS: &str =
+    "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'pg_class'::regclass
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 #[test]
 fn a_bloated_world_is_broken_on_every_version() {
     for major in [OLDEST, NEWEST] {
         let world = World::bloated_on(major);
         let version = world.sql("SELECT current_setting('server_version_num')::integer / 10000");
-        assert_eq!(version, [major.to_string()]);
+        assert_eq!(version, [world.major().to_string()]);
         let dead = format!("{}", i64::from(ROWS) + i64::from(ROWS) / 3);
         let query = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'accounts'";
         assert_eq!(world.sql(query), [dead]);
@@ -104,7 +110,10 @@ fn an_invocation_can_be_watched_and_killed() {
     session
         .batch_execute("BEGIN; LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE")
         .unwrap();
-    let mut killed = world.start(&[], &["doctor"]);
-    assert!(killed.is_at_work());
+    let killed = world.start(&[], &["doctor"]);
+    let waits = until(Duration::from_mins(1), || {
+        (rows(&mut session, WAITS) == ["t"]).then_some(())
+    });
+    assert!(waits.is_some(), "windlass does not wait for the lock");
     assert_eq!(killed.kill().code, 128 + 9);
 }

@@ -3,7 +3,7 @@
 use crate::world::World;
 use postgres::Client;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The server does what is waited for within this time, or never.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -92,11 +92,10 @@ pub(crate) fn prepared(world: &World, table: &str) -> String {
 #[track_caller]
 pub(crate) fn until(world: &World, what: &str, query: &str) {
     let mut session = world.session();
-    let begun = Instant::now();
-    while crate::world::rows(&mut session, query) != ["t"] {
-        assert!(begun.elapsed() < DEADLINE, "never came about: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let came = xtask::until(DEADLINE, || {
+        (crate::world::rows(&mut session, query) == ["t"]).then_some(())
+    });
+    assert!(came.is_some(), "never came about: {what}");
 }
 
 /// Waits until a statement of windlass that begins so waits for another at the server, and answers its session.

@@ -6,17 +6,21 @@
     reason = "it tests: it starts programs, looks into files, and fails by panicking"
 )]
 
+mod author;
 mod bound;
 mod dependencies;
 mod errors;
 mod harness;
 mod hold;
+mod hostile;
 mod interruptions;
 mod laws;
+mod many;
 mod pg_health;
 mod pg_optimize;
 mod report;
 mod room_database;
+mod room_notify;
 mod screens;
 mod secrets;
 mod taking_back;

@@ -1,5 +1,7 @@
 //! Passwords and connection strings are for the server alone: a canary in them is looked for wherever windlass says or writes something.
 
+use crate::room_notify::mail_server::{Act as MailAct, MailServer, Security};
+use crate::room_notify::receiver::{Act, Receiver};
 use crate::world::{Output, VARIABLE, World};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,8 @@ struct Watched {
     /// What windlass is given, unless a file has it.
     url: String,
     /// What must not be told.
-    secret: String,
+    /// Every connection string that was used.
+    secrets: Vec<String>,
     user: String,
     cache: PathBuf,
     said: Vec<(String, String)>,
@@ -41,7 +44,7 @@ impl Watched {
         let cache = world.path().join("cache");
         Self {
             world,
-            secret: url.clone(),
+            secrets: vec![url.clone()],
             url,
             user,
             cache,
@@ -69,16 +72,23 @@ impl Watched {
         self.say(variables, &json).expect(code).json();
     }
 
+    /// From here on another connection string is used, and this one must still be nowhere.
+    fn use_instead(&mut self, url: String) {
+        self.secrets.push(url.clone());
+        self.url = url;
+    }
+
     /// What must be nowhere: the password in each spelling, the connection string, its beginning with the login.
-    fn canaries(&self) -> [Vec<u8>; 5] {
+    fn canaries(&self) -> Vec<Vec<u8>> {
         let in_json = serde_json::to_string(PASSWORD).unwrap();
-        [
+        let mut canaries: Vec<Vec<u8>> = vec![
             "CaNaRy".into(),
             in_json.trim_matches('"').into(),
             ENCODED.into(),
-            self.secret.clone().into_bytes(),
             format!("{}:", self.user).into_bytes(),
-        ]
+        ];
+        canaries.extend(self.secrets.iter().map(|url| url.clone().into_bytes()));
+        canaries
     }
 
     /// Looks through everything that was said, and through every file of the project but those named.
@@ -228,16 +238,15 @@ fn a_connection_that_fails_does_not_tell_how_it_was_tried() {
         "CaNaRy".to_owned(),
     ];
     for url in spoken {
-        watched.secret.clone_from(&url);
-        watched.url = url;
+        watched.use_instead(url);
         for words in [vec!["doctor"], typed("plan"), typed("run")] {
             let said = watched.say(&[], &words);
             assert!((1..=3).contains(&said.code), "{said}");
             let json = [&words[..], &["--output", "json"]].concat();
             watched.say(&[], &json).json();
         }
-        watched.assert_kept(&[]);
     }
+    watched.assert_kept(&[]);
 }
 
 #[test]
@@ -254,4 +263,155 @@ fn a_connection_string_in_a_file_that_is_reviewed_is_not_repeated() {
     watched.said.iter().for_each(|(words, said)| {
         assert!(!said.contains("CaNaRy"), "{words}: {said}");
     });
+}
+
+/// Long enough for a key, and of base64's own letters.
+const KEY: &str = "whsec_CaNaRyCaNaRyCaNaRyCaNaRyCaNaRyCa";
+
+/// Everything that is done with a channel that may or may not take what it is sent.
+fn tell(watched: &mut Watched, variables: &[(&str, &str)], channel: &str) {
+    let notify = format!("notify={channel}");
+    let words = ["pg-health", "--target", "orders"];
+    let set = ["--set", "expected-standbys=0", "--set", &notify];
+    watched.say(variables, &["doctor"]);
+    watched
+        .say(variables, &[&["plan"][..], &words, &set].concat())
+        .expect(0);
+    let killed = [&[("WINDLASS_TEST_KILL_AT", "4")], variables].concat();
+    watched.say(&killed, &[&["run"][..], &words, &set].concat());
+    let runs = watched.say(&[], &["runs", "--output", "json"]).json();
+    let run = runs["runs"][0]["run"].as_str().unwrap().to_owned();
+    watched.say(variables, &["resume", &run]).expect(0);
+    watched
+        .say(&[], &["show", &run, "--format", "markdown"])
+        .expect(0);
+}
+
+fn telling() -> Watched {
+    let mut watched = Watched::new();
+    watched
+        .world
+        .session()
+        .batch_execute("DROP INDEX accounts_abalance_ccnew")
+        .unwrap();
+    watched.world.configure(
+        "
+[channel.slack]
+kind = \"slack\"
+url = { env = \"OPS_URL\" }
+every = \"0\"
+give-up-after = \"1s\"
+
+[channel.hook]
+kind = \"webhook\"
+url = { env = \"OPS_URL\" }
+key = { env = \"OPS_KEY\" }
+give-up-after = \"1s\"
+",
+    );
+    watched
+        .say(&[], &["grant", "pg-health", "--target", "orders"])
+        .expect(0);
+    watched
+}
+
+#[test]
+fn the_url_and_the_key_of_a_channel_are_nowhere() {
+    let mut watched = telling();
+    let echo = |status| Act::with(status, "location", "http://127.0.0.1:1/CaNaRy");
+    let scripts = [
+        vec![],
+        vec![echo(302); 9],
+        vec![Act::saying(404, "/CaNaRy no such hook"); 9],
+        vec![Act::status(500); 30],
+        vec![Act::Hangup; 9],
+    ];
+    for script in scripts {
+        let receiver = Receiver::start(script);
+        let url = format!("{}/CaNaRy?token=CaNaRy", receiver.url());
+        let variables = [("OPS_URL", url.as_str()), ("OPS_KEY", KEY)];
+        for channel in ["slack", "hook"] {
+            tell(&mut watched, &variables, channel);
+        }
+        assert!(
+            receiver
+                .requests()
+                .iter()
+                .all(|r| r.line.contains("CaNaRy"))
+        );
+        assert!(receiver.requests().len() >= 4);
+    }
+    watched.assert_kept(&[]);
+}
+
+#[test]
+fn the_url_of_a_channel_that_cannot_be_used_is_not_told() {
+    let mut watched = telling();
+    for url in [
+        "http://127.0.0.1:1/CaNaRy",
+        "https://127.0.0.1:1/CaNaRy",
+        "https://CaNaRy.invalid/CaNaRy",
+        "https://[::ffff:169.254.169.254]/CaNaRy",
+    ] {
+        let variables = [("OPS_URL", url), ("OPS_KEY", KEY)];
+        tell(&mut watched, &variables, "hook");
+    }
+    let run = [
+        "run",
+        "pg-health",
+        "--target",
+        "orders",
+        "--set",
+        "notify=hook",
+    ];
+    for (url, key) in [
+        ("CaNaRy", KEY),
+        ("https://user:CaNaRy@example.com/", KEY),
+        ("https://CaNaRy.example.com:CaNaRy/", KEY),
+        ("ftp://CaNaRy/", KEY),
+        ("https://example.com/", "CaNaRy"),
+        ("https://example.com/", "whsec_CaNaRy=="),
+    ] {
+        let variables = [("OPS_URL", url), ("OPS_KEY", key)];
+        watched.say(&variables, &["doctor"]).expect(2);
+        watched.say_twice(&variables, &run, 2);
+    }
+    watched.assert_kept(&[]);
+}
+
+#[test]
+fn the_password_of_a_mail_server_is_nowhere() {
+    let mut watched = telling();
+    let scripts = [
+        vec![],
+        vec![MailAct::Answer("AUTH", 535); 9],
+        vec![MailAct::Answer("AUTH", 454); 30],
+        vec![MailAct::Hangup; 9],
+    ];
+    let text = watched.world.read("windlass.toml");
+    for script in scripts {
+        let server = MailServer::start(script, Security::None, None);
+        let section = format!(
+            "
+[channel.mail]
+kind = \"smtp\"
+host = \"127.0.0.1\"
+port = {}
+tls = \"none\"
+username = \"windlass\"
+password = {{ env = \"MAIL_PASSWORD\" }}
+from = \"windlass@example.com\"
+to = [\"ops@example.com\"]
+give-up-after = \"1s\"
+",
+            server.port()
+        );
+        watched
+            .world
+            .write("windlass.toml", &format!("{text}{section}"));
+        tell(&mut watched, &[("MAIL_PASSWORD", PASSWORD)], "mail");
+        let logins = server.commands();
+        assert!(logins.iter().any(|command| command.starts_with("AUTH")));
+    }
+    watched.assert_kept(&[]);
 }

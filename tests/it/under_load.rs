@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
-use xtask::postgres::{NEWEST, OLDEST, client_tool};
+use xtask::postgres::{NEWEST, OLDEST, required_tool};
 
 /// Everything counts, however small.
 const ALL: &[&str] = &[
@@ -20,8 +20,8 @@ const ALL: &[&str] = &[
     "min-modified-rows=0",
 ];
 
-fn tool(name: &str, arguments: &[&str]) -> Output {
-    let program = client_tool(name).unwrap();
+fn tool(name: &'static str, arguments: &[&str]) -> Output {
+    let program = required_tool(name).unwrap();
     Command::new(program).args(arguments).output().unwrap()
 }
 

@@ -2,9 +2,11 @@
 //!
 //! | variable | what happens |
 //! |---|---|
-//! | `WINDLASS_TEST_KILL_AT=n` | the process kills itself (SIGKILL) right after its n-th committed entry, from 1 |
-//! | `WINDLASS_TEST_PAUSE_AT=n` | the process stops itself (SIGSTOP) there, until it is told to go on (SIGCONT) |
+//! | `WINDLASS_TEST_KILL_AT=n` | the process kills itself (SIGKILL) right after its n-th entry is committed, from 1 |
+//! | `WINDLASS_TEST_KILL_BEFORE=n` | it does so right before: what the entry tells has happened, and nothing tells it |
+//! | `WINDLASS_TEST_PAUSE_AT=n` | the process stops itself (SIGSTOP) after it, until it is told to go on (SIGCONT) |
 //! | `WINDLASS_TEST_FAIL_CALL=n` | its n-th live call answers `unavailable`, "injected", without reaching the target |
+//! | `WINDLASS_TEST_FAIL_EFFECT=n` | the run's n-th effect is recorded as intended and then fails so, without reaching the target |
 #![forbid(unsafe_code)]
 
 use rustix::process::Signal;
@@ -13,13 +15,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use windlass::contract::{CallError, ErrorKind};
 use windlass::engine::{Hooks, OnCall, OnCommit};
+use windlass::journal::Moment;
 
 fn main() -> ExitCode {
+    let signals = [
+        ("WINDLASS_TEST_KILL_AT", Moment::AfterCommit, Signal::KILL),
+        (
+            "WINDLASS_TEST_KILL_BEFORE",
+            Moment::BeforeCommit,
+            Signal::KILL,
+        ),
+        ("WINDLASS_TEST_PAUSE_AT", Moment::AfterCommit, Signal::STOP),
+    ];
+    let on_commit = signals
+        .into_iter()
+        .find_map(|(variable, moment, signal)| Some(signal_at(number(variable)?, moment, signal)));
     windlass::cli::main_with(Hooks {
-        on_commit: number("WINDLASS_TEST_KILL_AT")
-            .map(|at| signal_at(at, Signal::KILL))
-            .or_else(|| number("WINDLASS_TEST_PAUSE_AT").map(|at| signal_at(at, Signal::STOP))),
+        on_commit,
         on_call: number("WINDLASS_TEST_FAIL_CALL").map(fail_at),
+        on_apply: number("WINDLASS_TEST_FAIL_EFFECT").map(fail_at),
     })
 }
 
@@ -33,15 +47,18 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().expect("the suite gives numbers"))
 }
 
-fn signal_at(at: u64, signal: Signal) -> OnCommit {
-    let committed = AtomicU64::new(0);
-    Arc::new(move |_, _| {
-        if committed.fetch_add(1, Ordering::SeqCst) + 1 == at {
+fn signal_at(at: u64, wanted: Moment, signal: Signal) -> OnCommit {
+    let seen = AtomicU64::new(0);
+    Arc::new(move |moment, _, _| {
+        if moment == wanted && seen.fetch_add(1, Ordering::SeqCst) + 1 == at {
             let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
         }
     })
 }
 
+/// Calls and effects are counted from 1.
 fn fail_at(at: u64) -> OnCall {
-    Arc::new(move |call| (call == at).then(|| CallError::new(ErrorKind::Unavailable, "injected")))
+    Arc::new(move |number| {
+        (number == at).then(|| CallError::new(ErrorKind::Unavailable, "injected"))
+    })
 }

@@ -2,9 +2,12 @@
 //! transaction. Nothing of it is written into catalogs; it comes about as it does in production.
 
 use crate::postgres::{Error, connect};
+use crate::until;
 use ::postgres::Client;
 use std::time::Duration;
 
+/// A session that was dropped is gone within this time, or something is wrong.
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The table that [`fill`] makes; its indexes are `accounts_pkey`, `accounts_bid`, `accounts_abalance` and `accounts_bid_abalance`.
 pub const TABLE: &str = "accounts";
 
@@ -62,8 +65,10 @@ pub fn end(mut session: Client, url: &str) -> Result<(), Error> {
     drop(session);
     let mut watching = connect(url)?;
     let sql = "SELECT FROM pg_stat_activity WHERE pid = $1";
-    while watching.query_opt(sql, &[&pid])?.is_some() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
+    let gone = until(DEADLINE, || match watching.query_opt(sql, &[&pid]) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(Ok(())),
+        Err(error) => Some(Err(error.into())),
+    });
+    gone.unwrap_or(Err(Error::Stays(pid)))
 }

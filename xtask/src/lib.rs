@@ -13,11 +13,26 @@ pub mod shell;
 pub mod wasm;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The root of this workspace.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Looks every few milliseconds until there is something to see; none if there is nothing within this time.
+pub fn until<T>(within: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return Some(seen);
+        }
+        if start.elapsed() > within {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Where downloads are kept between runs: the workspace's own target directory, so that removing it removes everything.

@@ -7,6 +7,7 @@
     reason = "it prepares the machine and tells what it does"
 )]
 
+mod advisories;
 mod demo;
 mod serve;
 mod setup;
@@ -21,9 +22,11 @@ cargo xtask demo            a database is made, bloated, repaired and looked at 
 cargo xtask test [ARGS]     the whole suite; ARGS go to `cargo test`
 cargo xtask setup           what `cargo build` and `cargo test` need: the WebAssembly target and PostgreSQL
 cargo xtask setup --debian  the WebAssembly target from Debian's packages, even where there is another way
+cargo xtask advisories [DB] what is known against the packages that are built in; DB is a copy of the advisory database
 cargo xtask serve [MAJOR]   a PostgreSQL to try things on, until its standard input ends
 
-DATABASE_URL names a server of yours to use instead of one that is started here.
+DATABASE_URL names a server of yours, one that may be thrown away. The demo plays on it. The suite uses it in the place of the shared
+servers of both versions; tests that crash, encrypt or copy a server, or have it for themselves, start their own.
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +50,8 @@ fn command(mut arguments: Vec<String>) -> Result<(), Trouble> {
         ("test", arguments) => suite::test(arguments),
         ("setup", []) => setup::setup(),
         ("setup", ["--debian"]) => setup::debian(),
+        ("advisories", []) => advisories::advisories(None),
+        ("advisories", [folder]) => advisories::advisories(Some(folder)),
         ("serve", []) => serve::serve(None),
         ("serve", [major]) => serve::serve(Some(major)),
         ("help" | "--help" | "-h", _) => {

@@ -1,13 +1,13 @@
 //! `cargo xtask setup`: makes sure of what a build and a test need, and says what is there. Quick where nothing is missing.
 
 use crate::trouble::Trouble;
-use xtask::postgres::{Binaries, Error, NEWEST, OLDEST};
+use xtask::postgres::{Binaries, Error, Instance, NEWEST, OLDEST, check_client_tools};
 use xtask::wasm;
 
 /// All that `cargo build` and `cargo test` need.
 pub(crate) fn setup() -> Result<(), Trouble> {
     compiler()?;
-    servers_of_the_suite()?;
+    suite()?;
     eprintln!("ready: cargo build · cargo test · cargo xtask demo");
     Ok(())
 }
@@ -32,10 +32,17 @@ pub(crate) fn compiler() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The oldest and the newest supported server, and any other one that is installed.
-pub(crate) fn servers_of_the_suite() -> Result<(), Trouble> {
+/// The oldest and the newest supported server, the one that `DATABASE_URL` names, and the clients that windlass is compared with.
+pub(crate) fn suite() -> Result<(), Trouble> {
+    if let Some(given) = Instance::given()? {
+        let major = given.check()?;
+        eprintln!("PostgreSQL   {major}, the server that DATABASE_URL names");
+    }
     for major in [OLDEST, NEWEST] {
         server(Binaries::major(major))?;
+    }
+    for (name, version) in check_client_tools()? {
+        eprintln!("client       {name} {version}");
     }
     Ok(())
 }

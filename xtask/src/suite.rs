@@ -9,9 +9,10 @@ use xtask::shell;
 /// ended, by the tests themselves.
 pub(crate) fn test(arguments: &[&str]) -> Result<(), Trouble> {
     setup::compiler()?;
-    setup::servers_of_the_suite()?;
+    setup::suite()?;
     let mut cargo = cargo();
-    cargo.arg("test");
+    // One failure hides no other.
+    cargo.args(["test", "--locked", "--no-fail-fast"]);
     let own = arguments.iter().take_while(|argument| **argument != "--");
     let names_a_package =
         |argument: &&&str| argument.starts_with("-p") || argument.starts_with("--package");

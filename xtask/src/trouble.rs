@@ -22,6 +22,8 @@ pub(crate) enum Trouble {
     File(PathBuf, #[source] std::io::Error),
     #[error("the database `{0}` is on the server already")]
     Exists(String),
+    #[error("there are advisories against packages that are built in")]
+    Advisories,
     #[error("{0}")]
     Unexpected(String),
 }
@@ -39,6 +41,10 @@ impl Trouble {
             Self::Wasm(error) => error.hint(),
             Self::Exists(_) => Some(
                 "the demo makes and drops a database of that name: use another server, or unset DATABASE_URL"
+                    .to_owned(),
+            ),
+            Self::Advisories => Some(
+                "cargo update -p PACKAGE; what cannot reach us goes into [advisories] of deny.toml with its reason"
                     .to_owned(),
             ),
             Self::NotMajor(_) | Self::Program(_) | Self::File(..) | Self::Unexpected(_) => None,
@@ -65,6 +71,7 @@ impl Trouble {
             | Self::Program(_)
             | Self::File(..)
             | Self::Exists(_)
+            | Self::Advisories
             | Self::Unexpected(_) => ExitCode::FAILURE,
         }
     }

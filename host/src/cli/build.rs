@@ -54,7 +54,7 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
             "name": built.name,
             "version": built.version,
             "digest": component.digest(),
-            "file": path,
+            "file": path.to_string_lossy(),
             "size": built.component.len(),
         });
         context.printer.json("windlass.build/1", &document)?;

@@ -8,6 +8,7 @@ use crate::engine::Hooks;
 use crate::grant::GrantFile;
 use crate::journal::{Store, StoreError, Watcher};
 use crate::plugin::Component;
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 
 /// What every subcommand is handed.
@@ -59,6 +60,12 @@ impl Context {
             Err(ConfigError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The zone of the times that people read; UTC where no configuration says otherwise.
+    pub(super) fn zone(&self) -> TimeZone {
+        let config = self.config_if_any().ok().flatten();
+        config.map_or(TimeZone::UTC, |config| config.zone)
     }
 
     /// The state directory: `--state`, or what the configuration says.

@@ -2,12 +2,14 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::grant::targets;
 use super::output::{clean, table};
 use crate::clock::Millis;
-use crate::config::{Config, DatabaseTarget};
+use crate::config::{ChannelTarget, Config, DatabaseTarget};
 use crate::database::{Client, Probe};
 use crate::grant::GrantFile;
-use crate::journal::{Store, StoreError};
+use crate::journal::{State, Store, StoreError};
+use crate::notify;
 use crate::plugin::builtin;
 use crate::text::counted;
 use serde::Serialize;
@@ -76,6 +78,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
             findings.push(state(context, &context.state_dir()?));
             findings.extend(grants(context, &config));
             findings.extend(databases(context, &config, args.target.as_deref()).await?);
+            findings.extend(channels(context, &config).await);
         }
         Err(failure) => findings.push(Finding::bad("configuration", failure)),
     }
@@ -173,7 +176,12 @@ fn state(context: &Context, dir: &Path) -> Finding {
     }
     match Store::open_read_only(dir).and_then(|store| store.runs()) {
         Ok(runs) => {
-            let open = runs.iter().filter(|(_, state)| state.is_live()).count();
+            if let Some((_, Err(error))) = runs.iter().find(|(_, state)| state.is_err()) {
+                return Finding::bad(what, error.clone().into());
+            }
+            let is_open = |state: &&State| state.is_live();
+            let open = runs.iter().flat_map(|(_, state)| state).filter(is_open);
+            let open = open.count();
             let mut finding = Finding::new(
                 what,
                 Verdict::Well,
@@ -222,22 +230,20 @@ fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {
             format!("{} expired at {until}", file.name),
         );
     }
-    let unknown = file
-        .target
-        .as_ref()
-        .filter(|target| !config.databases.contains_key(*target));
-    match unknown {
-        Some(target) => Finding::new(
-            "grants",
-            Verdict::Notice,
-            format!("{} is for `{target}`, which is not configured", file.name),
-        ),
-        None => Finding::new(
-            "grants",
-            Verdict::Well,
-            format!("{} until {until}", file.name),
-        ),
-    }
+    let targets = targets(file, Some(config));
+    let unknown = match &targets[..] {
+        [] => "targets that match no configured one".to_owned(),
+        names if names.iter().any(|name| config.databases.contains_key(name)) => {
+            let well = format!("{} until {until}", file.name);
+            return Finding::new("grants", Verdict::Well, well);
+        }
+        names => format!("`{}`, which is not configured", names.join("`, `")),
+    };
+    Finding::new(
+        "grants",
+        Verdict::Notice,
+        format!("{} is for {unknown}", file.name),
+    )
 }
 
 async fn databases(
@@ -263,6 +269,33 @@ async fn databases(
         });
     }
     Ok(findings)
+}
+
+/// Whether each channel has its secrets and may be dialled. Sends nothing.
+async fn channels(context: &Context, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for channel in config.channels.values() {
+        let what = channel.name.clone();
+        findings.push(match channel_probe(context, channel).await {
+            Ok(kind) => Finding::new(
+                what,
+                Verdict::Well,
+                format!("channel, {kind}; it can be sent to, nothing was"),
+            ),
+            Err(failure) => Finding::bad(what, failure),
+        });
+    }
+    findings
+}
+
+async fn channel_probe(
+    context: &Context,
+    channel: &ChannelTarget,
+) -> Result<&'static str, Failure> {
+    let resolved = channel.resolve(&context.environment)?;
+    let client = notify::Client::new(vec![resolved])?;
+    let probe = client.probe(&channel.name).await;
+    probe.map_err(|error| Failure::usage(error.message))
 }
 
 async fn probe(context: &Context, target: &DatabaseTarget) -> Result<Probe, Failure> {

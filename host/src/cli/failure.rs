@@ -6,7 +6,9 @@ use crate::database::TargetError;
 use crate::folder::FileError;
 use crate::grant::{DraftError, GrantFileError, Refusal};
 use crate::journal::StoreError;
+use crate::notify::ChannelError;
 use crate::plugin::{ComponentError, ParameterError, TemplateError};
+use crate::text::printable;
 use serde::{Serialize, Serializer};
 use std::error::Error;
 use std::fmt;
@@ -32,6 +34,19 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// How bad it is, for choosing among several: the more a person has to do, the worse.
+    pub(super) fn rank(self) -> u8 {
+        match self {
+            Self::Succeeded => 0,
+            Self::Failed => 1,
+            Self::Stopped => 2,
+            Self::Refused => 3,
+            Self::Usage => 4,
+            Self::NeedsPerson => 5,
+            Self::Fault => 6,
+        }
+    }
+
     /// The number that the process ends with.
     pub fn code(self) -> u8 {
         match self {
@@ -187,16 +202,17 @@ impl fmt::Display for Failure {
         const BOLD: &str = "\x1b[1m";
         const RED: &str = "\x1b[1;31m";
         const PLAIN: &str = "\x1b[0m";
-        let indented = |text: &str, by: &str| clean(text).replace('\n', &format!("\n{by}"));
-        writeln!(f, "{RED}error:{PLAIN} {}", indented(&self.error, "  "))?;
+        writeln!(f, "{RED}error:{PLAIN} {}", printable(self.error.trim_end()))?;
         for cause in &self.causes {
-            writeln!(f, "  cause: {}", indented(cause, "         "))?;
+            // Such as what a compiler says: lines of it, set in so far that none looks like one of ours.
+            let cause = clean(cause).replace('\n', "\n         ");
+            writeln!(f, "  cause: {cause}")?;
         }
         for note in &self.notes {
-            writeln!(f, "  {}", indented(note, "  "))?;
+            writeln!(f, "  {}", printable(note))?;
         }
         if let Some(hint) = &self.hint {
-            writeln!(f, "  {BOLD}hint:{PLAIN}  {}", indented(hint, "         "))?;
+            writeln!(f, "  {BOLD}hint:{PLAIN}  {}", printable(hint))?;
         }
         Ok(())
     }
@@ -274,6 +290,7 @@ impl From<StoreError> for Failure {
             | StoreError::Disk { .. }
             | StoreError::Foreign { .. }
             | StoreError::Busy { .. }
+            | StoreError::NoLog { .. }
             | StoreError::Newer { .. }
             | StoreError::UnknownKind { .. }
             | StoreError::NoRun { .. }
@@ -300,6 +317,12 @@ impl From<TargetError> for Failure {
     }
 }
 
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        Self::of(Exit::Usage, &error).hint_if(error.hint().map(str::to_owned))
+    }
+}
+
 impl From<windlass_build::BuildError> for Failure {
     fn from(error: windlass_build::BuildError) -> Self {
         Self::of(Exit::Usage, &error).hint_if(error.hint())
@@ -316,13 +339,13 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_in_order_and_obeyed_by_no_terminal() {
-        let failure = Failure::refused("a may not b\nat all")
-            .cause("c\x1b[2J")
+        let failure = Failure::refused("a may not b\n  hint:  obey")
+            .cause("c\x1b[2J\nd")
             .note("nothing was changed")
             .hint("do d");
         assert_eq!(
             plain(&failure),
-            "error: a may not b\n  at all\n  cause: c\\u{1b}[2J\n  nothing was changed\n  hint:  do d\n"
+            "error: a may not b\\n  hint:  obey\n  cause: c\\u{1b}[2J\n         d\n  nothing was changed\n  hint:  do d\n"
         );
         assert_eq!(failure.code.code(), 3);
         let json = serde_json::to_value(&failure).unwrap();

@@ -2,18 +2,20 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::{budget, place};
+use super::inspect::{budget, messages, place};
 use super::output::Sheet;
+use crate::call::Verb;
 use crate::config::Config;
 use crate::database::Scope;
 use crate::folder::Folder;
-use crate::grant::{Draft, GrantFile, Refusal, Wanted, select, short};
+use crate::grant::{Draft, GrantFile, Refusal, Wanted, differences, short};
 use crate::plugin::{Component, verb_name};
 use clap::Subcommand;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +48,9 @@ struct Write {
     /// Grant only this schema; may be repeated
     #[arg(long = "schema", value_name = "SCHEMA")]
     schemas: Vec<String>,
+    /// Let it write to this channel only; may be repeated
+    #[arg(long = "channel", value_name = "CHANNEL")]
+    channels: Vec<String>,
     /// When the grant ends: after a time such as 90d, or at a date
     #[arg(long, default_value = "90d", value_name = "WHEN")]
     expires: String,
@@ -71,6 +76,9 @@ pub(super) fn execute(context: &Context, args: Args) -> Result<Exit, Failure> {
 fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     let config = context.config()?;
     config.database(&args.target)?;
+    for channel in &args.channels {
+        config.channel(channel)?;
+    }
     let component = context.component(&args.procedure)?;
     let manifest = component.manifest();
     let draft = Draft {
@@ -81,6 +89,7 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
         needs: manifest.widest_needs(&args.target)?,
         budget: &manifest.budget,
         schemas: &args.schemas,
+        channels: &args.channels,
         approved_by: &args
             .approved_by
             .clone()
@@ -107,7 +116,7 @@ fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     if context.printer.is_json() {
         context.printer.json(
             "windlass.grant/1",
-            &json!({ "file": path, "grant": summary(&file) }),
+            &json!({ "file": path.to_string_lossy(), "grant": summary(&file) }),
         )?;
     } else {
         context.printer.text(format_args!(
@@ -155,6 +164,12 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
         "allows",
         file.scopes.iter().map(|(_, scope)| allowed(scope)),
     );
+    sheet.rows(
+        "sends",
+        file.channels
+            .iter()
+            .map(|(_, scope)| messages(&scope.channels, &scope.events)),
+    );
     sheet.rows("budget", budget(&file.budget));
     let until = file.expires.timestamp().to_zoned(config.zone.clone());
     sheet.row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());
@@ -166,7 +181,11 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
 }
 
 fn allowed(scope: &Scope) -> String {
-    let verbs: Vec<_> = scope.verbs.iter().map(|verb| verb_name(*verb)).collect();
+    let verbs: Vec<_> = scope
+        .verbs
+        .iter()
+        .map(|verb| verb_name(Verb::Database(*verb)))
+        .collect();
     format!(
         "{} on {}",
         verbs.join(", "),
@@ -203,22 +222,21 @@ fn check(
                 path.display()
             )),
         })?;
-    let targets = targets(&file);
-    let mut refusals: Vec<Failure> = Vec::new();
-    for target in &targets {
-        if let Err(refusal) = covers(context, &file, &component, target) {
-            refusals.push(refusal.into());
-        }
+    let config = context.config_if_any()?;
+    let targets = targets(&file, config.as_ref());
+    if targets.is_empty() {
+        return Err(about_nothing(&file, config.is_some()));
     }
-    if let Some(failure) = joined(refusals) {
+    let differences = targets
+        .iter()
+        .flat_map(|target| differing(context, &file, &component, target));
+    if let Some(failure) = joined(differences.map(Failure::from)) {
         return Err(failure);
     }
     if context.printer.is_json() {
-        let document =
-            json!({ "file": path, "covers": true, "targets": targets, "grant": summary(&file) });
+        let document = json!({ "file": path.to_string_lossy(), "covers": true, "targets": targets, "grant": summary(&file) });
         context.printer.json("windlass.grant-check/1", &document)?;
     } else {
-        let config = context.config_if_any()?;
         if let Some(config) = &config {
             context.printer.text(describe(&file, config, context))?;
         }
@@ -233,41 +251,56 @@ fn check(
     Ok(Exit::Succeeded)
 }
 
-/// The targets that a file is about: the one that it names, or those that its scopes name in full.
-fn targets(file: &GrantFile) -> Vec<String> {
+/// The targets that a file is about: the one that it names, or those that its scopes name in full or mean by a pattern.
+pub(super) fn targets(file: &GrantFile, config: Option<&Config>) -> Vec<String> {
     if let Some(target) = &file.target {
         return vec![target.clone()];
     }
-    let databases = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
-    let mut names: Vec<_> = databases
-        .filter(|p| !p.0.ends_with('*'))
-        .map(|p| p.0.clone())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    let patterns = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
+    let mut names = BTreeSet::new();
+    for pattern in patterns {
+        if !pattern.0.ends_with('*') {
+            names.insert(pattern.0.clone());
+        }
+        let configured = config
+            .into_iter()
+            .flat_map(|config| config.databases.keys());
+        names.extend(configured.filter(|name| pattern.matches(name)).cloned());
+    }
+    names.into_iter().collect()
 }
 
-fn covers(
+fn about_nothing(file: &GrantFile, is_configured: bool) -> Failure {
+    let failure = Failure::refused(format!("`{}` is for no target that is known", file.name));
+    if is_configured {
+        failure.hint("name one in windlass.toml, or in the `databases` of a scope: windlass doctor")
+    } else {
+        failure.hint("its scopes name patterns only: check it where windlass.toml is")
+    }
+}
+
+fn differing(
     context: &Context,
     file: &GrantFile,
     component: &Component,
     target: &str,
-) -> Result<(), Refusal> {
+) -> Vec<Refusal> {
     let wanted = Wanted {
         procedure: component.name(),
+        spec: component.spec(),
         digest: component.digest(),
         target,
     };
-    let granted = select(vec![file.clone()], wanted, context.clock.now())?;
-    let manifest = component.manifest();
     // A pattern that cannot be filled in was refused when the component was read.
-    let needs = manifest.widest_needs(target).unwrap_or_default();
-    granted.effective(wanted, needs, &manifest.budget).map(drop)
+    let needs = component
+        .manifest()
+        .widest_needs(target)
+        .unwrap_or_default();
+    differences(file, wanted, &needs, context.clock.now())
 }
 
-fn joined(failures: Vec<Failure>) -> Option<Failure> {
-    let mut failures = failures.into_iter();
+/// One failure that tells of all of them.
+fn joined(mut failures: impl Iterator<Item = Failure>) -> Option<Failure> {
     let mut first = failures.next()?;
     for other in failures {
         first.causes.push(other.error);

@@ -25,8 +25,7 @@ pub(super) fn execute(context: &Context, _args: &Args) -> Result<Exit, Failure> 
         })?;
     Folder::create(&context.here.join("grants"))?;
     if context.printer.is_json() {
-        let written =
-            json!({ "file": context.here.join(FILE), "grants": context.here.join("grants") });
+        let written = json!({ "file": context.here.join(FILE).to_string_lossy(), "grants": context.here.join("grants").to_string_lossy() });
         context.printer.json("windlass.init/1", &written)?;
     } else {
         context
@@ -67,5 +66,6 @@ mod tests {
         let orders = config.database("orders").unwrap();
         assert_eq!(orders.expected_standbys, Some(1));
         assert_eq!(orders.invariants.len(), 1);
+        assert_eq!(config.channels.len(), 3);
     }
 }

@@ -3,10 +3,14 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::output::{Sheet, clean, table};
+use crate::clock::Millis;
 use crate::config::Config;
-use crate::grant::{Budget, Pattern, Wanted, select, short};
-use crate::plugin::{Component, Facts, NeedFacts, ParameterFacts};
-use crate::text::duration;
+use crate::grant::{Budget, Pattern, Refusal, Wanted, select, short};
+use crate::plugin::{Component, Facts, Import, NeedFacts, ParameterFacts};
+use crate::text::{duration, printable, wrap};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
 
 /// What stands in a manifest for the target of a run.
 const TARGET: &str = "{target}";
@@ -20,20 +24,53 @@ pub(super) struct Args {
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let component = context.component(&args.procedure)?;
     let facts = component.facts();
+    let config = context.config_if_any()?;
+    let grants = config
+        .as_ref()
+        .map(|config| granted(context, config, &component))
+        .transpose()?;
     if context.printer.is_json() {
-        context.printer.json("windlass.inspect/1", &facts)?;
+        let document = Document {
+            facts: &facts,
+            granted: grants,
+        };
+        context.printer.json("windlass.inspect/1", &document)?;
         return Ok(Exit::Succeeded);
     }
-    context
-        .printer
-        .text(page(&facts, context.printer.width()))?;
-    if let Some(config) = context.config_if_any()? {
-        context.printer.text(format_args!(
-            "\n{}",
-            granted(context, &config, &component, &args.procedure)?
-        ))?;
+    let width = context.printer.width();
+    context.printer.text(page(&facts, width))?;
+    if let (Some(config), Some(grants)) = (config, grants) {
+        let told = told(&grants, component.digest(), &config.zone, width);
+        context.printer.text(format_args!("\n{told}"))?;
     }
     Ok(Exit::Succeeded)
+}
+
+/// The component's facts, and what a configuration that is at hand allows it.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    facts: &'a Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<Vec<OnTarget>>,
+}
+
+/// Whether a run could begin on a target now.
+#[derive(Serialize)]
+struct OnTarget {
+    target: String,
+    granted: bool,
+    /// When that ends.
+    until: Option<Timestamp>,
+    /// Why not.
+    refusal: Option<String>,
+    /// Each thing that is needed and not granted.
+    missing: Vec<String>,
+    /// What would allow it.
+    hint: Option<String>,
+    /// Whether there is nothing that a grant could lack: there is none.
+    #[serde(skip)]
+    is_bare: bool,
 }
 
 fn page(facts: &Facts, width: u16) -> String {
@@ -63,6 +100,7 @@ fn page(facts: &Facts, width: u16) -> String {
         "cannot",
         cannot.map(|cannot| format!("{}: {}", cannot.what, cannot.because)),
     );
+    sheet.rows("imports", facts.imports.iter().map(import));
     // A digest is for copying: it is not broken into lines.
     let head = format!(
         "{} {}, {} kB\n{}\n{}",
@@ -70,7 +108,7 @@ fn page(facts: &Facts, width: u16) -> String {
         facts.version,
         facts.size.div_ceil(1024),
         facts.digest,
-        clean(&facts.summary)
+        wrap(&printable(&facts.summary), usize::from(width), 0)
     );
     let mut parts = vec![head, sheet.fit(width)];
     if !facts.parameters.is_empty() {
@@ -85,6 +123,14 @@ fn page(facts: &Facts, width: u16) -> String {
 }
 
 fn need(need: &NeedFacts) -> String {
+    if !need.channels.is_empty() {
+        return format!(
+            "{}: {}\n{}",
+            need.interface,
+            messages(&need.channels, &need.events),
+            need.reason
+        );
+    }
     format!(
         "{}: {} on {}\n{}",
         need.interface,
@@ -94,14 +140,23 @@ fn need(need: &NeedFacts) -> String {
     )
 }
 
+fn import(import: &Import) -> String {
+    let name = import.name();
+    if import.functions.is_empty() {
+        name
+    } else {
+        format!("{name}\n{}", import.functions.join(", "))
+    }
+}
+
 fn parameter(parameter: &ParameterFacts) -> [String; 3] {
     let default = match parameter.default_text() {
-        Some(default) => clean(&default),
+        Some(default) => printable(&default).into_owned(),
         None if parameter.required => "must be set".into(),
         None => "–".into(),
     };
     [
-        clean(&parameter.name),
+        printable(&parameter.name).into_owned(),
         default,
         clean(&parameter.description),
     ]
@@ -128,6 +183,17 @@ pub(super) fn place(databases: &[Pattern], schemas: &[Pattern], tables: &[Patter
     }
 }
 
+/// Which messages a scope is about, in one line. What an operator chooses is told as such.
+pub(super) fn messages(channels: &[Pattern], events: &[Pattern]) -> String {
+    let channel = |pattern: &Pattern| match pattern.0.strip_prefix("{params.") {
+        Some(parameter) => format!("the channel of `{}`", parameter.trim_end_matches('}')),
+        None if pattern.0 == "*" => "any channel".into(),
+        None => pattern.0.clone(),
+    };
+    let channels: Vec<_> = channels.iter().map(channel).collect();
+    format!("{} to {}", list(events), channels.join(", "))
+}
+
 /// Patterns in one line.
 fn list(patterns: &[Pattern]) -> String {
     let names: Vec<_> = patterns.iter().map(|pattern| pattern.0.as_str()).collect();
@@ -145,42 +211,77 @@ pub(super) fn budget(budget: &Budget) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn span(span: jiff::SignedDuration) -> String {
-    duration(span.unsigned_abs())
+fn span(span: crate::clock::Span) -> String {
+    duration(span.0)
 }
 
-/// Where the component is granted, target by target.
+/// Where the component is granted, target by target: as a run would find it.
 fn granted(
     context: &Context,
     config: &Config,
     component: &Component,
-    spec: &str,
-) -> Result<String, Failure> {
+) -> Result<Vec<OnTarget>, Failure> {
     let files = context.grants(config)?;
     let now = context.clock.now();
-    let mut lines = Vec::new();
-    for target in config.databases.keys() {
+    let on_target = |target: &String| {
         let wanted = Wanted {
             procedure: component.name(),
+            spec: component.spec(),
             digest: component.digest(),
             target,
         };
-        lines.push(match select(files.clone(), wanted, now) {
-            Ok(granted) => {
-                let until = granted
-                    .expires
-                    .map(|at| at.timestamp().to_zoned(config.zone.clone()));
-                let until = until.map(|at| at.strftime(", until %Y-%m-%d %H:%M %Z").to_string());
-                format!("Granted on {target}{}.", until.unwrap_or_default())
-            }
-            Err(_) => format!("Granted on {target}: no.   windlass grant {spec} --target {target}"),
-        });
+        let manifest = component.manifest();
+        let needs = manifest.widest_needs(target)?;
+        let effective = select(files.clone(), wanted, now)
+            .and_then(|granted| granted.effective(wanted, needs, &manifest.budget));
+        Ok(match effective {
+            Ok(effective) => OnTarget {
+                target: target.clone(),
+                granted: true,
+                until: effective.expires.map(Millis::timestamp),
+                refusal: None,
+                missing: Vec::new(),
+                hint: None,
+                is_bare: false,
+            },
+            Err(refusal) => OnTarget {
+                is_bare: matches!(refusal, Refusal::None(_)),
+                target: target.clone(),
+                granted: false,
+                until: None,
+                missing: refusal.missing().iter().map(ToString::to_string).collect(),
+                hint: Some(refusal.hint()),
+                refusal: Some(refusal.to_string()),
+            },
+        })
+    };
+    config.databases.keys().map(on_target).collect()
+}
+
+fn told(grants: &[OnTarget], digest: &str, zone: &TimeZone, width: u16) -> String {
+    if grants.is_empty() {
+        return format!("Granted: no target is configured for {}.", short(digest));
     }
-    if lines.is_empty() {
-        lines.push(format!(
-            "Granted: no target is configured for {}.",
-            short(component.digest())
-        ));
+    let mut lines = Vec::new();
+    for on in grants {
+        let target = &on.target;
+        if on.granted {
+            let until = on.until.map(|at| at.to_zoned(zone.clone()));
+            let until = until.map(|at| at.strftime(", until %Y-%m-%d %H:%M %Z").to_string());
+            lines.push(format!("Granted on {target}{}.", until.unwrap_or_default()));
+            continue;
+        }
+        if on.is_bare {
+            let hint = on.hint.as_deref().unwrap_or_default();
+            lines.push(format!("Granted on {target}: no.   {hint}"));
+            continue;
+        }
+        lines.push(format!("Granted on {target}: no."));
+        let below = on.refusal.iter().chain(&on.missing).chain(&on.hint);
+        lines.extend(below.map(|line| {
+            let line = format!("  {}", printable(line));
+            wrap(&line, usize::from(width), 4)
+        }));
     }
-    Ok(lines.join("\n"))
+    lines.join("\n")
 }

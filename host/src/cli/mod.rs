@@ -5,19 +5,23 @@ mod build;
 mod cancel;
 mod completions;
 mod context;
+mod decision;
 mod doctor;
 mod failure;
 mod grant;
 mod init;
 mod inspect;
+mod many;
 mod narrate;
 mod output;
+mod parameters;
 mod plan;
 mod planned;
 mod refusal;
 mod resume;
 mod run;
 mod runs;
+mod selftest;
 mod show;
 mod standing;
 mod trace;
@@ -110,8 +114,16 @@ enum Command {
     Audit(audit::Args),
     /// Look at all that a run needs, and say what is missing
     Doctor(doctor::Args),
+    /// Let hostile components try, and say whether each is held
+    Selftest(selftest::Args),
     /// Print the completions for a shell
     Completions(completions::Args),
+}
+
+/// A hostile component that `windlass selftest` tries, by the name of its case.
+#[cfg(feature = "testing")]
+pub fn hostile_component(case: &str) -> Option<&'static [u8]> {
+    selftest::component(case)
 }
 
 /// Runs the command line of this process.
@@ -163,13 +175,15 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Grant(args) => grant::execute(context, args),
         Command::Plan(args) => plan::execute(context, &args).await,
         Command::Run(args) => run::execute(context, &args).await,
-        Command::Resume(args) => resume::execute(context, &args).await,
+        // Large, so it does not lie on the stack.
+        Command::Resume(args) => Box::pin(resume::execute(context, &args)).await,
         Command::Undo(args) => undo::execute(context, &args).await,
         Command::Cancel(args) => cancel::execute(context, &args).await,
         Command::Runs(args) => runs::execute(context, &args),
         Command::Show(args) => show::execute(context, &args).await,
         Command::Audit(args) => audit::execute(context, &args),
         Command::Doctor(args) => doctor::execute(context, &args).await,
+        Command::Selftest(args) => selftest::execute(context, &args).await,
         Command::Completions(args) => completions::execute(context, &args),
     }
 }

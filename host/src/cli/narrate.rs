@@ -1,5 +1,6 @@
 //! A run as plain lines, entry after entry, for those who watch it.
 
+use crate::call::Applied;
 use crate::contract::{Level, Verdict};
 use crate::journal::{EffectState, Entry, Stamped, State, UndoState};
 use crate::text::{duration, printable};
@@ -41,7 +42,7 @@ impl Narrator {
                 "{} {} on {}, by {}",
                 begin.procedure, begin.version, begin.target, begin.by
             ),
-            Entry::Resumed { by } => format!("resumed by {by}"),
+            Entry::Resumed { by, .. } => format!("resumed by {by}"),
             Entry::Step { name } => format!("- {name}"),
             Entry::Log { level, message } => match level {
                 Level::Debug => return None,
@@ -74,7 +75,7 @@ impl Narrator {
             | Entry::Undoing { effect, .. }
             | Entry::Undone { effect, .. }
             | Entry::UndoFailed { effect, .. } => effect_line(entry, self.state.effect(*effect)?),
-            Entry::Stopped { why } => format!("stopped: {why}"),
+            Entry::Stopped { why, .. } => format!("stopped: {why}"),
             Entry::CancelRequested { by } => format!("{by} wants it cancelled"),
             Entry::UndoRequested { by } => format!("{by} wants it taken back"),
             Entry::Unwinding { why, .. } => format!("taking it back: {why}"),
@@ -83,7 +84,7 @@ impl Narrator {
 }
 
 fn effect_line(entry: &Entry, effect: &EffectState) -> String {
-    let name = format!("{} {}", effect.number, effect.call);
+    let name = name(effect);
     let took = effect
         .took()
         .map(|ms| format!("  {}", duration(Duration::from_millis(ms))));
@@ -93,13 +94,14 @@ fn effect_line(entry: &Entry, effect: &EffectState) -> String {
         Entry::Done {
             applied, confirmed, ..
         } => {
-            let confirmed = if *confirmed {
+            let confirmed = if *confirmed && effect.call.changes_target() {
                 "  (the target was asked)"
             } else {
                 ""
             };
             format!(
-                "✓ {name}{}{took}{confirmed}",
+                "{} {name}{}{took}{confirmed}",
+                mark(effect, applied),
                 change(&effect.prepared.now, &applied.after)
             )
         }
@@ -139,6 +141,22 @@ fn effect_line(entry: &Entry, effect: &EffectState) -> String {
         | Entry::Unwinding { .. }
         | Entry::End { .. } => name,
     }
+}
+
+/// A message is told with its channel; a run has one target.
+fn name(effect: &EffectState) -> String {
+    let EffectState { number, call, .. } = effect;
+    if call.changes_target() {
+        format!("{number} {call}")
+    } else {
+        format!("{number} {call} {}", call.place())
+    }
+}
+
+/// A message that was not delivered has ended, but not well.
+fn mark(effect: &EffectState, applied: &Applied) -> char {
+    let well = applied.after == effect.prepared.after || effect.call.changes_target();
+    if well { '✓' } else { '!' }
 }
 
 /// What an effect left is cleared away before any undo begins.

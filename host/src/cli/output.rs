@@ -13,6 +13,9 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 
+/// Names the shape of a failure as JSON.
+pub(super) const ERROR: &str = "windlass.error/1";
+
 /// What stdout carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -99,7 +102,7 @@ impl Printer {
     pub(super) fn failure(self, failure: &Failure) -> Exit {
         match self.format {
             Format::Json => {
-                if self.json("windlass.error/1", failure).is_err() {
+                if self.json(ERROR, failure).is_err() {
                     return failure.code;
                 }
             }

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::planned;
 use super::refusal;
+use super::watch::PLANNING;
 use super::work::{self, Choice};
 use crate::contract::Verdict;
 use crate::engine::Plan;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The target to work on
+    #[arg(long)]
+    target: String,
     #[command(flatten)]
     choice: Choice,
     /// Where the plan is written; one that is there is replaced
@@ -23,14 +27,17 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let (order, granted) = args.choice.order(context, &config, None)?;
-    let engine = work::engine(context, &config, &order.target)?;
+    let (order, granted) = args.choice.order(context, &config, &args.target, None)?;
+    let engine = work::engine(context, &config, &order.target, &order.effective)?;
     // A first plan has no journal to remember from, and makes none.
-    let memory = context.store_to_read().ok();
-    let (seat, watching) = work::seat(context, &State::default());
+    let memory = context.store_if_any()?;
+    let (seat, watching) = work::seat_for(context, &State::default(), PLANNING);
     let planned = engine.plan(&order, memory, seat).await;
-    watching.finish().await;
+    let was_stopped = watching.finish().await;
     let plan = planned?;
+    if was_stopped && !plan.is_complete() {
+        return Err(stopped(&plan));
+    }
     if !plan.is_complete() {
         return Err(incomplete(&plan, &granted));
     }
@@ -53,6 +60,15 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     Ok(Exit::Succeeded)
 }
 
+/// What was seen until then is no plan; nothing is wrong either.
+fn stopped(plan: &Plan) -> Failure {
+    let what = format!(
+        "the plan of {} on {} was stopped",
+        plan.procedure, plan.target
+    );
+    Failure::new(Exit::Stopped, what).note("nothing was changed, and no plan was written")
+}
+
 /// A plan that met a refused or failed call is no plan.
 fn incomplete(plan: &Plan, granted: &Granted) -> Failure {
     let code = if plan.refused {
@@ -68,18 +84,28 @@ fn incomplete(plan: &Plan, granted: &Granted) -> Failure {
     if !plan.refused {
         failure.hint = Some(format!("windlass doctor --target {}", plan.target));
     }
-    for (_, explanation) in refusal::explanations(granted, &plan.refusals) {
-        failure.causes.push(explanation.cause);
-        failure = failure.hint_if(explanation.hint);
+    for explained in refusal::explanations(granted, &plan.refusals) {
+        failure.causes.push(explained.cause);
+        failure = failure.hint_if(explained.hint);
     }
     failure.note("nothing was changed")
 }
 
 fn page(plan: &Plan, width: u16) -> String {
     let columns = usize::from(width);
-    let would = match plan.effects.len() {
-        0 => "would change nothing".to_owned(),
-        effects => format!("would have {}", counted(effects, "effect")),
+    let messages = plan.effects.iter().filter(|e| e.message).count();
+    let would = match (plan.effects.len() - messages, messages) {
+        (0, 0) => "would change nothing".to_owned(),
+        (0, messages) => format!(
+            "would change nothing and send {}",
+            counted(messages, "message")
+        ),
+        (effects, 0) => format!("would have {}", counted(effects, "effect")),
+        (effects, messages) => format!(
+            "would have {} and send {}",
+            counted(effects, "effect"),
+            counted(messages, "message")
+        ),
     };
     let mut parts = vec![format!(
         "{}: {} {} {would}",
@@ -105,6 +131,14 @@ fn page(plan: &Plan, width: u16) -> String {
             plan.remarks
                 .iter()
                 .map(|remark| printable(remark).to_string()),
+            columns,
+        ));
+    }
+    if !plan.assumed.is_empty() {
+        let lines = plan.assumed.iter();
+        parts.push(section(
+            "assumed",
+            lines.map(|line| printable(line).to_string()),
             columns,
         ));
     }

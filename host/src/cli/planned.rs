@@ -92,6 +92,7 @@ mod tests {
             after: after.into(),
             undo: "not needed: same index, rebuilt".into(),
             reversible: true,
+            message: false,
         }
     }
 

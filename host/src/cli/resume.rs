@@ -1,15 +1,21 @@
 //! `windlass resume`: settles what is in doubt and goes on where a run ended.
 
 use super::context::Context;
+use super::decision::Decided;
 use super::failure::{Exit, Failure};
+use super::watch::TAKING_BACK;
 use super::work;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, component_of, plan_of};
+use crate::grant::Effective;
+use crate::journal::RunId;
 use crate::plugin::Component;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run, or the beginning of its name
     run: String,
+    #[command(flatten)]
+    decided: Decided,
 }
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
@@ -28,13 +34,23 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         .begin()
         .cloned()
         .ok_or_else(|| EngineError::Empty(run.clone()))?;
-    let engine = work::engine(context, &config, &begin.target)?;
-    let runs = work::runs(context, &engine, store.clone())?;
-    let bytes = runs.component_of(&begin)?.ok_or_else(|| {
+    let by = context.environment.user();
+    let decision = args.decided.by(by.clone(), &run, &state)?;
+    if state.unwinding().is_some() || store.cancel_requested(&run)?.is_some() {
+        // Taking back needs neither the procedure nor a grant.
+        let engine = work::engine(context, &config, &begin.target, &Effective::nothing())?;
+        let runs = work::runs(context, &engine, store.clone())?;
+        let (seat, watching) = work::seat_for(context, &state, TAKING_BACK);
+        let finished = runs.take_back(&run, &by, seat, decision.as_ref()).await;
+        watching.finish().await;
+        return work::finish(context, &store, finished, None);
+    }
+    let bytes = component_of(&store, &begin)?.ok_or_else(|| {
         Failure::usage(format!("the component of run {run} is no longer kept"))
             .cause(begin.digest.clone())
+            .hint(format!("windlass undo {run}"))
     })?;
-    let plan = runs.plan_of(&begin)?;
+    let plan = plan_of(&store, &begin).map_err(|error| without_plan(&run, error))?;
     let plugin = Component::from_bytes(bytes)?;
     let (order, granted) = work::order(
         context,
@@ -43,9 +59,50 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         &begin.target,
         begin.parameters.clone(),
         plan,
-    )?;
+    )
+    .map_err(|failure| {
+        failure.note(format!(
+            "taking it back needs neither grant nor plan: windlass undo {run}"
+        ))
+    })?;
+    let engine = work::engine(context, &config, &order.target, &order.effective)?;
+    let runs = work::runs(context, &engine, store.clone())?;
     let (seat, watching) = work::seat(context, &state);
-    let finished = runs.resume(&run, &order, seat).await;
+    let finished = runs.resume(&run, &order, seat, decision.as_ref()).await;
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))
+}
+
+/// A run that was bound to a plan does nothing else, so without the plan it can only be taken back.
+fn without_plan(run: &RunId, error: EngineError) -> Failure {
+    match error {
+        EngineError::Plan(error) => Failure::of(Exit::Refused, &error)
+            .note(format!(
+                "run {run} is bound to it and cannot go on without it"
+            ))
+            .note("nothing was changed")
+            .hint(format!("windlass undo {run}")),
+        error @ (EngineError::Lock(_)
+        | EngineError::OutOfReach { .. }
+        | EngineError::Sandbox(_)
+        | EngineError::Journal(_)
+        | EngineError::Empty(_)
+        | EngineError::Internal(_)) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_plan;
+    use crate::engine::{EngineError, PlanError};
+    use crate::journal::RunId;
+
+    #[test]
+    fn a_run_whose_plan_is_lost_can_be_taken_back() {
+        let run = RunId("251121-k3f".into());
+        let lost = EngineError::Plan(PlanError::Lost("sha256:00".into()));
+        let failure = without_plan(&run, lost);
+        assert_eq!(failure.error, "plan sha256:00 is no longer kept");
+        assert_eq!(failure.hint.as_deref(), Some("windlass undo 251121-k3f"));
+    }
 }

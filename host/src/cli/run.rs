@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::many;
 use super::work::{self, Choice};
 use crate::engine::{Plan, PlanError};
 use crate::journal::State;
@@ -9,8 +10,14 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The target to work on. For a procedure that only looks: may be repeated, and may end with `*`
+    #[arg(long, required = true)]
+    target: Vec<String>,
     #[command(flatten)]
     choice: Choice,
+    /// How many targets are worked on at once, where there are several
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    at_once: u16,
     /// Do only what this plan contains
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -23,8 +30,17 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         .as_ref()
         .map(|file| read(context, file))
         .transpose()?;
-    let (order, granted) = args.choice.order(context, &config, plan)?;
-    let engine = work::engine(context, &config, &order.target)?;
+    let target = match &args.target[..] {
+        [target] if !target.ends_with('*') => target,
+        targets => {
+            if args.plan.is_some() {
+                return Err(Failure::usage("a plan is for one target"));
+            }
+            return many::execute(context, &config, &args.choice, targets, args.at_once).await;
+        }
+    };
+    let (order, granted) = args.choice.order(context, &config, target, plan)?;
+    let engine = work::engine(context, &config, &order.target, &order.effective)?;
     let store = work::store(context)?;
     let runs = work::runs(context, &engine, store.clone())?;
     let (seat, watching) = work::seat(context, &State::default());

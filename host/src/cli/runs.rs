@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::output::table_with_whole;
-use super::standing::{Standing, is_at_work};
+use super::standing::{is_at_work, is_over, next};
 use crate::clock::Millis;
-use crate::journal::{RunId, State};
+use crate::journal::{RunId, State, StoreError};
+use crate::report::Standing;
 use crate::text::{duration, printable};
 use serde::Serialize;
 use serde_json::json;
@@ -32,12 +33,15 @@ struct Row {
     version: String,
     digest: String,
     target: String,
+    /// `unreadable` if its record is.
     state: &'static str,
     /// When it came to stand there.
     since: Option<jiff::Timestamp>,
     next: String,
     #[serde(skip)]
     is_over: bool,
+    #[serde(skip)]
+    damage: Option<StoreError>,
 }
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
@@ -46,17 +50,20 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
         Some(store) => store.runs()?,
         None => Vec::new(),
     };
-    let rows: Vec<_> = runs
+    let mut rows: Vec<_> = runs
         .iter()
-        .map(|(run, state)| row(&state_dir, run, state))
+        .map(|(run, state)| match state {
+            Ok(state) => row(&state_dir, run, state),
+            Err(error) => unreadable(run, error),
+        })
         .filter(|row| {
-            args.target
-                .as_ref()
-                .is_none_or(|target| row.target == *target)
+            let is_on = |target: &String| row.damage.is_some() || row.target == *target;
+            args.target.as_ref().is_none_or(is_on)
         })
         .filter(|row| !args.open || !row.is_over)
         .take(args.limit)
         .collect();
+    let damage = rows.iter_mut().find_map(|row| row.damage.take());
     if context.printer.is_json() {
         context
             .printer
@@ -78,7 +85,28 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
             &[0, 5],
         ))?;
     }
-    Ok(Exit::Succeeded)
+    let Some(error) = damage else {
+        return Ok(Exit::Succeeded);
+    };
+    let failure = Failure::from(error);
+    context.printer.note(failure.to_string().trim_end());
+    Ok(failure.code)
+}
+
+/// What its record says is not known, so it may well be open, and on any target.
+fn unreadable(run: &RunId, error: &StoreError) -> Row {
+    Row {
+        run: run.clone(),
+        procedure: String::new(),
+        version: String::new(),
+        digest: String::new(),
+        target: String::new(),
+        state: "unreadable",
+        since: None,
+        next: "windlass audit verify".into(),
+        is_over: false,
+        damage: Some(error.clone()),
+    }
 }
 
 fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
@@ -94,8 +122,9 @@ fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
         target: of(|begin| &begin.target),
         state: standing.label(),
         since: state.last().map(Millis::timestamp),
-        next: standing.next(run),
-        is_over: matches!(standing, Standing::Ended(_)),
+        next: next(standing, run),
+        is_over: is_over(standing),
+        damage: None,
     }
 }
 

@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::narrate::Narrator;
-use super::standing::{Standing, is_at_work};
+use super::output::ERROR;
+use super::standing::is_at_work;
 use crate::journal::{RunId, Store};
-use crate::report::{Report, SCHEMA};
+use crate::report::{Report, SCHEMA, Standing};
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -42,27 +43,44 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     } else {
         args.format
     };
+    if args.follow && format == Format::Json {
+        // Who reads lines gets lines, to the last one.
+        if let Err(failure) = lines(context, &store, &run).await {
+            context.printer.json_line(ERROR, &failure)?;
+            return Ok(failure.code);
+        }
+        return Ok(Exit::Succeeded);
+    }
     if args.follow {
         follow(context, &store, &run, format).await?;
-        if format == Format::Json {
-            // Who reads lines gets lines, to the last one.
-            let report = Report::from(&run, &store.entries(&run)?);
-            context.printer.json_line(SCHEMA, &report)?;
-            return Ok(Exit::Succeeded);
-        }
     }
     report(context, &store, &run, format)?;
     Ok(Exit::Succeeded)
 }
 
+async fn lines(context: &Context, store: &Store, run: &RunId) -> Result<(), Failure> {
+    follow(context, store, run, Format::Json).await?;
+    context
+        .printer
+        .json_line(SCHEMA, &read(context, store, run)?)
+}
+
 fn report(context: &Context, store: &Store, run: &RunId, format: Format) -> Result<(), Failure> {
-    let entries = store.entries(run)?;
-    let report = Report::from(run, &entries);
+    let report = read(context, store, run)?;
     match format {
         Format::Text => context.printer.text(report.text()),
         Format::Markdown => context.printer.text(report.markdown()),
         Format::Json => context.printer.json(SCHEMA, &report),
     }
+}
+
+fn read(context: &Context, store: &Store, run: &RunId) -> Result<Report, Failure> {
+    // A record that makes no sense from somewhere on is shown up to there.
+    let state = store.state(run).unwrap_or_default();
+    // Asked before the record is read: what a process writes last is then not missed.
+    let at_work = is_at_work(&context.state_dir()?, run, &state);
+    let report = Report::from(run, &store.entries(run)?, at_work);
+    Ok(report.anchored(store.head_of(run)?).in_zone(context.zone()))
 }
 
 async fn follow(

@@ -1,81 +1,64 @@
-//! Where a run stands, for people: what its record says, and whether a process is still at work on it.
+//! What follows from where a run stands, and whether a process is still at work on it.
 
 use super::failure::Exit;
+use crate::engine::holder;
 use crate::folder::Folder;
-use crate::journal::{Outcome, Phase, RunId, State};
-use std::fs::TryLockError;
-use std::io::Read;
+use crate::journal::{RunId, State};
+use crate::report::Standing;
 use std::path::Path;
 
-/// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// A process is at work on it.
-    Running,
-    /// A process is taking it back.
-    Unwinding,
-    /// Its process went away between two effects.
-    Interrupted,
-    /// Its process went away within an effect, or the target could not tell what became of one.
-    InDoubt,
-    /// It pauses at a safe point.
-    Stopped,
-    /// It is over.
-    Ended(Outcome),
+/// The next command for a run that stands so.
+pub(super) fn next(standing: Standing, run: &RunId) -> String {
+    match standing {
+        Standing::Running | Standing::Unwinding => format!("windlass show {run} -f"),
+        Standing::Interrupted | Standing::InDoubt | Standing::Stopped => {
+            format!("windlass resume {run}")
+        }
+        Standing::Diverged | Standing::Stuck => format!("windlass undo {run}"),
+        Standing::Empty
+        | Standing::Succeeded
+        | Standing::Inconclusive
+        | Standing::Failed
+        | Standing::Cancelled
+        | Standing::Refused
+        | Standing::Undone => format!("windlass show {run}"),
+    }
 }
 
-impl Standing {
-    /// From its state, and whether a process is at work on it.
-    pub(super) fn of(state: &State, at_work: bool) -> Self {
-        match state.phase() {
-            Phase::Ended(outcome) => Self::Ended(outcome),
-            Phase::Running if at_work => Self::Running,
-            Phase::Unwinding if at_work => Self::Unwinding,
-            Phase::Running | Phase::Unwinding if state.open_effect().is_some() => Self::InDoubt,
-            Phase::Running | Phase::Unwinding | Phase::Empty => Self::Interrupted,
-            Phase::Stopped { .. } => Self::Stopped,
-        }
+/// Whether it is over.
+pub(super) fn is_over(standing: Standing) -> bool {
+    match standing {
+        Standing::Succeeded
+        | Standing::Inconclusive
+        | Standing::Failed
+        | Standing::Cancelled
+        | Standing::Refused
+        | Standing::Stuck
+        | Standing::Undone => true,
+        Standing::Empty
+        | Standing::Running
+        | Standing::Interrupted
+        | Standing::InDoubt
+        | Standing::Stopped
+        | Standing::Diverged
+        | Standing::Unwinding => false,
     }
+}
 
-    /// In two or three words.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Unwinding => "unwinding",
-            Self::Interrupted => "interrupted",
-            Self::InDoubt => "in doubt",
-            Self::Stopped => "stopped",
-            Self::Ended(Outcome::Succeeded) => "succeeded",
-            Self::Ended(Outcome::Inconclusive) => "inconclusive",
-            Self::Ended(Outcome::FailedAndUnwound) => "failed",
-            Self::Ended(Outcome::CancelledAndUnwound) => "cancelled",
-            Self::Ended(Outcome::Refused) => "refused",
-            Self::Ended(Outcome::Stuck) => "stuck",
-            Self::Ended(Outcome::Undone) => "undone",
+/// How a process ends that leaves a run so.
+pub(super) fn exit(standing: Standing) -> Exit {
+    match standing {
+        Standing::Succeeded | Standing::Undone => Exit::Succeeded,
+        Standing::Failed | Standing::Cancelled => Exit::Failed,
+        Standing::Refused => Exit::Refused,
+        Standing::Stuck | Standing::Inconclusive | Standing::InDoubt | Standing::Diverged => {
+            Exit::NeedsPerson
         }
-    }
-
-    /// The next command for this run.
-    pub(super) fn next(self, run: &RunId) -> String {
-        match self {
-            Self::Running | Self::Unwinding => format!("windlass show {run} -f"),
-            Self::Interrupted | Self::InDoubt | Self::Stopped => format!("windlass resume {run}"),
-            Self::Ended(Outcome::Stuck) => format!("windlass undo {run}"),
-            Self::Ended(_) => format!("windlass show {run}"),
-        }
-    }
-
-    /// How a process ends that leaves a run so.
-    pub(super) fn exit(self) -> Exit {
-        match self {
-            Self::Ended(Outcome::Succeeded | Outcome::Undone) => Exit::Succeeded,
-            Self::Ended(Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound) => Exit::Failed,
-            Self::Ended(Outcome::Refused) => Exit::Refused,
-            Self::Ended(Outcome::Stuck | Outcome::Inconclusive) | Self::InDoubt => {
-                Exit::NeedsPerson
-            }
-            Self::Stopped | Self::Interrupted | Self::Running | Self::Unwinding => Exit::Stopped,
-        }
+        Standing::Empty
+        | Standing::Stopped
+        | Standing::Interrupted
+        | Standing::Running
+        | Standing::Unwinding => Exit::Stopped,
     }
 }
 
@@ -90,26 +73,12 @@ pub(super) fn is_at_work(state_dir: &Path, run: &RunId, state: &State) -> bool {
     };
     [target, &run.0]
         .iter()
-        .any(|name| holder(&folder, name).is_some_and(|holder| holder == run.0))
-}
-
-/// Who holds a lock file, if somebody does.
-fn holder(folder: &Folder, name: &str) -> Option<String> {
-    let file = folder.dir().open(format!("locks/{name}.lock")).ok()?;
-    let mut file = file.into_std();
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).ok()?;
-            Some(holder.trim().to_owned())
-        }
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-    }
+        .any(|name| holder(folder.dir(), name).is_some_and(|holder| holder == run.0))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Standing, is_at_work};
+    use super::{Standing, exit, is_at_work, next};
     use crate::clock::Millis;
     use crate::journal::{Begin, Entry, Outcome, RunId, Stamped, State};
     use std::io::Write;
@@ -143,17 +112,18 @@ mod tests {
         assert_eq!(Standing::of(&state, true), Standing::Running);
         let standing = Standing::of(&state, false);
         assert_eq!(standing.label(), "interrupted");
-        assert_eq!(standing.next(&run), "windlass resume 251121-k3f");
-        assert_eq!(standing.exit().code(), 5);
+        assert_eq!(next(standing, &run), "windlass resume 251121-k3f");
+        assert_eq!(exit(standing).code(), 5);
         let end = Entry::End {
             outcome: Outcome::Succeeded,
             summary: "done".into(),
         };
         state.apply(&end).unwrap();
-        assert_eq!(Standing::of(&state, false).exit().code(), 0);
+        assert_eq!(exit(Standing::of(&state, false)).code(), 0);
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test makes its own folders")]
     fn whoever_holds_the_lock_is_at_work() {
         let place = tempfile::tempdir().unwrap();
         let run = RunId("251121-k3f".into());
@@ -161,16 +131,15 @@ mod tests {
         assert!(!is_at_work(place.path(), &run, &state));
         let locks = place.path().join("locks");
         std::fs::DirBuilder::new().create(&locks).unwrap();
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(locks.join("orders.lock"))
-            .unwrap();
-        writeln!(file, "{run}").unwrap();
+        let write = |name: &str| {
+            let mut options = std::fs::OpenOptions::new();
+            let options = options.write(true).create(true).truncate(true);
+            options.open(locks.join(name)).unwrap()
+        };
+        writeln!(write("orders.lock"), "{run}").unwrap();
+        let sign = write("orders.held");
         assert!(!is_at_work(place.path(), &run, &state));
-        file.try_lock().unwrap();
+        sign.try_lock().unwrap();
         assert!(is_at_work(place.path(), &run, &state));
         assert!(!is_at_work(
             place.path(),

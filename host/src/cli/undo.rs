@@ -1,14 +1,20 @@
 //! `windlass undo`: takes back what a run did, last first, from the journal alone.
 
 use super::context::Context;
+use super::decision::Decided;
 use super::failure::{Exit, Failure};
+use super::watch::TAKING_BACK;
 use super::work;
 use crate::engine::EngineError;
+use crate::grant::Effective;
+use crate::journal::{Outcome, State};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run, or the beginning of its name
     run: String,
+    #[command(flatten)]
+    decided: Decided,
 }
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
@@ -20,10 +26,28 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let begin = state
         .begin()
         .ok_or_else(|| EngineError::Empty(run.clone()))?;
-    let engine = work::engine(context, &config, &begin.target)?;
+    if is_taken_back(&state) {
+        context.printer.note(format_args!(
+            "run {run} was taken back when it ended; there is nothing to undo"
+        ));
+        return work::finish(context, &store, Ok(work::standing(&run, &state)), None);
+    }
+    let by = context.environment.user();
+    let decision = args.decided.by(by.clone(), &run, &state)?;
+    let engine = work::engine(context, &config, &begin.target, &Effective::nothing())?;
     let runs = work::runs(context, &engine, store.clone())?;
-    let (seat, watching) = work::seat(context, &state);
-    let finished = runs.undo(&run, &context.environment.user(), seat).await;
+    let (seat, watching) = work::seat_for(context, &state, TAKING_BACK);
+    let finished = runs.undo(&run, &by, seat, decision.as_ref()).await;
     watching.finish().await;
     work::finish(context, &store, finished, None)
+}
+
+/// Whether the run failed and left nothing.
+fn is_taken_back(state: &State) -> bool {
+    let failed = match state.outcome() {
+        Some(Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound | Outcome::Refused) => true,
+        Some(Outcome::Succeeded | Outcome::Inconclusive | Outcome::Stuck | Outcome::Undone)
+        | None => false,
+    };
+    failed && state.to_undo().is_empty() && state.to_sweep().is_empty()
 }

@@ -3,44 +3,86 @@
 
 use super::narrate::Narrator;
 use super::output::Printer;
-use crate::engine::{Audience, Brake, Event, Progress, Seat, Stop, brake};
+use crate::engine::{Audience, Brake, Control, Event, Progress, Seat, Stop, brake};
 use crate::journal::{Entry, State};
 use crate::text::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+/// What the first Ctrl-C is answered with while a procedure works.
+pub(super) const WORKING: &str =
+    "Stopping after this effect. Once more stops now; nothing is lost either way.";
+/// While a run is taken back.
+pub(super) const TAKING_BACK: &str =
+    "Stopping after this undo. Once more stops now; nothing is lost either way.";
+/// While a plan is made.
+pub(super) const PLANNING: &str = "Stopping the plan. Nothing was changed.";
 
 /// The telling of one run. Finish it before printing the result.
 #[derive(Debug)]
 pub(super) struct Watching {
     telling: JoinHandle<()>,
     listening: JoinHandle<()>,
+    pressed: Arc<AtomicBool>,
 }
 
 impl Watching {
     /// Waits until everything that happened is told.
-    pub(super) async fn finish(self) {
+    ///
+    /// Answers whether the operator wanted it stopped.
+    pub(super) async fn finish(self) -> bool {
         self.listening.abort();
         // It ends when the run lets go of its side; if it broke off there is nothing more to tell.
         let _ = self.telling.await;
+        self.pressed.load(Ordering::Relaxed)
     }
 }
 
-/// A seat for an operator at this terminal. `past` is what is already recorded of the run.
-pub(super) fn watch(printer: Printer, past: State) -> (Seat, Watching) {
+/// A seat for an operator at this terminal. `past` is what is already recorded of the run; `stopping` is what the first Ctrl-C is
+/// answered with.
+pub(super) fn watch(printer: Printer, past: State, stopping: &'static str) -> (Seat, Watching) {
     let (brake, control) = brake();
     let (sender, receiver) = mpsc::unbounded_channel();
-    let telling = tokio::spawn(tell(Teller::new(printer, past), receiver));
-    let listening = tokio::spawn(listen(printer, brake, Signals::new()));
+    let teller = Teller::new(printer, past);
+    let pressed = Arc::new(AtomicBool::new(false));
+    let listener = Listener {
+        printer,
+        bar: teller.bar.clone(),
+        brake,
+        stopping,
+        pressed: Arc::clone(&pressed),
+    };
+    let telling = tokio::spawn(tell(teller, receiver));
+    let listening = tokio::spawn(listener.listen(Signals::new()));
     (
         Seat {
             control,
             audience: Audience::new(sender),
         },
-        Watching { telling, listening },
+        Watching {
+            telling,
+            listening,
+            pressed,
+        },
     )
+}
+
+/// The control of several runs that nobody watches one by one. Signals work on it until the handle is aborted.
+pub(super) fn control(printer: Printer) -> (Control, JoinHandle<()>) {
+    let (brake, control) = brake();
+    let listener = Listener {
+        printer,
+        bar: ProgressBar::hidden(),
+        brake,
+        stopping: WORKING,
+        pressed: Arc::default(),
+    };
+    (control, tokio::spawn(listener.listen(Signals::new())))
 }
 
 /// Ctrl-C and requests to terminate. It exists from before the run begins until it ends, so that none falls between two waits.
@@ -77,18 +119,29 @@ async fn one(caught: &mut Option<Signal>) {
 }
 
 /// Presses the brake at each signal.
-async fn listen(printer: Printer, brake: Brake, mut signals: Signals) {
-    loop {
-        signals.next().await;
-        match brake.press() {
-            Stop::No => {}
-            Stop::AtSafePoint => {
-                printer.note(
-                    "Stopping after this effect. Once more stops now; nothing is lost either way.",
-                );
-            }
-            Stop::Now => printer
-                .note("Stopping now. What is under way is looked at when the run is resumed."),
+struct Listener {
+    printer: Printer,
+    /// What is drawn makes room for a line.
+    bar: ProgressBar,
+    brake: Brake,
+    stopping: &'static str,
+    pressed: Arc<AtomicBool>,
+}
+
+impl Listener {
+    async fn listen(self, mut signals: Signals) {
+        loop {
+            signals.next().await;
+            let stop = self.brake.press();
+            self.pressed.store(true, Ordering::Relaxed);
+            let note = match stop {
+                Stop::No => continue,
+                Stop::AtSafePoint => self.stopping,
+                Stop::Now => {
+                    "Stopping now. What is under way is looked at when the run is resumed."
+                }
+            };
+            self.bar.suspend(|| self.printer.note(note));
         }
     }
 }

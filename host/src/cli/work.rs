@@ -2,30 +2,32 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::standing::Standing;
-use super::watch::{Watching, watch};
+use super::parameters;
+use super::refusal::{self, Explained};
+use super::standing::exit;
+use super::watch::{WORKING, Watching, watch};
 use crate::config::Config;
 use crate::database;
 use crate::engine::{
     Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat,
 };
 use crate::folder::Folder;
-use crate::grant::{Granted, Wanted, select};
+use crate::grant::{Effective, GrantFile, Granted, Wanted, select};
 use crate::journal::{RunId, State, Store};
+use crate::notify;
 use crate::plugin::Component;
 use crate::plugin::compiled::CompiledCache;
-use crate::report::Report;
+use crate::report::{Report, SCHEMA, Standing};
+use cap_std::fs::Dir;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// A procedure, a target, and what the operator chooses.
+/// A procedure, and what the operator chooses.
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
     /// A built-in procedure by its name, any other by its path
     pub(super) procedure: String,
-    /// The target to work on
-    #[arg(long)]
-    pub(super) target: String,
     /// Set a parameter; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
@@ -40,44 +42,43 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Choice {
-    /// What is to be planned or run, and the grants that allow it.
+    /// What is to be planned or run on the target, and the grants that allow it.
     pub(super) fn order(
         &self,
         context: &Context,
         config: &Config,
+        target: &str,
         plan: Option<Plan>,
     ) -> Result<(Order, Granted), Failure> {
-        config.database(&self.target)?;
+        config.database(target)?;
         let plugin = context.component(&self.procedure)?;
         let given = match (&plan, self.parameters.is_none() && self.set.is_empty()) {
             // A plan knows what it was made with.
-            (Some(plan), true) => plan.parameters.clone(),
-            (Some(_) | None, _) => plugin
-                .manifest()
-                .parameters_check(self.given(context, &plugin)?)?,
+            // For another component it is refused as such, whatever its parameters are.
+            (Some(plan), true) if plan.component != plugin.digest() => plan.parameters.clone(),
+            (Some(plan), true) => {
+                let given = plan.parameters.as_object().cloned().unwrap_or_default();
+                plugin.manifest().parameters_check(given)?
+            }
+            (Some(_) | None, _) => self.complete(context, &plugin)?,
         };
-        order(context, config, plugin, &self.target, given, plan)
+        order(context, config, plugin, target, given, plan)
+    }
+
+    /// What is given, checked and complete with defaults, for one run after another.
+    pub(super) fn complete(&self, context: &Context, plugin: &Component) -> Result<Value, Failure> {
+        let given = self.given(context, plugin)?;
+        Ok(plugin.manifest().parameters_check(given)?)
     }
 
     fn given(&self, context: &Context, plugin: &Component) -> Result<Map<String, Value>, Failure> {
         let mut given = match &self.parameters {
-            Some(file) => from_file(context, file)?,
+            Some(file) => parameters::from_file(context, file)?,
             None => Map::new(),
         };
-        given.extend(plugin.manifest().parameters.from_texts(&self.set)?);
+        given.extend(parameters::from_texts(plugin, &self.set)?);
         Ok(given)
     }
-}
-
-fn from_file(context: &Context, file: &std::path::Path) -> Result<Map<String, Value>, Failure> {
-    let bytes = crate::folder::read(&context.here.join(file), 1 << 20)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::usage(format!(
-            "`{}` is no JSON object of parameters",
-            file.display()
-        ))
-        .cause(error.to_string())
-    })
 }
 
 /// The order for a component whose parameters are complete.
@@ -89,12 +90,26 @@ pub(super) fn order(
     parameters: Value,
     plan: Option<Plan>,
 ) -> Result<(Order, Granted), Failure> {
+    let grants = context.grants(config)?;
+    order_under(context, grants, plugin, target, parameters, plan)
+}
+
+/// The same where the grant files have been read.
+pub(super) fn order_under(
+    context: &Context,
+    grants: Vec<GrantFile>,
+    plugin: Component,
+    target: &str,
+    parameters: Value,
+    plan: Option<Plan>,
+) -> Result<(Order, Granted), Failure> {
     let wanted = Wanted {
         procedure: plugin.name(),
+        spec: plugin.spec(),
         digest: plugin.digest(),
         target,
     };
-    let granted = select(context.grants(config)?, wanted, context.clock.now())?;
+    let granted = select(grants, wanted, context.clock.now())?;
     let needs = plugin.manifest().needs(target, &parameters)?;
     let effective = granted.effective(wanted, needs, &plugin.manifest().budget)?;
     let order = Order {
@@ -109,29 +124,75 @@ pub(super) fn order(
     Ok((order, granted))
 }
 
-/// An engine that reaches this target and no other.
-pub(super) fn engine(context: &Context, config: &Config, target: &str) -> Result<Engine, Failure> {
-    let database = config.database(target)?.resolve(&context.environment)?;
-    let client = database::Client::new(vec![database])?;
-    let sandbox = Sandbox::new().map_err(|error| Failure::of(Exit::Fault, &error))?;
-    let cache = cache(context).map(CompiledCache::new).unwrap_or_default();
-    Ok(Engine::new(
-        sandbox,
-        Rooms { database: client },
-        cache,
-        context.clock.clone(),
-        context.hooks.clone(),
-    ))
+/// An engine that reaches this target and no other, and the channels that these capabilities cover and no others.
+pub(super) fn engine(
+    context: &Context,
+    config: &Config,
+    target: &str,
+    may: &Effective,
+) -> Result<Engine, Failure> {
+    Workshop::new(context)?.engine(context, config, target, may)
+}
+
+/// What the engines of one process share: a component is compiled, or loaded, once.
+pub(super) struct Workshop {
+    sandbox: Sandbox,
+    cache: CompiledCache,
+}
+
+impl Workshop {
+    pub(super) fn new(context: &Context) -> Result<Self, Failure> {
+        Ok(Self {
+            sandbox: Sandbox::new().map_err(|error| Failure::of(Exit::Fault, &error))?,
+            cache: cache(context).map(CompiledCache::new).unwrap_or_default(),
+        })
+    }
+
+    /// An engine that reaches this target and these channels and no others. Its connections end with it.
+    pub(super) fn engine(
+        &self,
+        context: &Context,
+        config: &Config,
+        target: &str,
+        may: &Effective,
+    ) -> Result<Engine, Failure> {
+        let database = config.database(target)?.resolve(&context.environment)?;
+        let rooms = Rooms {
+            database: database::Client::new(vec![database])?,
+            notify: notify::Client::new(channels(context, config, may)?)?,
+        };
+        Ok(Engine::new(
+            self.sandbox.clone(),
+            rooms,
+            self.cache.clone(),
+            context.clock.clone(),
+            context.hooks.clone(),
+        ))
+    }
+}
+
+/// The channels that may be sent to, with their secrets. One that a need names in full must be there.
+fn channels(
+    context: &Context,
+    config: &Config,
+    may: &Effective,
+) -> Result<Vec<notify::Channel>, Failure> {
+    for need in &may.needs.notify {
+        let named = need.channels.iter().filter(|p| !p.0.ends_with('*'));
+        for channel in named {
+            config.channel(&channel.0)?;
+        }
+    }
+    let channels = config.channels.values();
+    let reached = channels.filter(|channel| may.reaches_channel(&channel.name));
+    let resolved = reached.map(|channel| Ok(channel.resolve(&context.environment)?));
+    resolved.collect()
 }
 
 /// The folder of compiled components; none where the machine offers no place or it cannot be made.
 fn cache(context: &Context) -> Option<cap_std::fs::Dir> {
-    let path = context
-        .environment
-        .cache()?
-        .join("windlass")
-        .join("compiled");
-    Folder::create(&path).ok()?.dir().try_clone().ok()
+    let path = context.environment.cache()?.join("windlass");
+    Folder::create(&path).ok()?.private("compiled").ok()
 }
 
 /// The runs of the state directory.
@@ -140,12 +201,16 @@ pub(super) fn runs<'a>(
     engine: &'a Engine,
     store: Store,
 ) -> Result<Runs<'a>, Failure> {
+    Ok(Runs::new(engine, store, state_dir(context)?))
+}
+
+/// The state directory, open.
+pub(super) fn state_dir(context: &Context) -> Result<Dir, Failure> {
     let folder = Folder::create(&context.state_dir()?)?;
-    let dir = folder.dir().try_clone().map_err(|error| {
+    folder.dir().try_clone().map_err(|error| {
         Failure::usage(format!("`{}` cannot be used", folder.path().display()))
             .cause(crate::folder::reason(&error))
-    })?;
-    Ok(Runs::new(engine, store, dir))
+    })
 }
 
 /// The journal, open for recording, with the suite's hooks in it.
@@ -153,9 +218,18 @@ pub(super) fn store(context: &Context) -> Result<Store, Failure> {
     context.store(context.hooks.on_commit.clone())
 }
 
-/// Someone who watches and can stop what happens next.
+/// Someone who watches a procedure at work and can stop what happens next.
 pub(super) fn seat(context: &Context, past: &State) -> (Seat, Watching) {
-    watch(context.printer, past.clone())
+    seat_for(context, past, WORKING)
+}
+
+/// The same for other work; `stopping` is what the first Ctrl-C is answered with.
+pub(super) fn seat_for(
+    context: &Context,
+    past: &State,
+    stopping: &'static str,
+) -> (Seat, Watching) {
+    watch(context.printer, past.clone(), stopping)
 }
 
 /// Where a run stands that nobody works on.
@@ -175,28 +249,35 @@ pub(super) fn finish(
 ) -> Result<Exit, Failure> {
     let finished = finished?;
     let entries = store.entries(&finished.run)?;
-    let report = Report::from(&finished.run, &entries);
+    let report = Report::from(&finished.run, &entries, false);
+    let report = report
+        .anchored(store.head_of(&finished.run)?)
+        .in_zone(context.zone());
+    let explanations = granted.map(|granted| refusal::explanations(granted, &entries));
     if context.printer.is_json() {
-        context.printer.json("windlass.report/1", &report)?;
+        let document = Document {
+            report: &report,
+            explanations: explanations.as_deref().unwrap_or_default(),
+        };
+        context.printer.json(SCHEMA, &document)?;
     } else {
         context.printer.text(report.text())?;
-    }
-    if let Some(granted) = granted {
-        explain_refusals(context, granted, &entries);
+        for explained in explanations.into_iter().flatten() {
+            let failure = Failure::from(explained).to_string();
+            context.printer.note(failure.trim_end());
+        }
     }
     let state = store.state(&finished.run)?;
-    Ok(Standing::of(&state, false).exit())
+    Ok(exit(Standing::of(&state, false)))
 }
 
-/// Which line would allow what was refused.
-fn explain_refusals(context: &Context, granted: &Granted, entries: &[crate::journal::Stamped]) {
-    for (call, explanation) in super::refusal::explanations(granted, entries) {
-        let mut failure = Failure::refused(call).cause(explanation.cause);
-        if let Some(hint) = explanation.hint {
-            failure = failure.hint(hint);
-        }
-        context.printer.note(failure.to_string().trim_end());
-    }
+/// A report, and which line would allow what was refused.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    explanations: &'a [Explained],
 }
 
 impl From<EngineError> for Failure {
@@ -224,7 +305,9 @@ impl From<EngineError> for Failure {
 
 fn not_locked(error: &LockError) -> Failure {
     let failure = match error {
-        LockError::Taken { .. } => Failure::of(Exit::Refused, error).hint("windlass runs"),
+        LockError::AtWork(_) | LockError::Taken { .. } => {
+            Failure::of(Exit::Refused, error).hint("windlass runs")
+        }
         LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
         LockError::Target { source, .. } => {
             let code = match source {

@@ -1,7 +1,9 @@
 //! What may stand in `windlass.toml`, key by key.
 
-use super::quantity::{Size, Span};
-use super::target::SecretSource;
+use super::channel::{self, RawChannel};
+use super::quantity::Size;
+use super::secret::SecretSource;
+use crate::clock::Span;
 use crate::database::client::{DEFAULT_MAX_ROWS, Expectation, Invariant};
 use crate::document::{Document, DocumentError};
 use jiff::tz::TimeZone;
@@ -16,6 +18,7 @@ pub(super) struct Parsed {
     pub(super) grants: PathBuf,
     pub(super) zone: TimeZone,
     pub(super) databases: BTreeMap<String, RawDatabase>,
+    pub(super) channels: BTreeMap<String, channel::Checked>,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +28,8 @@ struct Raw {
     windlass: RawWindlass,
     #[serde(default)]
     database: BTreeMap<Spanned<String>, RawDatabase>,
+    #[serde(default)]
+    channel: BTreeMap<Spanned<String>, RawChannel>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,6 +50,7 @@ pub(super) struct RawDatabase {
     pub(super) disk_size: Option<Size>,
     pub(super) expected_standbys: Option<u32>,
     pub(super) lock_timeout: Option<Span>,
+    pub(super) transaction_wait: Option<Span>,
     pub(super) statement_timeout: Option<Span>,
     #[serde(default)]
     pub(super) invariants: BTreeMap<Spanned<String>, RawInvariant>,
@@ -99,11 +105,18 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         }
         databases.insert(name.into_inner(), database);
     }
+    let mut channels = BTreeMap::new();
+    for (name, channel) in raw.channel {
+        check_name(document, &name)?;
+        let checked = channel.check(document, &name)?;
+        channels.insert(name.into_inner(), checked);
+    }
     Ok(Parsed {
         state: raw.windlass.state.unwrap_or_else(|| ".windlass".into()),
         grants: raw.windlass.grants.unwrap_or_else(|| "grants".into()),
         zone,
         databases,
+        channels,
     })
 }
 
@@ -132,7 +145,7 @@ mod tests {
     fn a_connection_string_in_the_file_is_refused_and_not_repeated() {
         let (message, _) = error("[database.orders]\nconnection = \"postgres://u:canary@h/d\"\n");
         assert!(
-            message.starts_with("windlass.toml:2:14: a connection string does not belong"),
+            message.starts_with("windlass.toml:2:14: a connection string, a URL of a channel, a key or a password does not belong"),
             "{message}"
         );
         assert!(!message.contains("canary"));
@@ -142,6 +155,16 @@ mod tests {
             message,
             "windlass.toml:2:16: unknown key `url` in [database.orders.connection]"
         );
+        for key in ["env", "file"] {
+            let (message, hint) = error(&format!(
+                "[database.orders]\nconnection = {{ {key} = \"postgres://u:canary@h/d\" }}\n"
+            ));
+            assert!(
+                message.starts_with(&format!("windlass.toml:2:14: `{key}` is ")),
+                "{message}"
+            );
+            assert!(!message.contains("canary") && hint.is_none(), "{message}");
+        }
         let (message, _) = error("[database.orders]\nconnection = { env = \"A\", file = \"b\" }\n");
         assert!(
             message.starts_with("windlass.toml:2:14: either `env` or `file`"),

@@ -1,11 +1,15 @@
-//! `windlass.toml`: named targets, where runs are recorded, where grants lie. The environment is read here and nowhere else.
+//! `windlass.toml`: named targets and channels, where runs are recorded, where grants lie. The environment is read here and nowhere else.
 
+mod channel;
 mod environment;
 mod file;
 mod quantity;
+mod secret;
 mod target;
 
+pub use channel::ChannelTarget;
 pub use environment::Environment;
+pub use secret::Sought;
 pub use target::DatabaseTarget;
 
 use crate::document::{Document, DocumentError};
@@ -32,6 +36,8 @@ pub struct Config {
     pub zone: TimeZone,
     /// By logical name.
     pub databases: BTreeMap<String, DatabaseTarget>,
+    /// By logical name.
+    pub channels: BTreeMap<String, ChannelTarget>,
 }
 
 /// The configuration cannot be used.
@@ -50,15 +56,29 @@ pub enum ConfigError {
         nearest: Option<String>,
         known: Vec<String>,
     },
+    #[error("there is no channel `{name}`")]
+    UnknownChannel {
+        name: String,
+        nearest: Option<String>,
+        known: Vec<String>,
+    },
     #[error(
-        "target `{target}` takes its connection from the environment variable `{variable}`, which is not set"
+        "{whose} takes its {what} from the environment variable `{variable}`, which is not set"
     )]
-    NoVariable { target: String, variable: String },
-    #[error("target `{target}` takes its connection from `{}`, which is empty", file.display())]
-    EmptySecret { target: String, file: PathBuf },
-    #[error("target `{target}` cannot be used")]
-    TargetFile {
-        target: String,
+    NoVariable {
+        whose: String,
+        what: Sought,
+        variable: String,
+    },
+    #[error("{whose} takes its {what} from `{}`, which is empty", file.display())]
+    EmptySecret {
+        whose: String,
+        what: Sought,
+        file: PathBuf,
+    },
+    #[error("{whose} cannot be used")]
+    OwnFile {
+        whose: String,
         #[source]
         source: FileError,
     },
@@ -76,8 +96,16 @@ impl ConfigError {
                     known => Some(format!("targets here: {}", known.join(", "))),
                 })
             }
-            Self::NoVariable { variable, .. } => Some(format!("export {variable}=postgresql://…")),
-            Self::File(_) | Self::EmptySecret { .. } | Self::TargetFile { .. } => None,
+            Self::UnknownChannel { nearest, known, .. } => {
+                nearest.clone().or_else(|| match &known[..] {
+                    [] => Some(format!("add a section [channel.NAME] to {FILE}")),
+                    known => Some(format!("channels here: {}", known.join(", "))),
+                })
+            }
+            Self::NoVariable { what, variable, .. } => {
+                Some(format!("export {variable}={}", what.example()))
+            }
+            Self::File(_) | Self::EmptySecret { .. } | Self::OwnFile { .. } => None,
         }
     }
 }
@@ -111,12 +139,18 @@ impl Config {
             .into_iter()
             .map(|(name, raw)| (name.clone(), DatabaseTarget::new(name, raw, folder)))
             .collect();
+        let channels = parsed
+            .channels
+            .into_iter()
+            .map(|(name, raw)| (name.clone(), ChannelTarget::new(name, raw, folder)))
+            .collect();
         Ok(Self {
             file: file.to_owned(),
             state: folder.join(parsed.state),
             grants: folder.join(parsed.grants),
             zone: parsed.zone,
             databases,
+            channels,
         })
     }
 
@@ -126,6 +160,20 @@ impl Config {
         self.databases
             .get(name)
             .ok_or_else(|| ConfigError::UnknownTarget {
+                name: name.to_owned(),
+                nearest: did_you_mean(name, known().map(String::as_str)),
+                known: known().cloned().collect(),
+            })
+    }
+}
+
+impl Config {
+    /// The channel of that name.
+    pub fn channel(&self, name: &str) -> Result<&ChannelTarget, ConfigError> {
+        let known = || self.channels.keys();
+        self.channels
+            .get(name)
+            .ok_or_else(|| ConfigError::UnknownChannel {
                 name: name.to_owned(),
                 nearest: did_you_mean(name, known().map(String::as_str)),
                 known: known().cloned().collect(),
@@ -160,6 +208,7 @@ connection = { file = "secrets/ledger" }
 "#;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test makes its own folders")]
     fn a_file_is_found_above_and_its_paths_are_relative_to_it() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().canonicalize().unwrap();

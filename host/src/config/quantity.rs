@@ -1,4 +1,4 @@
-//! Sizes and times as people write them in `windlass.toml`.
+//! Sizes as people write them in `windlass.toml`.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -38,21 +38,23 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A positive time span, written like "5s" or "30min".
+/// A time span that may be zero, which is written "0".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
+pub(super) struct Pace(pub(super) Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for Pace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse::<SignedDuration>()
-            .ok()
-            .and_then(|span| Duration::try_from(span).ok())
-            .filter(|span| !span.is_zero())
+        if text == "0" {
+            return Ok(Self(Duration::ZERO));
+        }
+        let span = text.parse::<SignedDuration>().ok();
+        span.and_then(|span| Duration::try_from(span).ok())
+            .filter(|span| *span <= Duration::from_hours(1))
             .map(Self)
             .ok_or_else(|| {
                 D::Error::custom(
-                    "a time span is written like \"5s\" or \"30min\", and is longer than zero",
+                    "a pace is written like \"1s\" or \"5min\", at most \"1h\", or \"0\" for none",
                 )
             })
     }

@@ -1,6 +1,6 @@
 //! What a guest can ask of a database, as values. Pure. `Display` is the line in plans and reports.
 
-use super::names::check_object;
+use super::names::{check_name, check_object, quote_object};
 use super::parameters;
 use super::scope::Verb;
 use crate::contract::CallError;
@@ -28,6 +28,22 @@ pub enum Read {
 }
 
 impl Read {
+    /// Refuses names that nothing can have.
+    pub fn check(&self) -> Result<(), CallError> {
+        check_name("the name of the database", self.database())?;
+        match self {
+            Self::Invariant { name, .. } => check_name("the name of the invariant", name),
+            Self::Server { .. }
+            | Self::Tables { .. }
+            | Self::Indexes { .. }
+            | Self::XminHolders { .. }
+            | Self::Sessions { .. }
+            | Self::Replication { .. }
+            | Self::Statements { .. }
+            | Self::Invariants { .. } => Ok(()),
+        }
+    }
+
     /// The verb that a capability must hold.
     pub fn verb(&self) -> Verb {
         match self {
@@ -171,8 +187,20 @@ impl Effect {
         }
     }
 
+    /// Whether the catalog or the transaction log can always tell later if it happened. Statistics can be lost, and a session that is
+    /// gone tells nothing.
+    pub fn leaves_a_trace(&self) -> bool {
+        match self {
+            Self::Reindex { .. } | Self::DropInvalidIndex { .. } | Self::SetParameters { .. } => {
+                true
+            }
+            Self::Vacuum { .. } | Self::Analyze { .. } | Self::CancelBackend { .. } => false,
+        }
+    }
+
     /// Refuses arguments that cannot be meant: names that no object can have, parameters that may not be set.
     pub fn check(&self) -> Result<(), CallError> {
+        check_name("the name of the database", self.database())?;
         if let Some(object) = self.object() {
             check_object(object)?;
         }
@@ -184,11 +212,21 @@ impl Effect {
 
     /// What must agree between a planned effect and the one that runs: everything that carries danger.
     pub fn plan_key(&self) -> String {
+        // Quoted, so that no name can look like two, or like an argument.
+        let object = match self {
+            Self::CancelBackend {
+                pid, backend_start, ..
+            } => format!("session {pid} of {backend_start}"),
+            Self::Vacuum { table: name, .. }
+            | Self::Analyze { table: name, .. }
+            | Self::SetParameters { table: name, .. }
+            | Self::Reindex { index: name, .. }
+            | Self::DropInvalidIndex { index: name, .. } => quote_object(name),
+        };
         let mut key = format!(
-            "database-maintain {} {} {}",
+            "database-maintain {} {} {object}",
             self.action(),
-            self.database(),
-            self.object_text()
+            self.database()
         );
         if let Self::SetParameters { parameters, .. } = self {
             for (name, value) in parameters {
@@ -270,4 +308,50 @@ impl fmt::Display for Revert {
 /// `schema.name`, for people.
 pub fn dotted(object: &ObjectName) -> String {
     format!("{}.{}", object.schema, object.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(schema: &str, name: &str) -> ObjectName {
+        ObjectName {
+            schema: schema.into(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn no_two_effects_have_one_plan_key() {
+        let reindex = |schema, name| Effect::Reindex {
+            database: "orders".into(),
+            index: object(schema, name),
+        };
+        assert_ne!(
+            reindex("a.b", "c").plan_key(),
+            reindex("a", "b.c").plan_key()
+        );
+        assert_ne!(
+            reindex("a\".\"b", "c").plan_key(),
+            reindex("a", "b\".\"c").plan_key()
+        );
+        let set = |table, names: &[&str]| Effect::SetParameters {
+            database: "orders".into(),
+            table: object("s", table),
+            parameters: names
+                .iter()
+                .map(|name| ((*name).to_owned(), Some("1".to_owned())))
+                .collect(),
+        };
+        assert_ne!(
+            set("t a=1", &["b"]).plan_key(),
+            set("t", &["a", "b"]).plan_key()
+        );
+        let cancel = |backend_start| Effect::CancelBackend {
+            database: "orders".into(),
+            pid: 1,
+            backend_start,
+        };
+        assert_ne!(cancel(1).plan_key(), cancel(2).plan_key());
+    }
 }

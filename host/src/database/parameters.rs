@@ -23,6 +23,17 @@ const KNOWN: &[&str] = &[
     "autovacuum_multixact_freeze_table_age",
 ];
 
+/// Those that are not for a TOAST table, which is never analyzed.
+const NOT_OF_TOAST: &[&str] = &[
+    "autovacuum_analyze_threshold",
+    "autovacuum_analyze_scale_factor",
+];
+
+/// Those that older servers do not know, with the first major version that does.
+const SINCE: &[(&str, u32)] = &[("autovacuum_vacuum_max_threshold", 18)];
+
+const TOAST: &str = "toast.";
+
 const LONGEST_VALUE: usize = 32;
 
 /// A parameter to set, or, without a value, to reset.
@@ -35,8 +46,11 @@ pub(crate) fn check(settings: &[Setting]) -> Result<(), CallError> {
         return invalid("no parameter is given".into());
     }
     for (at, (name, value)) in settings.iter().enumerate() {
-        if !KNOWN.contains(&name.strip_prefix("toast.").unwrap_or(name)) {
+        if !KNOWN.contains(&bare(name)) {
             return invalid("only autovacuum parameters of a table can be set".into());
+        }
+        if is_of_toast(name) && NOT_OF_TOAST.contains(&bare(name)) {
+            return invalid(format!("there is no parameter `{name}`"));
         }
         if settings[..at].iter().any(|(earlier, _)| earlier == name) {
             return invalid(format!("parameter `{name}` is given twice"));
@@ -49,6 +63,29 @@ pub(crate) fn check(settings: &[Setting]) -> Result<(), CallError> {
         }
     }
     Ok(())
+}
+
+/// Refuses parameters that a server of the major version does not know.
+pub(crate) fn check_known(settings: &[Setting], major: u32) -> Result<(), CallError> {
+    for (name, _) in settings {
+        let since = SINCE.iter().find(|(known, _)| *known == bare(name));
+        if let Some((_, since)) = since.filter(|(_, since)| major < *since) {
+            return Err(CallError::new(
+                ErrorKind::Invalid,
+                format!("the server is PostgreSQL {major}; `{name}` is known from {since} on"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the parameter is one of the TOAST table.
+pub(crate) fn is_of_toast(name: &str) -> bool {
+    name.starts_with(TOAST)
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix(TOAST).unwrap_or(name)
 }
 
 /// The value of a parameter, if it is set.
@@ -184,6 +221,7 @@ mod tests {
             vec![],
             vec![setting("fillfactor", Some("70"))],
             vec![setting("toast.fillfactor", None)],
+            vec![setting("toast.autovacuum_analyze_threshold", Some("1"))],
             vec![setting("autovacuum_x); DROP TABLE a; --", None)],
             vec![setting(SCALE, Some("0.1'"))],
             vec![setting(SCALE, Some(""))],
@@ -194,6 +232,23 @@ mod tests {
                 check(&wrong).unwrap_err().kind,
                 ErrorKind::Invalid,
                 "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_server_does_not_know_is_refused() {
+        for name in [
+            "autovacuum_vacuum_max_threshold",
+            "toast.autovacuum_vacuum_max_threshold",
+        ] {
+            let settings = [setting(SCALE, None), setting(name, Some("1"))];
+            check_known(&settings, 18).unwrap();
+            assert!(
+                check_known(&settings, 17)
+                    .unwrap_err()
+                    .message
+                    .contains(name)
             );
         }
     }

@@ -71,9 +71,10 @@ impl Verb {
 
     /// The interface that carries the verb.
     pub fn interface(self) -> &'static str {
-        match self.danger() {
-            Danger::Read => "database-read",
-            Danger::Maintain => "database-maintain",
+        if self.danger() == Danger::Read {
+            "database-read"
+        } else {
+            "database-maintain"
         }
     }
 
@@ -142,9 +143,10 @@ impl Scope {
         self.verbs.contains(&verb) && Pattern::any(&self.databases, database)
     }
 
-    /// Whether the verb may be used on objects of the schema.
+    /// Whether the verb may be used on objects of the schema. Objects of PostgreSQL's own schemas are covered only where the schema is
+    /// named in full.
     pub fn allows_schema(&self, verb: Verb, database: &str, schema: &str) -> bool {
-        self.allows(verb, database) && Pattern::any(&self.schemas, schema)
+        self.allows(verb, database) && Pattern::any_schema(&self.schemas, schema)
     }
 
     /// Whether the verb may be used on the table, or on an index of it.

@@ -14,11 +14,14 @@ use serde::de::DeserializeOwned;
 
 type Answer<T> = wasmtime::Result<Result<T, CallError>>;
 
+/// Arguments that cannot be meant are refused before the gate: they name nothing that could be allowed.
 async fn read<T: DeserializeOwned>(guest: &mut Guest, read: Read) -> Answer<T> {
-    guest.gate().read(call::Read::Database(read)).await
+    match read.check() {
+        Ok(()) => guest.gate().read(call::Read::Database(read)).await,
+        Err(invalid) => Ok(Err(invalid)),
+    }
 }
 
-/// Arguments that cannot be meant are refused before the gate: they name nothing that could be allowed.
 async fn effect<T: DeserializeOwned>(guest: &mut Guest, effect: Effect) -> Answer<T> {
     match effect.check() {
         Ok(()) => guest.gate().effect(call::Effect::Database(effect)).await,

@@ -56,6 +56,11 @@ impl Brake {
 }
 
 impl Control {
+    /// Whether the operator wants to stop at all, by now.
+    pub fn is_wanted(&self) -> bool {
+        self.level() >= Stop::AtSafePoint
+    }
+
     pub(super) fn level(&self) -> Stop {
         *self.level.borrow()
     }

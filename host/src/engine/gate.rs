@@ -3,17 +3,20 @@
 //! The order of the checks is the order of `Gate::effect`: capabilities, budget, lock, plan, prepare, what preparing
 //! found, journal, apply, journal.
 
-use super::control::{Audience, Control, Event, Stop};
+use super::control::{Audience, Control, Event};
 use super::halt::Halt;
 use super::hooks::Hooks;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, length};
 use super::lock::Locks;
-use super::permit::{ChangePermit, Permit};
+use super::patience::{Waited, wait};
+use super::permit::ChangePermit;
 use super::plan::{Bound, Foreseen};
+use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
 use super::settle;
-use crate::call::{Effect, Prepared, Read};
+use super::turn::Turn;
+use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
 use crate::clock::Clock;
 use crate::contract::{CallError, ErrorKind};
 use crate::grant::{Effective, Side};
@@ -26,11 +29,11 @@ use std::time::{Duration, Instant};
 /// How long a look may take, whatever the run's own deadline is.
 const READ_DEADLINE: Duration = Duration::from_mins(5);
 /// How long one effect may take, whatever the run's own deadline is.
-const EFFECT_DEADLINE: Duration = Duration::from_hours(12);
-/// How long a run may take when nobody said.
-const RUN_DEADLINE: Duration = Duration::from_hours(24);
-/// Time for a room to notice its deadline by itself before the gate gives up on it.
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const EFFECT_DEADLINE: Duration = Duration::from_hours(12);
+/// Bytes of JSON that one answer has at most.
+const ANSWER_BYTES: u64 = 8 << 20;
+/// How often a guest's own progress is shown at most.
+const SHOWN_EVERY: Duration = Duration::from_millis(50);
 
 /// What one run's calls pass through.
 pub(crate) struct Gate {
@@ -46,10 +49,15 @@ pub(crate) struct Gate {
     pub(super) locks: Locks,
     pub(super) bound: Option<Bound>,
     pub(super) started: Instant,
+    pub(super) worked: Duration,
+    pub(super) looked_for_cancel: Option<Instant>,
     pub(super) calls: u64,
     pub(super) live_calls: u64,
     pub(super) effects: u64,
-    pub(super) remarks: u64,
+    pub(super) messages: u64,
+    pub(super) remarks: Remarks,
+    pub(super) shown: Option<Instant>,
+    pub(super) turn: Turn,
 }
 
 impl Gate {
@@ -58,6 +66,7 @@ impl Gate {
         &mut self,
         read: Read,
     ) -> wasmtime::Result<Result<T, CallError>> {
+        let _turn = self.turn.take().await;
         let answer = self.read_value(read).await?;
         decode(answer)
     }
@@ -67,6 +76,7 @@ impl Gate {
         &mut self,
         effect: Effect,
     ) -> wasmtime::Result<Result<T, CallError>> {
+        let _turn = self.turn.take().await;
         let answer = self.effect_value(effect).await?;
         decode(answer)
     }
@@ -78,18 +88,15 @@ impl Gate {
             return Ok(answer);
         }
         self.safe_point()?;
-        if let Some(refused) = self.budget_refuses(&read.to_string()) {
-            return self
-                .refuse(read.to_string(), &call, Side::Budget, refused)
-                .await;
-        }
-        if let Some(side) = self.effective.refuses_read(&read) {
-            let error = denied(side, &read.to_string(), read.target());
-            return self.refuse(read.to_string(), &call, side, error).await;
+        let side = self.effective.refuses_read(&read);
+        let words = || (read.to_string(), format!("on {}", read.target()));
+        if let Some((side, error)) = self.may_not(side, words) {
+            let line = read.to_string();
+            return self.refuse(line, &call, side, error, None).await;
         }
         let answer = match self.injected() {
             Some(error) => Err(error),
-            None => self.look(&read).await,
+            None => capped(self.look(&read).await?),
         };
         self.ledger
             .append(Entry::Observed {
@@ -100,38 +107,42 @@ impl Gate {
         Ok(answer)
     }
 
-    async fn look(&self, read: &Read) -> Answer {
+    async fn look(&self, read: &Read) -> Result<Answer, Halt> {
         let permit = self.permit(READ_DEADLINE);
-        let answer = tokio::time::timeout(READ_DEADLINE + GRACE, self.rooms.read(&permit, read));
-        answer
-            .await
-            .unwrap_or_else(|_| Err(late(&read.to_string())))
+        match wait(&permit, self.rooms.read(&permit, read)).await {
+            Waited::Answered(answer) => Ok(answer),
+            Waited::Late => Ok(Err(late(&read.to_string()))),
+            Waited::Stopped => Err(Halt::Stopped),
+        }
     }
 
     async fn effect_value(&mut self, effect: Effect) -> Result<Answer, Halt> {
         self.calls += 1;
-        if let Some(answer) = self.replay.effect(&effect)? {
-            self.effects += 1;
-            if let Some(bound) = &mut self.bound {
-                bound.take(&effect);
+        if let Some(past) = self.replay.effect(&effect)? {
+            if past.intended {
+                self.count(&effect);
+                self.use_up(&effect, past.answer.is_ok());
             }
-            return Ok(answer);
+            return Ok(past.answer);
         }
         self.safe_point()?;
         if let Some((side, error)) = self.refusal(&effect) {
-            return self.refuse(effect.to_string(), &effect, side, error).await;
+            let line = effect.to_string();
+            return self.refuse(line, &effect, side, error, None).await;
         }
-        let prepared = match self.prepare(&effect).await {
+        let prepared = match self.prepare(&effect).await? {
             Ok(prepared) => prepared,
             Err(error) => return self.declined(effect, error).await,
         };
         for touch in &prepared.touches {
             if let Some(side) = self.effective.refuses_touch(&effect, touch) {
-                let error = denied(side, &effect.to_string(), effect.target());
-                return self.refuse(effect.to_string(), &effect, side, error).await;
+                let line = effect.to_string();
+                let error = denied(side, &line, &effect.place());
+                let touch = Some(touch.clone());
+                return self.refuse(line, &effect, side, error, touch).await;
             }
         }
-        self.effects += 1;
+        self.count(&effect);
         if self.ledger.is_plan() {
             let answer = prepared.foreseen.clone();
             self.ledger.foresee(Foreseen { effect, prepared });
@@ -141,48 +152,69 @@ impl Gate {
     }
 
     /// Everything that can be refused without looking at the target, in the gate's order.
-    fn refusal(&mut self, effect: &Effect) -> Option<(Side, CallError)> {
-        let line = effect.to_string();
-        if let Some(side) = self.effective.refuses_effect(effect) {
-            return Some((side, denied(side, &line, effect.target())));
+    pub(super) fn refusal(&self, effect: &Effect) -> Option<(Side, CallError)> {
+        let side = self.effective.refuses_effect(effect);
+        let words = || (effect.to_string(), effect.place());
+        if let Some(refused) = self.may_not(side, words) {
+            return Some(refused);
         }
-        if self
-            .effective
-            .expires
-            .is_some_and(|end| end <= self.clock.now())
-        {
-            let message = format!("may not {line} on {}: the grant has ended", effect.target());
-            return Some((Side::Grant, CallError::new(ErrorKind::Denied, message)));
-        }
-        if let Some(error) = self
-            .budget_refuses(&line)
-            .or_else(|| self.effects_refuse(&line))
-        {
+        if let Some(error) = self.effects_refuse(effect) {
             return Some((Side::Budget, error));
         }
-        if !self.ledger.is_plan() && !self.locks.are_held(effect.target()) {
-            let message = format!("{line}: the lock on `{}` was lost", effect.target());
+        let must_hold = effect.changes_target() && !self.ledger.is_plan();
+        if must_hold && !self.locks.are_held(effect.target()) {
+            let message = format!("{effect}: the lock on `{}` was lost", effect.target());
             return Some((Side::Lock, CallError::new(ErrorKind::Denied, message)));
         }
-        if let Some(bound) = &mut self.bound
-            && !bound.take(effect)
+        if let Some(bound) = &self.bound
+            && !bound.contains(effect)
         {
-            let message = format!("{line} is not in plan {}", bound.name());
+            let message = format!("{effect} is not in plan {}", bound.name());
             return Some((Side::Plan, CallError::new(ErrorKind::Denied, message)));
         }
         None
     }
 
-    async fn prepare(&mut self, effect: &Effect) -> Result<Prepared, CallError> {
+    /// What can be refused of any call: capabilities, then the end of the grant, then the budget of calls.
+    /// Its line and its place are put into words only where they are needed.
+    fn may_not(
+        &self,
+        side: Option<Side>,
+        words: impl Fn() -> (String, String),
+    ) -> Option<(Side, CallError)> {
+        if let Some(side) = side {
+            let (line, place) = words();
+            return Some((side, denied(side, &line, &place)));
+        }
+        let expires = self.effective.expires;
+        if expires.is_some_and(|end| end <= self.clock.now()) {
+            let (line, place) = words();
+            let message = format!("may not {line} {place}: the grant has ended");
+            return Some((Side::Grant, CallError::new(ErrorKind::Denied, message)));
+        }
+        self.budget_refuses(|| words().0)
+            .map(|error| (Side::Budget, error))
+    }
+
+    /// An effect of the plan that is begun is used up; one that failed left the target as it was and may be tried again.
+    fn use_up(&mut self, effect: &Effect, happened: bool) {
+        if let Some(bound) = &mut self.bound
+            && happened
+        {
+            bound.take(effect);
+        }
+    }
+
+    async fn prepare(&mut self, effect: &Effect) -> Result<Result<Prepared, CallError>, Halt> {
         if let Some(error) = self.injected() {
-            return Err(error);
+            return Ok(Err(error));
         }
         let permit = self.permit(READ_DEADLINE);
-        let prepared =
-            tokio::time::timeout(READ_DEADLINE + GRACE, self.rooms.prepare(&permit, effect));
-        prepared
-            .await
-            .unwrap_or_else(|_| Err(late(&effect.to_string())))
+        match wait(&permit, self.rooms.prepare(&permit, effect)).await {
+            Waited::Answered(prepared) => Ok(prepared),
+            Waited::Late => Ok(Err(late(&effect.to_string()))),
+            Waited::Stopped => Err(Halt::Stopped),
+        }
     }
 
     /// The room found that the effect cannot be done; nothing was sent.
@@ -207,16 +239,12 @@ impl Gate {
             call: call.clone(),
             prepared: prepared.clone(),
         };
-        let announced = self.ledger.announce(number, intended).await?;
+        let announced = self.ledger.announce(intended).await?;
         let change = ChangePermit::new(permit.clone(), announced);
-        let deadline = permit.deadline() + GRACE;
-        let applied = tokio::select! {
-            applied = self.rooms.apply(&change, &call, &prepared) => Some(applied),
-            () = permit.stopped() => return Err(Halt::Left { effect: number }),
-            () = tokio::time::sleep_until(deadline.into()) => None,
-        };
+        let applied = wait(&permit, self.apply(number, &change, &call, &prepared)).await;
         let (answer, sweep) = match applied {
-            Some(Ok(applied)) => {
+            Waited::Stopped => return Err(Halt::Left { effect: number }),
+            Waited::Answered(Ok(applied)) => {
                 let answer = applied.answer.clone();
                 let sweep = applied.sweep.clone();
                 let done = Entry::Done {
@@ -225,9 +253,10 @@ impl Gate {
                     confirmed: false,
                 };
                 self.ledger.append(done).await?;
+                self.use_up(&call, true);
                 (Ok(answer), sweep)
             }
-            Some(Err(failure)) if !failure.in_doubt => {
+            Waited::Answered(Err(failure)) if !failure.in_doubt => {
                 let error = failure.error;
                 let sweep = failure.sweep;
                 let failed = Entry::Failed {
@@ -238,12 +267,31 @@ impl Gate {
                 self.ledger.append(failed).await?;
                 (Err(error), sweep)
             }
-            Some(Err(_)) | None => return self.settle(number, call, prepared).await,
+            Waited::Answered(Err(_)) | Waited::Late => {
+                return self.settle(number, call, prepared).await;
+            }
         };
         if let Some(sweep) = sweep {
             self.sweep(number, sweep).await?;
         }
         Ok(answer)
+    }
+
+    async fn apply(
+        &self,
+        number: u64,
+        change: &ChangePermit,
+        effect: &Effect,
+        prepared: &Prepared,
+    ) -> Result<Applied, ApplyFailure> {
+        match self.injected_at_apply(number) {
+            Some(error) => Err(ApplyFailure {
+                error,
+                in_doubt: false,
+                sweep: None,
+            }),
+            None => self.rooms.apply(change, effect, prepared).await,
+        }
     }
 
     /// The connection broke, so ask the target what happened.
@@ -254,18 +302,25 @@ impl Gate {
         prepared: Prepared,
     ) -> Result<Answer, Halt> {
         let note = self.ledger.note_of(number)?;
-        let permit = self.permit(EFFECT_DEADLINE);
-        let asked = self
-            .rooms
-            .confirm(&permit, &call, &prepared, note.as_ref())
-            .await;
-        let settled = settle::Settled::from(number, asked);
+        // Being late is no reason not to ask.
+        let rest = self
+            .must_end_at()
+            .saturating_duration_since(self.clock.instant());
+        let permit = self.unwind_permit(rest.clamp(READ_DEADLINE, EFFECT_DEADLINE));
+        let asked = settle::ask(&self.rooms, &permit, &call, &prepared, note.as_ref()).await;
+        let Some(asked) = asked else {
+            return Err(Halt::Left { effect: number });
+        };
+        let settled = settle::Settled::live(number, asked);
         self.ledger.append(settled.entry).await?;
         if let Some(sweep) = settled.sweep {
             self.sweep(number, sweep).await?;
         }
         match settled.answer {
-            settle::Verdict::Happened(answer) => Ok(Ok(answer)),
+            settle::Verdict::Happened(answer) => {
+                self.use_up(&call, true);
+                Ok(Ok(answer))
+            }
             // Live, nobody asks again by himself: the guest is told, and decides.
             settle::Verdict::DidNot(why) => Ok(Err(CallError::new(ErrorKind::Unavailable, why))),
             settle::Verdict::Unknown(why) => Err(Halt::InDoubt {
@@ -287,6 +342,7 @@ impl Gate {
         value: &T,
         side: Side,
         error: CallError,
+        touch: Option<Touch>,
     ) -> Result<Answer, Halt> {
         let value = serde_json::to_value(value).map_err(|e| Halt::Internal(e.to_string()))?;
         self.ledger
@@ -295,58 +351,10 @@ impl Gate {
                 value,
                 side,
                 error: error.clone(),
+                touch,
             })
             .await?;
         Ok(Err(error))
-    }
-
-    /// Between two calls nothing is half done: here a run may stop.
-    pub(super) fn safe_point(&mut self) -> Result<(), Halt> {
-        if self.control.level() >= Stop::AtSafePoint {
-            return Err(Halt::Stopped);
-        }
-        if let Some(by) = self.ledger.cancel_requested(&self.run)? {
-            return Err(Halt::Cancelled { by });
-        }
-        let limit = self.run_deadline();
-        if self.clock.instant().duration_since(self.started) > limit {
-            return Err(Halt::Overtime(crate::text::duration(limit)));
-        }
-        Ok(())
-    }
-
-    fn run_deadline(&self) -> Duration {
-        let declared = self
-            .effective
-            .budget
-            .duration
-            .and_then(|d| Duration::try_from(d).ok());
-        declared.unwrap_or(RUN_DEADLINE)
-    }
-
-    /// When the run has to be over.
-    fn must_end_at(&self) -> Instant {
-        self.started + self.run_deadline()
-    }
-
-    pub(super) fn permit(&self, at_most: Duration) -> Permit {
-        self.permit_until((self.clock.instant() + at_most).min(self.must_end_at()))
-    }
-
-    fn permit_until(&self, deadline: Instant) -> Permit {
-        Permit::new(
-            self.run.clone(),
-            Arc::clone(&self.effective),
-            deadline,
-            self.control.now(),
-            self.audience.effect_progress(),
-            self.clock.clone(),
-        )
-    }
-
-    /// For taking back: being late is no reason to leave things half undone.
-    pub(super) fn unwind_permit(&self, at_most: Duration) -> Permit {
-        self.permit_until(self.clock.instant() + at_most)
     }
 
     /// A fault that the suite injects in the place of the target's answer.
@@ -358,22 +366,32 @@ impl Gate {
             .and_then(|hook| hook(self.live_calls))
     }
 
-    pub(super) fn budget_refuses(&self, line: &str) -> Option<CallError> {
-        let most = self.effective.budget.calls?;
-        let message = || format!("{line}: the budget of {most} calls is used up");
-        (self.calls > most).then(|| CallError::new(ErrorKind::Limit, message()))
-    }
-
-    fn effects_refuse(&self, line: &str) -> Option<CallError> {
-        let most = self.effective.budget.effects?;
-        let message = || format!("{line}: the budget of {most} effects is used up");
-        (self.effects >= most).then(|| CallError::new(ErrorKind::Limit, message()))
+    /// A fault that the suite injects in the place of an effect.
+    fn injected_at_apply(&self, number: u64) -> Option<CallError> {
+        self.hooks.on_apply.as_ref().and_then(|hook| hook(number))
     }
 
     /// Tells those who watch how far the procedure says it is.
-    pub(super) fn show_step(&self, progress: super::control::Progress) {
+    pub(super) fn show_step(&mut self, progress: super::control::Progress) {
+        let now = self.clock.instant();
+        // Those who watch can fall behind, and what they have not seen yet is kept in memory.
+        if self.shown.is_some_and(|at| now - at < SHOWN_EVERY) {
+            return;
+        }
+        self.shown = Some(now);
         self.audience.tell(Event::Step(progress));
     }
+}
+
+/// A target may have more to tell than anybody wants to keep.
+fn capped(answer: Answer) -> Answer {
+    let bytes = length(&answer);
+    if bytes <= ANSWER_BYTES {
+        return answer;
+    }
+    let (bytes, most) = (crate::text::bytes(bytes), crate::text::bytes(ANSWER_BYTES));
+    let message = format!("the answer has {bytes}; at most {most} are handed on");
+    Err(CallError::new(ErrorKind::Limit, message))
 }
 
 fn decode<T: DeserializeOwned>(answer: Answer) -> wasmtime::Result<Result<T, CallError>> {
@@ -386,16 +404,12 @@ fn decode<T: DeserializeOwned>(answer: Answer) -> wasmtime::Result<Result<T, Cal
     }
 }
 
-fn denied(side: Side, line: &str, target: &str) -> CallError {
+fn denied(side: Side, line: &str, place: &str) -> CallError {
     let who = match side {
         Side::Needs => "its own manifest does not ask for it",
-        Side::Grant => "no grant covers it",
-        Side::Budget | Side::Plan | Side::Lock => "it is not allowed",
+        Side::Grant | Side::Budget | Side::Plan | Side::Lock => "no grant covers it",
     };
-    CallError::new(
-        ErrorKind::Denied,
-        format!("may not {line} on {target}: {who}"),
-    )
+    CallError::new(ErrorKind::Denied, format!("may not {line} {place}: {who}"))
 }
 
 fn late(line: &str) -> CallError {
@@ -403,4 +417,19 @@ fn late(line: &str) -> CallError {
         ErrorKind::Limit,
         format!("{line}: no answer within its deadline"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ANSWER_BYTES, capped};
+
+    #[test]
+    fn an_answer_is_handed_on_whole_or_not_at_all() {
+        let of = |bytes: u64| Ok("x".repeat(usize::try_from(bytes).unwrap()).into());
+        // In JSON there are two quotes, and the name of the variant.
+        let fits = of(ANSWER_BYTES - 20);
+        assert_eq!(capped(fits.clone()), fits);
+        let error = capped(of(ANSWER_BYTES)).unwrap_err();
+        assert_eq!(error.kind, crate::contract::ErrorKind::Limit);
+    }
 }

@@ -10,17 +10,18 @@ use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
 use crate::journal::{Ask, Call, Entry, Store};
 use serde_json::Value;
 use std::time::Duration;
+use wasmtime::Trap;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// Longest message that is kept, in bytes; the rest is cut with a marker.
 const MESSAGE_BYTES: usize = 4096;
-/// Remarks of one run that are kept: log lines, steps, checks.
-const REMARKS: u64 = 10_000;
 /// Most random bytes at once.
 const RANDOM_BYTES: u32 = 1024;
 /// Longest value that can be remembered, in bytes.
 const REMEMBERED_BYTES: usize = 1 << 20;
+/// All that one run can have remembered, in bytes.
+const REMEMBERED_IN_ALL: usize = 16 << 20;
 
 /// The data of one guest's store.
 pub(crate) struct Guest {
@@ -28,8 +29,10 @@ pub(crate) struct Guest {
     pub(super) limits: Limits,
     pub(super) brief: Brief,
     pub(super) panic: Option<String>,
+    remembered: usize,
     pub(super) table: ResourceTable,
-    pub(super) wasi: WasiCtx,
+    /// Made when it is first asked for: most components have no use for one.
+    wasi: Option<WasiCtx>,
 }
 
 /// What a guest is told about its run.
@@ -44,7 +47,7 @@ pub(super) struct Brief {
 }
 
 impl Guest {
-    pub(super) fn new(gate: Gate, limits: Limits, brief: Brief, wasi: WasiCtx) -> Self {
+    pub(super) fn new(gate: Gate, limits: Limits, brief: Brief) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(super::limits::HANDLES);
         Self {
@@ -52,8 +55,9 @@ impl Guest {
             limits,
             brief,
             panic: None,
+            remembered: 0,
             table,
-            wasi,
+            wasi: None,
         }
     }
 
@@ -68,17 +72,12 @@ impl Guest {
     }
 
     /// Records something the guest said, unless it is already recorded or too much.
-    async fn remark(&mut self, entry: Entry) -> wasmtime::Result<()> {
-        let gate = self.gate();
-        gate.remarks += 1;
-        let entry = match gate.remarks {
-            ..REMARKS => entry,
-            REMARKS => Entry::Log {
-                level: Level::Warning,
-                message: format!("more than {REMARKS} remarks: the rest is dropped"),
-            },
-            _ => return Ok(()),
+    async fn remark(&mut self, remark: Entry) -> wasmtime::Result<()> {
+        let _turn = self.gate.turn.take().await;
+        let Some(entry) = self.gate.remarks.admit(remark)? else {
+            return Ok(());
         };
+        let gate = self.gate();
         if !gate.replay.remark(&entry)? {
             gate.ledger.append(entry).await?;
         }
@@ -87,6 +86,8 @@ impl Guest {
 
     /// A question to the host itself: answered from the past, or by `answer`.
     async fn ask(&mut self, ask: Ask) -> wasmtime::Result<Answer> {
+        let _turn = self.gate.turn.take().await;
+        let (ask, too_large) = self.fitted(ask);
         let gate = self.gate();
         gate.calls += 1;
         let call = Call::Ask(ask.clone());
@@ -94,8 +95,8 @@ impl Guest {
             return Ok(answer);
         }
         gate.safe_point()?;
-        let answer = match gate
-            .budget_refuses("a question to the host")
+        let answer = match too_large
+            .or_else(|| gate.budget_refuses(|| "a question to the host".into()))
             .or_else(|| gate.injected())
         {
             Some(error) => Err(error),
@@ -111,12 +112,34 @@ impl Guest {
         Ok(answer)
     }
 
+    /// The question as it is recorded, and why it is refused. What is too large to be kept is not recorded either.
+    fn fitted(&mut self, ask: Ask) -> (Ask, Option<CallError>) {
+        match ask {
+            Ask::Remember { key, value } => {
+                let all = self.remembered.saturating_add(key.len() + value.len());
+                let fits = value.len() <= REMEMBERED_BYTES && all <= REMEMBERED_IN_ALL;
+                if fits && key.len() <= MESSAGE_BYTES {
+                    self.remembered = all;
+                    return (Ask::Remember { key, value }, None);
+                }
+                let (key, value) = (cut(key), String::new());
+                let error = too_large(&format!("what is to be remembered as `{key}`"));
+                (Ask::Remember { key, value }, Some(error))
+            }
+            Ask::Recall { key } if key.len() > MESSAGE_BYTES => {
+                let error = too_large("the key of what is to be recalled");
+                (Ask::Recall { key: cut(key) }, Some(error))
+            }
+            Ask::Now | Ask::Random { .. } | Ask::Sleep { .. } | Ask::Recall { .. } => (ask, None),
+        }
+    }
+
     async fn answer(&mut self, ask: Ask) -> Result<Answer, Halt> {
         match ask {
             Ask::Now => Ok(Ok(self.gate.clock.now().0.into())),
             Ask::Random { length } => random(length),
             Ask::Sleep { milliseconds } => self.sleep_durably(milliseconds).await.map(Ok),
-            Ask::Remember { key, value } => Ok(remembered(&key, &value)),
+            Ask::Remember { .. } => Ok(Ok(Value::Null)),
             Ask::Recall { key } => {
                 let brief = &self.brief;
                 let whose = (brief.procedure.as_str(), brief.target.as_str());
@@ -165,12 +188,8 @@ fn random(length: u32) -> Result<Answer, Halt> {
     }
 }
 
-fn remembered(key: &str, value: &str) -> Answer {
-    if value.len() > REMEMBERED_BYTES || key.len() > MESSAGE_BYTES {
-        let message = format!("`{}` is too large to remember", cut(key.into()));
-        return Err(CallError::new(ErrorKind::Limit, message));
-    }
-    Ok(Value::Null)
+fn too_large(what: &str) -> CallError {
+    CallError::new(ErrorKind::Limit, format!("{what} is too large"))
 }
 
 /// Cuts a guest's text to what is kept.
@@ -267,13 +286,13 @@ impl contract::run::Host for Guest {
     }
 
     async fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
+        // Who panicked has nothing more to say.
+        if self.panic.is_some() {
+            return Err(Trap::UnreachableCodeReached.into());
+        }
         let message = cut(message);
         self.panic = Some(message.clone());
-        let entry = Entry::Panicked { message };
-        if !self.gate.replay.remark(&entry)? {
-            self.gate.ledger.append(entry).await?;
-        }
-        Ok(())
+        self.remark(Entry::Panicked { message }).await
     }
 }
 
@@ -291,7 +310,9 @@ impl wasmtime_wasi_io::IoView for Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.get_or_insert_with(|| {
+                super::wasi::context(&self.brief.procedure, self.brief.began)
+            }),
             table: &mut self.table,
         }
     }

@@ -5,37 +5,78 @@ use super::halt::Halt;
 use super::permit::Announced;
 use super::plan::Foreseen;
 use crate::clock::Clock;
-use crate::journal::{Entry, Receipt, RunId, Stamped, State, Store};
+use crate::journal::{Entry, Receipt, RunId, Stamped, State, Store, StoreError};
+use serde::Serialize;
 use serde_json::Value;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The record that one run writes.
 pub(super) struct Ledger {
     run: RunId,
     audience: Audience,
     sink: Sink,
+    recorded_bytes: u64,
 }
 
 enum Sink {
     /// A run: each entry is durable before the next thing happens.
-    Journal { store: Store, state: Box<State> },
+    Journal {
+        store: Store,
+        state: Box<State>,
+        /// How many entries the run has; rooms note past the ledger.
+        count: Count,
+    },
     /// A plan: kept in memory. It has no store, so it can announce nothing, so no change can be permitted.
     Plan {
         clock: Clock,
         entries: Vec<Stamped>,
         foreseen: Vec<Foreseen>,
+        /// How many entries were there before the first effect: what comes later is told of a target on which nothing has happened.
+        before: Option<usize>,
     },
+}
+
+/// How many entries a run has, shared with the rooms that note.
+#[derive(Clone, Debug)]
+pub(super) struct Count(Arc<AtomicU64>);
+
+impl Count {
+    fn of(state: &State) -> Self {
+        Self(Arc::new(AtomicU64::new(state.entries())))
+    }
+
+    pub(super) fn saw(&self, stamped: &Stamped) {
+        self.0.store(stamped.seq + 1, Ordering::Relaxed);
+    }
+
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What a planning run collected.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub(super) entries: Vec<Stamped>,
+    pub(super) foreseen: Vec<Foreseen>,
+    /// How many of the entries stand before the first effect.
+    pub(super) before: usize,
 }
 
 impl Ledger {
     pub(super) fn journal(run: RunId, audience: Audience, store: Store, state: State) -> Self {
         let sink = Sink::Journal {
             store,
+            count: Count::of(&state),
             state: Box::new(state),
         };
         Self {
             run,
             audience,
             sink,
+            recorded_bytes: 0,
         }
     }
 
@@ -44,11 +85,13 @@ impl Ledger {
             clock,
             entries: Vec::new(),
             foreseen: Vec::new(),
+            before: None,
         };
         Self {
             run,
             audience,
             sink,
+            recorded_bytes: 0,
         }
     }
 
@@ -58,9 +101,31 @@ impl Ledger {
 
     /// Records, durably unless this is a plan.
     pub(super) async fn append(&mut self, entry: Entry) -> Result<(), Halt> {
+        self.recorded_bytes += length(&entry);
         let stamped = match &mut self.sink {
-            Sink::Journal { store, state } => record(store, state, &self.run, entry).await?.stamped,
-            Sink::Plan { clock, entries, .. } => {
+            Sink::Journal {
+                store,
+                state,
+                count,
+            } => {
+                if may_ride(&entry, state) {
+                    record_soon(store, state, count, &self.run, entry)?
+                } else {
+                    let receipt = record(store, state, count, &self.run, entry).await?;
+                    receipt.into_stamped()
+                }
+            }
+            Sink::Plan {
+                clock,
+                entries,
+                before,
+                ..
+            } => {
+                let entry = if before.is_some() {
+                    assumed(entry)
+                } else {
+                    entry
+                };
                 let stamped = Stamped {
                     seq: entries.len() as u64,
                     at: clock.now(),
@@ -76,20 +141,39 @@ impl Ledger {
     }
 
     /// Records that something is about to change. Impossible in a plan.
-    pub(super) async fn announce(&mut self, effect: u64, entry: Entry) -> Result<Announced, Halt> {
-        let Sink::Journal { store, state } = &mut self.sink else {
+    pub(super) async fn announce(&mut self, entry: Entry) -> Result<Announced, Halt> {
+        let Sink::Journal {
+            store,
+            state,
+            count,
+        } = &mut self.sink
+        else {
             return Err(Halt::Internal("a plan cannot change anything".into()));
         };
-        let receipt = record(store, state, &self.run, entry).await?;
-        let stamped = Box::new(receipt.stamped.clone());
-        self.audience
-            .tell(Event::Recorded(self.run.clone(), stamped));
-        Ok(Announced::new(
+        let receipt = record(store, state, count, &self.run, entry).await?;
+        let announced = Announced::new(
             &receipt,
             store.clone(),
+            count.clone(),
             self.audience.clone(),
-            effect,
-        ))
+        );
+        let stamped = Box::new(receipt.into_stamped());
+        self.audience
+            .tell(Event::Recorded(self.run.clone(), stamped));
+        announced.ok_or_else(|| Halt::Internal("this entry announces no change".into()))
+    }
+
+    /// How much was recorded here, in bytes of JSON. An effect's own announcement does not count.
+    pub(super) fn recorded_bytes(&self) -> u64 {
+        self.recorded_bytes
+    }
+
+    /// The journal; none in a plan.
+    pub(super) fn store(&self) -> Option<&Store> {
+        match &self.sink {
+            Sink::Journal { store, .. } => Some(store),
+            Sink::Plan { .. } => None,
+        }
     }
 
     /// Number of the effect that comes next.
@@ -113,7 +197,14 @@ impl Ledger {
 
     /// Keeps what an effect would do, for the plan.
     pub(super) fn foresee(&mut self, effect: Foreseen) {
-        if let Sink::Plan { foreseen, .. } = &mut self.sink {
+        if let Sink::Plan {
+            entries,
+            foreseen,
+            before,
+            ..
+        } = &mut self.sink
+        {
+            before.get_or_insert(entries.len());
             foreseen.push(effect);
         }
     }
@@ -152,25 +243,132 @@ impl Ledger {
     }
 
     /// What a plan collected.
-    pub(super) fn into_plan(self) -> (Vec<Stamped>, Vec<Foreseen>) {
+    pub(super) fn into_plan(self) -> Collected {
         match self.sink {
             Sink::Plan {
-                entries, foreseen, ..
-            } => (entries, foreseen),
-            Sink::Journal { .. } => (Vec::new(), Vec::new()),
+                entries,
+                foreseen,
+                before,
+                ..
+            } => Collected {
+                before: before.unwrap_or(entries.len()),
+                entries,
+                foreseen,
+            },
+            Sink::Journal { .. } => Collected::default(),
         }
     }
+}
+
+/// What a procedure finds after effects that did not happen is what their answers foresaw.
+fn assumed(entry: Entry) -> Entry {
+    let Entry::Check {
+        name,
+        verdict,
+        evidence,
+    } = entry
+    else {
+        return entry;
+    };
+    Entry::Check {
+        name,
+        verdict,
+        evidence: format!("assumed: {evidence}"),
+    }
+}
+
+/// Bytes of JSON, counted and not kept.
+pub(super) fn length(value: &impl Serialize) -> u64 {
+    struct Count(u64);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What cannot be encoded is refused by the journal.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 async fn record(
     store: &Store,
     state: &mut State,
+    count: &Count,
     run: &RunId,
     entry: Entry,
 ) -> Result<Receipt, Halt> {
-    let receipt = store.append(run, entry).await?;
-    state
-        .apply(&receipt.stamped.entry)
-        .map_err(|illegal| Halt::Internal(illegal.to_string()))?;
+    let receipt = store.append(run, entry).await.map_err(bound)?;
+    count.saw(receipt.stamped());
+    apply(state, &receipt.stamped().entry)?;
     Ok(receipt)
+}
+
+fn record_soon(
+    store: &Store,
+    state: &mut State,
+    count: &Count,
+    run: &RunId,
+    entry: Entry,
+) -> Result<Stamped, Halt> {
+    apply(state, &entry)?;
+    let at = store.append_soon(run, entry.clone()).map_err(bound)?;
+    let seq = count.next();
+    Ok(Stamped { seq, at, entry })
+}
+
+fn apply(state: &mut State, entry: &Entry) -> Result<(), Halt> {
+    state
+        .apply(entry)
+        .map_err(|illegal| Halt::Internal(illegal.to_string()))
+}
+
+/// Too much is a bound like any other: the run ends by it, and is taken back.
+fn bound(error: StoreError) -> Halt {
+    if matches!(error, StoreError::TooLarge { .. }) {
+        Halt::Refused(error.to_string())
+    } else {
+        error.into()
+    }
+}
+
+/// Whether the run may go on before the entry is durable: what a resumed run would meet without it is the same, or the target can tell.
+/// Nothing changes outside before the next *intended*, which is waited for and makes all before it durable.
+fn may_ride(entry: &Entry, state: &State) -> bool {
+    match entry {
+        Entry::Observed { .. }
+        | Entry::Refused { .. }
+        | Entry::Step { .. }
+        | Entry::Log { .. }
+        | Entry::Check { .. }
+        | Entry::Panicked { .. } => true,
+        Entry::Done {
+            effect, confirmed, ..
+        } => {
+            let effect = state.effect(*effect);
+            // What was asked after a crash is read back at once.
+            !confirmed && effect.is_some_and(|effect| effect.call.leaves_a_trace())
+        }
+        Entry::Begin(_)
+        | Entry::Resumed { .. }
+        | Entry::Waiting { .. }
+        | Entry::Intended { .. }
+        | Entry::Noted { .. }
+        | Entry::Failed { .. }
+        | Entry::NotDone { .. }
+        | Entry::InDoubt { .. }
+        | Entry::Unwinding { .. }
+        | Entry::Undoing { .. }
+        | Entry::Undone { .. }
+        | Entry::UndoFailed { .. }
+        | Entry::Stopped { .. }
+        | Entry::CancelRequested { .. }
+        | Entry::UndoRequested { .. }
+        | Entry::End { .. } => false,
+    }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     /// Nobody else works on this run.
-    _run: Option<std::fs::File>,
+    _run: Option<LockFile>,
     /// Nobody else works on this target.
     target: Option<Held>,
 }
@@ -21,12 +21,23 @@ pub(super) struct Locks {
 struct Held {
     name: String,
     at_target: database::Lock,
-    _file: std::fs::File,
+    _file: LockFile,
+}
+
+/// A lock file of this machine.
+#[derive(Debug)]
+struct LockFile {
+    _lock: std::fs::File,
+    /// Says to those who look that the lock is held. They try this one, so that looking stands in nobody's way.
+    _sign: std::fs::File,
 }
 
 /// Why a lock could not be had.
 #[derive(Debug, Error)]
 pub enum LockError {
+    /// Another process on this machine works on the run itself.
+    #[error("another process works on run {0}")]
+    AtWork(RunId),
     /// Another process on this machine works on the target.
     #[error("run {holder} already works on `{target}`")]
     Taken {
@@ -59,7 +70,9 @@ impl Locks {
     /// Takes the run, so that no other process goes on with it.
     pub(super) fn of_run(state_dir: &Dir, run: &RunId) -> Result<Self, LockError> {
         Ok(Self {
-            _run: Some(lock_file(state_dir, &run.0, run)?),
+            _run: Some(
+                lock_file(state_dir, &run.0, run)?.map_err(|_| LockError::AtWork(run.clone()))?,
+            ),
             target: None,
         })
     }
@@ -72,7 +85,10 @@ impl Locks {
         target: &str,
         run: &RunId,
     ) -> Result<Self, LockError> {
-        let file = lock_file(state_dir, target, run)?;
+        let file = lock_file(state_dir, target, run)?.map_err(|holder| LockError::Taken {
+            target: target.to_owned(),
+            holder,
+        })?;
         let at_target = rooms
             .lock(target, run)
             .await
@@ -91,6 +107,20 @@ impl Locks {
         })
     }
 
+    /// Takes the target's own lock again if it was lost, as after a restart of the target. Does nothing while it is held.
+    pub(super) async fn renew(&mut self, rooms: &Rooms, run: &RunId) -> Result<(), LockError> {
+        if let Some(held) = &mut self.target
+            && !held.at_target.is_held()
+        {
+            let renewed = rooms.lock(&held.name, run).await;
+            held.at_target = renewed.map_err(|source| LockError::Target {
+                target: held.name.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
     /// Whether the target is still ours.
     pub(super) fn are_held(&self, target: &str) -> bool {
         self.target
@@ -99,8 +129,12 @@ impl Locks {
     }
 }
 
-/// Run and target names are of one alphabet, but a run's begins with a digit.
-fn lock_file(state_dir: &Dir, target: &str, run: &RunId) -> Result<std::fs::File, LockError> {
+/// The locked file, or the run that holds it. Run and target names are of one alphabet, but a run's begins with a digit.
+fn lock_file(
+    state_dir: &Dir,
+    target: &str,
+    run: &RunId,
+) -> Result<Result<LockFile, String>, LockError> {
     let failed = |source| LockError::File {
         target: target.to_owned(),
         source,
@@ -108,21 +142,14 @@ fn lock_file(state_dir: &Dir, target: &str, run: &RunId) -> Result<std::fs::File
     state_dir.create_dir_all("locks").map_err(failed)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
-    let path = format!("locks/{target}.lock");
-    let mut file = state_dir
-        .open_with(path, &options)
-        .map_err(failed)?
-        .into_std();
+    let open = |path: String| Ok(state_dir.open_with(path, &options)?.into_std());
+    let mut file = open(format!("locks/{target}.lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             file.read_to_string(&mut holder).map_err(failed)?;
-            let holder = holder.trim().to_owned();
-            return Err(LockError::Taken {
-                target: target.to_owned(),
-                holder,
-            });
+            return Ok(Err(holder.trim().to_owned()));
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
@@ -131,5 +158,57 @@ fn lock_file(state_dir: &Dir, target: &str, run: &RunId) -> Result<std::fs::File
         .and_then(|()| file.rewind())
         .map_err(failed)?;
     writeln!(file, "{run}").map_err(failed)?;
-    Ok(file)
+    let sign = open(sign_of(target)).map_err(failed)?;
+    // Nobody but those who look has it, and they for no longer than that takes.
+    sign.lock().map_err(failed)?;
+    Ok(Ok(LockFile {
+        _lock: file,
+        _sign: sign,
+    }))
+}
+
+/// The file beside the lock file.
+fn sign_of(name: &str) -> String {
+    format!("locks/{name}.held")
+}
+
+/// Which run on this machine holds the lock of this target, or the lock of the run of this name. Looking disturbs nobody.
+pub fn holder(state_dir: &Dir, name: &str) -> Option<String> {
+    let sign = state_dir.open(sign_of(name)).ok()?.into_std();
+    match sign.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            let holder = state_dir.read_to_string(format!("locks/{name}.lock"));
+            Some(holder.ok()?.trim().to_owned())
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{holder, lock_file, sign_of};
+    use crate::journal::RunId;
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    #[test]
+    fn whoever_looks_is_in_nobodys_way() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        let run = RunId("251121-k3f".into());
+        assert_eq!(holder(&dir, "orders"), None);
+        let held = lock_file(&dir, "orders", &run).unwrap().unwrap();
+        assert_eq!(holder(&dir, "orders").as_deref(), Some("251121-k3f"));
+        let other = RunId("251121-zzz".into());
+        let taken = lock_file(&dir, "orders", &other).unwrap();
+        assert_eq!(taken.err().as_deref(), Some("251121-k3f"));
+        drop(held);
+        assert_eq!(holder(&dir, "orders"), None);
+        // Somebody is looking, and has looked before the run begins.
+        let looking = dir.open(sign_of("orders")).unwrap().into_std();
+        looking.try_lock_shared().unwrap();
+        let begins = std::thread::spawn(move || lock_file(&dir, "orders", &run).unwrap().is_ok());
+        looking.unlock().unwrap();
+        assert!(begins.join().unwrap());
+    }
 }

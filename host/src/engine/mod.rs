@@ -1,5 +1,6 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
+mod bounds;
 mod conclude;
 mod control;
 mod gate;
@@ -8,15 +9,22 @@ mod halt;
 mod hooks;
 mod ledger;
 mod limits;
+#[cfg(test)]
+mod linked;
 mod lock;
 mod order;
+mod patience;
 mod permit;
 mod plan;
+mod remarks;
 mod replay;
 mod rooms;
 mod runs;
 mod sandbox;
 mod settle;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod turn;
 mod unwind;
 mod wasi;
 
@@ -24,13 +32,14 @@ pub(crate) use guest::Guest;
 
 pub use control::{Audience, Brake, Control, Event, Progress, Stop, brake};
 pub use hooks::{Hooks, OnCall, OnCommit};
-pub use lock::LockError;
+pub use lock::{LockError, holder};
 pub use order::Order;
 pub use permit::{ChangePermit, Permit};
 pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
-pub use runs::{Finished, Runs, Seat};
+pub use runs::{Finished, Runs, Seat, component_of, plan_of};
 pub use sandbox::{Sandbox, SandboxError};
+pub use unwind::Decision;
 
 use crate::clock::Clock;
 use crate::journal::{RunId, StoreError};

@@ -5,9 +5,11 @@ use super::guest::Brief;
 use super::ledger::Ledger;
 use super::lock::Locks;
 use super::plan::{Plan, Subject};
+use super::remarks::Remarks;
 use super::replay::Replay;
 use super::runs::Seat;
 use super::sandbox::Ended;
+use super::turn::Turn;
 use super::{Engine, EngineError};
 use crate::clock::Millis;
 use crate::grant::Effective;
@@ -15,6 +17,7 @@ use crate::journal::{Begin, Entry, RunId, Store, entry};
 use crate::plugin;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be planned or run.
 #[derive(Debug)]
@@ -99,8 +102,8 @@ impl Engine {
             Ended::Trapped(what) => Err(format!("the procedure {what}")),
             Ended::Halted(halt) => Err(halt.to_string()),
         };
-        let (entries, foreseen) = gate.ledger.into_plan();
-        Ok(Plan::new(order.subject(), at, &entries, foreseen, end))
+        let collected = gate.ledger.into_plan();
+        Ok(Plan::new(order.subject(), at, collected, end))
     }
 
     pub(super) fn gate(
@@ -124,10 +127,15 @@ impl Engine {
             locks,
             bound: None,
             started: self.clock.instant(),
+            worked: Duration::ZERO,
+            looked_for_cancel: None,
             calls: 0,
             live_calls: 0,
             effects: 0,
-            remarks: 0,
+            messages: 0,
+            remarks: Remarks::default(),
+            shown: None,
+            turn: Turn::default(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The proof that a call passed the gate. Rooms take one and can make none.
 
 use super::control::{Audience, Event, Progress};
-use crate::clock::Clock;
+use super::ledger::Count;
+use crate::clock::{Clock, Millis};
 use crate::contract::CallError;
 use crate::grant::Effective;
-use crate::journal::{Entry, Receipt, RunId, Store, StoreError};
+use crate::journal::{Entry, Receipt, RunId, State, Store, StoreError};
 use serde_json::Value;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl Permit {
 pub struct ChangePermit {
     permit: Permit,
     store: Store,
+    count: Option<Count>,
     audience: Audience,
     effect: u64,
 }
@@ -105,12 +107,14 @@ impl ChangePermit {
     pub(super) fn new(permit: Permit, announced: Announced) -> Self {
         let Announced {
             store,
+            count,
             audience,
             effect,
         } = announced;
         Self {
             permit,
             store,
+            count: Some(count),
             audience,
             effect,
         }
@@ -123,6 +127,7 @@ impl ChangePermit {
         Self {
             permit,
             store,
+            count: None,
             audience,
             effect,
         }
@@ -145,9 +150,37 @@ impl ChangePermit {
             .append(run, entry)
             .await
             .map_err(StoreError::into_call_error)?;
-        self.audience
-            .tell(Event::Recorded(run.clone(), Box::new(receipt.stamped)));
+        if let Some(count) = &self.count {
+            count.saw(receipt.stamped());
+        }
+        self.audience.tell(Event::Recorded(
+            run.clone(),
+            Box::new(receipt.into_stamped()),
+        ));
         Ok(())
+    }
+}
+
+impl ChangePermit {
+    /// The run as its journal has it now, this effect included: what it did before is read there and nowhere else. Reads the journal.
+    pub fn run_so_far(&self) -> Result<State, CallError> {
+        self.store
+            .state(self.permit.run())
+            .map_err(StoreError::into_call_error)
+    }
+
+    /// Reserves the next time at which the channel may be sent something, shared with all other runs of this journal; none if that is
+    /// later than `latest`, and then nothing is reserved. From one time to the next there are at least `apart` milliseconds.
+    pub fn reserve_time(
+        &self,
+        channel: &str,
+        apart: u64,
+        latest: Millis,
+    ) -> Result<Option<Millis>, CallError> {
+        let now = self.permit.clock().now();
+        self.store
+            .reserve_time(channel, apart, now, latest)
+            .map_err(StoreError::into_call_error)
     }
 }
 
@@ -155,18 +188,25 @@ impl ChangePermit {
 #[derive(Debug)]
 pub(super) struct Announced {
     store: Store,
+    count: Count,
     audience: Audience,
     effect: u64,
 }
 
 impl Announced {
     /// Only with the journal's receipt for the entry that announces the change.
-    pub(super) fn new(_announced: &Receipt, store: Store, audience: Audience, effect: u64) -> Self {
-        Self {
+    pub(super) fn new(
+        receipt: &Receipt,
+        store: Store,
+        count: Count,
+        audience: Audience,
+    ) -> Option<Self> {
+        Some(Self {
             store,
+            count,
             audience,
-            effect,
-        }
+            effect: receipt.announces()?,
+        })
     }
 }
 

@@ -1,13 +1,16 @@
 //! A plan: what a run would do, found out by running the same component with effects that are only prepared.
 
+use super::ledger::Collected;
+use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
-use crate::contract::{Level, Verdict};
-use crate::journal::{Entry, Stamped};
+use crate::contract::{ErrorKind, Level, Verdict};
+use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use thiserror::Error;
 
 /// The schema of the document.
@@ -46,6 +49,8 @@ pub struct Plan {
     pub checks: Vec<PlannedCheck>,
     /// Warnings and remarks of the procedure.
     pub remarks: Vec<String>,
+    /// What the plan rests on without having seen it: waits that were not waited, looks that did not see the effects before them.
+    pub assumed: Vec<String>,
     /// Why this plan cannot be run, if it cannot: refused or failed calls.
     pub problems: Vec<String>,
     /// Whether one of the problems is a refusal.
@@ -55,6 +60,18 @@ pub struct Plan {
     /// The refused calls, to be explained; no part of the document.
     #[serde(skip)]
     pub refusals: Vec<Stamped>,
+}
+
+/// Errors that say nothing of what is there.
+fn is_gap(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Limit | ErrorKind::Cancelled => {
+            true
+        }
+        ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Damaged => {
+            false
+        }
+    }
 }
 
 /// One effect of a plan.
@@ -77,6 +94,9 @@ pub struct PlannedEffect {
     pub undo: String,
     /// Whether it can be taken back, or needs no taking back.
     pub reversible: bool,
+    /// Whether it is a message to people, which changes no target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub message: bool,
 }
 
 /// One finding of a plan.
@@ -128,10 +148,14 @@ impl Plan {
     pub(super) fn new(
         subject: Subject,
         at: Millis,
-        entries: &[Stamped],
-        foreseen: Vec<Foreseen>,
+        collected: Collected,
         end: Result<String, String>,
     ) -> Self {
+        let Collected {
+            entries,
+            foreseen,
+            before,
+        } = collected;
         let mut plan = Self {
             schema: SCHEMA.into(),
             digest: String::new(),
@@ -148,15 +172,18 @@ impl Plan {
                 .collect(),
             checks: Vec::new(),
             remarks: Vec::new(),
+            assumed: Vec::new(),
             problems: Vec::new(),
             refused: false,
             summary: String::new(),
             refusals: Vec::new(),
         };
-        for stamped in entries {
+        for (place, stamped) in entries.into_iter().enumerate() {
             plan.note(&stamped.entry);
-            if let Entry::Refused { .. } = stamped.entry {
-                plan.refusals.push(stamped.clone());
+            if let Entry::Observed { call, answer } = &stamped.entry {
+                plan.observe(call, answer, place >= before);
+            } else if let Entry::Refused { .. } = &stamped.entry {
+                plan.refusals.push(stamped);
             }
         }
         match end {
@@ -171,6 +198,37 @@ impl Plan {
     fn problem(&mut self, what: &str) {
         if !self.problems.iter().any(|known| known == what) {
             self.problems.push(what.to_owned());
+        }
+    }
+
+    /// A look that failed leaves a gap in what the plan knows; a procedure that got over it does not close it. A change that the room
+    /// declined is none: the run would meet the same.
+    fn observe(&mut self, call: &Call, answer: &Answer, after_effects: bool) {
+        let asked = match call {
+            Call::Read(read) => read.to_string(),
+            Call::Ask(Ask::Sleep { milliseconds }) => {
+                let span = crate::text::duration(Duration::from_millis(*milliseconds));
+                self.assume(format!("{span} of waiting pass without event"));
+                return;
+            }
+            Call::Ask(ask) => ask.name().to_owned(),
+            Call::Effect(effect) => effect.to_string(),
+        };
+        let declined = matches!(call, Call::Effect(_));
+        match answer {
+            Err(error) if is_gap(error.kind) && !(declined && error.kind == ErrorKind::Denied) => {
+                self.problem(&error.message);
+            }
+            Ok(_) if after_effects && matches!(call, Call::Read(_)) => {
+                self.assume(format!("{asked}: as of now, before these effects"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn assume(&mut self, what: String) {
+        if !self.assumed.contains(&what) {
+            self.assumed.push(what);
         }
     }
 
@@ -298,6 +356,7 @@ impl PlannedEffect {
         Self {
             number,
             key: effect.plan_key(),
+            message: !effect.changes_target(),
             action: effect.action().to_owned(),
             object: effect.object_text(),
             now: prepared.now,
@@ -316,14 +375,17 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    /// Whether a planned effect of this key is left.
+    pub(super) fn contains(&self, effect: &Effect) -> bool {
+        self.keys
+            .get(&effect.plan_key())
+            .is_some_and(|left| *left > 0)
+    }
+
     /// Uses up one planned effect of this key, if there is one.
-    pub(super) fn take(&mut self, effect: &Effect) -> bool {
-        match self.keys.get_mut(&effect.plan_key()) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            Some(_) | None => false,
+    pub(super) fn take(&mut self, effect: &Effect) {
+        if let Some(left) = self.keys.get_mut(&effect.plan_key()) {
+            *left = left.saturating_sub(1);
         }
     }
 

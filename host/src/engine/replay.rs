@@ -29,6 +29,14 @@ enum Recorded {
 
 pub(super) type Answer = Result<Value, CallError>;
 
+/// The recorded answer to an effect.
+#[derive(Debug, PartialEq)]
+pub(super) struct Past {
+    pub(super) answer: Answer,
+    /// False if it was refused, or declined before anything was sent.
+    pub(super) intended: bool,
+}
+
 /// The guest's past, first to last.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
@@ -131,19 +139,22 @@ impl Replay {
     }
 
     /// The recorded answer to an effect; none if the past is over.
-    pub(super) fn effect(&mut self, asked: &Effect) -> Result<Option<Answer>, Halt> {
+    pub(super) fn effect(&mut self, asked: &Effect) -> Result<Option<Past>, Halt> {
+        let past = |answer, intended| Ok(Some(Past { answer, intended }));
         match self.past.pop_front() {
             None => Ok(None),
             Some(Recorded::Effect {
                 call,
                 answer: Some(answer),
                 ..
-            }) if call == *asked => Ok(Some(answer)),
+            }) if call == *asked => past(answer, true),
             Some(Recorded::Observed {
                 call: Call::Effect(call),
                 answer,
-            }) if call == *asked => Ok(Some(answer)),
-            Some(Recorded::Refused { value, error }) if same(&value, asked) => Ok(Some(Err(error))),
+            }) if call == *asked => past(answer, false),
+            Some(Recorded::Refused { value, error }) if same(&value, asked) => {
+                past(Err(error), false)
+            }
             Some(other) => Err(diverged(&other, asked.to_string())),
         }
     }
@@ -229,6 +240,7 @@ mod tests {
             value: serde_json::to_value(&call).unwrap(),
             side: crate::grant::Side::Grant,
             error: error.clone(),
+            touch: None,
         })]);
         assert_eq!(replay.call(&call).unwrap(), Some(Err(error)));
     }

@@ -5,6 +5,7 @@ use crate::call::{Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Reve
 use crate::contract::CallError;
 use crate::database;
 use crate::journal::RunId;
+use crate::notify;
 use serde_json::Value;
 
 /// Every room that this host has.
@@ -12,6 +13,8 @@ use serde_json::Value;
 pub struct Rooms {
     /// PostgreSQL.
     pub database: database::Client,
+    /// Channels to people.
+    pub notify: notify::Client,
 }
 
 impl Rooms {
@@ -28,6 +31,7 @@ impl Rooms {
     ) -> Result<Prepared, CallError> {
         match effect {
             Effect::Database(effect) => Box::pin(self.database.prepare(permit, effect)).await,
+            Effect::Notify(effect) => Box::pin(self.notify.prepare(permit, effect)).await,
         }
     }
 
@@ -41,6 +45,7 @@ impl Rooms {
             Effect::Database(effect) => {
                 Box::pin(self.database.apply(permit, effect, prepared)).await
             }
+            Effect::Notify(effect) => Box::pin(self.notify.apply(permit, effect)).await,
         }
     }
 
@@ -55,6 +60,7 @@ impl Rooms {
             Effect::Database(effect) => {
                 Box::pin(self.database.confirm(permit, effect, prepared, note)).await
             }
+            Effect::Notify(_) => Ok(notify::client::confirm(note)),
         }
     }
 

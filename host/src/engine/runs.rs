@@ -6,6 +6,7 @@ use super::ledger::Ledger;
 use super::lock::{LockError, Locks};
 use super::plan::{Plan, PlanError};
 use super::replay::Replay;
+use super::unwind::Decision;
 use super::{Engine, EngineError, Order};
 use crate::clock::Millis;
 use crate::grant::Effective;
@@ -55,6 +56,8 @@ impl<'a> Runs<'a> {
             .as_ref()
             .map(|plan| plan.bind(&order.subject()))
             .transpose()?;
+        // Before anything is recorded: what cannot be made ready leaves no run behind.
+        self.engine.compiled(&order.plugin)?;
         let run = self.store.new_run_id(&self.engine.clock)?;
         let locks = self
             .lock(order.plugin.changes_something(), &order.target, &run)
@@ -80,21 +83,24 @@ impl<'a> Runs<'a> {
         run: &RunId,
         order: &Order,
         seat: Seat,
+        decision: Option<&Decision>,
     ) -> Result<Finished, EngineError> {
+        let resumed = Entry::Resumed {
+            by: order.by.clone(),
+            grants: order.grants.clone(),
+        };
+        let changes = order.plugin.changes_something();
         let mut gate = self
-            .take_over(
-                run,
-                order.effective.clone(),
-                seat,
-                &order.by,
-                order.plugin.changes_something(),
-            )
+            .take_over(run, order.effective.clone(), seat, resumed, changes)
             .await?;
-        if let Some(finished) = gate.settle_open().await? {
+        if let Some(finished) = gate.settle_open(decision).await? {
             return Ok(finished);
         }
-        if let Some((outcome, why)) = gate.unwinding()? {
+        if let Some((outcome, why)) = gate.unwinding() {
             return gate.unwind(outcome, why).await;
+        }
+        if let Some(by) = gate.cancelled_by()? {
+            return gate.cancel(by).await;
         }
         let entries = self.store.entries(run)?;
         gate.bound = order
@@ -107,34 +113,62 @@ impl<'a> Runs<'a> {
         self.execute(gate, order, began).await
     }
 
-    /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off.
-    pub async fn undo(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
+    /// Goes on with taking back a run that is to be taken back. No guest code runs, so no component and no grant is needed.
+    pub async fn take_back(
+        &self,
+        run: &RunId,
+        by: &str,
+        seat: Seat,
+        decision: Option<&Decision>,
+    ) -> Result<Finished, EngineError> {
         let mut gate = self
-            .take_over(run, Effective::nothing(), seat, by, false)
+            .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
+            .await?;
+        if let Some(finished) = gate.settle_open(decision).await? {
+            return Ok(finished);
+        }
+        match (gate.unwinding(), gate.cancelled_by()?) {
+            (Some((outcome, why)), _) => gate.unwind(outcome, why).await,
+            (None, Some(by)) => gate.cancel(by).await,
+            (None, None) => Ok(gate.standing()),
+        }
+    }
+
+    /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off. One that failed before
+    /// ends as failed again: taking back turns no failure green.
+    pub async fn undo(
+        &self,
+        run: &RunId,
+        by: &str,
+        seat: Seat,
+        decision: Option<&Decision>,
+    ) -> Result<Finished, EngineError> {
+        let mut gate = self
+            .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
             .await?;
         gate.ledger
             .append(Entry::UndoRequested { by: by.to_owned() })
             .await?;
-        if let Some(finished) = gate.settle_open().await? {
+        if let Some(finished) = gate.settle_open(decision).await? {
             return Ok(finished);
         }
-        gate.unwind(Outcome::Undone, format!("undone by {by}"))
-            .await
+        let undone = || (Outcome::Undone, format!("undone by {by}"));
+        let (outcome, why) = gate.unwinding().unwrap_or_else(undone);
+        gate.unwind(outcome, why).await
     }
 
     /// Ends a run that no process works on as cancelled, and takes it back.
     pub async fn cancel(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
         let mut gate = self
-            .take_over(run, Effective::nothing(), seat, by, false)
+            .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
             .await?;
         gate.ledger
             .append(Entry::CancelRequested { by: by.to_owned() })
             .await?;
-        if let Some(finished) = gate.settle_open().await? {
+        if let Some(finished) = gate.settle_open(None).await? {
             return Ok(finished);
         }
-        gate.unwind(Outcome::CancelledAndUnwound, format!("cancelled by {by}"))
-            .await
+        gate.cancel(by.to_owned()).await
     }
 
     async fn take_over(
@@ -142,7 +176,7 @@ impl<'a> Runs<'a> {
         run: &RunId,
         effective: Effective,
         seat: Seat,
-        by: &str,
+        resumed: Entry,
         changes: bool,
     ) -> Result<Gate, EngineError> {
         let state = self.store.state(run)?;
@@ -150,7 +184,7 @@ impl<'a> Runs<'a> {
             .begin()
             .ok_or_else(|| EngineError::Empty(run.clone()))?;
         let locks = self
-            .lock(changes || !state.effects().is_empty(), &begin.target, run)
+            .lock(changes || has_changed(&state), &begin.target, run)
             .await
             .map_err(|error| out_of_reach(run, error))?;
         // Between looking and locking another process may have gone on.
@@ -162,14 +196,13 @@ impl<'a> Runs<'a> {
             state,
         );
         let mut gate = self.gate(run.clone(), effective, seat, ledger, locks);
+        gate.worked = gate.ledger.state().map(State::worked).unwrap_or_default();
         if gate
             .ledger
             .state()
             .is_some_and(|state| state.outcome().is_none())
         {
-            gate.ledger
-                .append(Entry::Resumed { by: by.to_owned() })
-                .await?;
+            gate.ledger.append(resumed).await?;
         }
         Ok(gate)
     }
@@ -193,22 +226,6 @@ impl<'a> Runs<'a> {
             self.store.keep(&plan.digest, &plan.content())?;
         }
         Ok(())
-    }
-
-    /// The component that a run was started with.
-    pub fn component_of(&self, begin: &Begin) -> Result<Option<Vec<u8>>, EngineError> {
-        Ok(self.store.kept(&begin.digest)?)
-    }
-
-    /// The plan that a run is bound to.
-    pub fn plan_of(&self, begin: &Begin) -> Result<Option<Plan>, EngineError> {
-        let Some(digest) = &begin.plan else {
-            return Ok(None);
-        };
-        let Some(content) = self.store.kept(digest)? else {
-            return Err(PlanError::Lost(digest.clone()).into());
-        };
-        Ok(Some(Plan::from_content(&content, digest)?))
     }
 
     fn gate(
@@ -239,6 +256,36 @@ impl<'a> Runs<'a> {
     }
 }
 
+/// Someone who takes back needs no grant.
+fn resumed_by(by: &str) -> Entry {
+    Entry::Resumed {
+        by: by.to_owned(),
+        grants: Vec::new(),
+    }
+}
+
+/// The component that a run was started with. Reads the journal.
+pub fn component_of(store: &Store, begin: &Begin) -> Result<Option<Vec<u8>>, EngineError> {
+    Ok(store.kept(&begin.digest)?)
+}
+
+/// The plan that a run is bound to. Reads the journal.
+pub fn plan_of(store: &Store, begin: &Begin) -> Result<Option<Plan>, EngineError> {
+    let Some(digest) = &begin.plan else {
+        return Ok(None);
+    };
+    let Some(content) = store.kept(digest)? else {
+        return Err(PlanError::Lost(digest.clone()).into());
+    };
+    Ok(Some(Plan::from_content(&content, digest)?))
+}
+
+/// Whether the run did something to its target, or may have.
+fn has_changed(state: &State) -> bool {
+    let mut effects = state.effects().iter();
+    effects.any(|effect| effect.call.changes_target())
+}
+
 /// Who cannot ask the target knows nothing new of the run; who finds it taken does.
 fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
     match error {
@@ -249,6 +296,9 @@ fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
             run: run.clone(),
             source: error,
         },
-        LockError::Target { .. } | LockError::Taken { .. } | LockError::File { .. } => error.into(),
+        LockError::Target { .. }
+        | LockError::AtWork(_)
+        | LockError::Taken { .. }
+        | LockError::File { .. } => error.into(),
     }
 }

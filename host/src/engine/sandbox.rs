@@ -3,18 +3,23 @@
 use super::gate::Gate;
 use super::guest::{Brief, Guest};
 use super::halt::Halt;
-use super::limits::{EPOCH_MS, HOST_COPY_BYTES, Limits};
-use crate::contract::{self, Everything};
+use super::limits::{EPOCH_MS, HANDLES, HOST_COPY_BYTES, INSTANCES, Limits};
+use super::turn::Overseer;
+use crate::contract::{self, EverythingPre};
 use crate::plugin;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker, ResourceTableError};
 use wasmtime::{Config, Engine, Store, Trap, UpdateDeadline};
 
 /// Compiles and runs components.
 #[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,
+    /// By the component's digest.
+    linked: Arc<Mutex<HashMap<String, EverythingPre<Guest>>>>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -66,7 +71,10 @@ impl Sandbox {
             .async_stack_size(2 << 20);
         let engine = Engine::new(&config).map_err(SandboxError::Setup)?;
         tick(&engine);
-        Ok(Self { engine })
+        Ok(Self {
+            engine,
+            linked: Arc::default(),
+        })
     }
 
     /// The engine, for the cache of compiled components.
@@ -82,13 +90,17 @@ impl Sandbox {
         gate: Gate,
         brief: Brief,
     ) -> (Ended, Gate) {
-        let linker = match self.linker(plugin) {
-            Ok(linker) => linker,
+        let linked = match self.linked(component, plugin) {
+            Ok(linked) => linked,
             Err(error) => return (Ended::Halted(Halt::Internal(format!("{error:#}"))), gate),
         };
-        let wasi = super::wasi::context(&brief.procedure, brief.began);
-        let mut store = self.store(Guest::new(gate, Limits::default(), brief, wasi));
-        let result = call(&linker, &mut store, component).await;
+        let overseer = Overseer::of(&gate);
+        let mut store = self.store(Guest::new(gate, Limits::default(), brief));
+        let result = tokio::select! {
+            biased;
+            result = call(&linked, &mut store) => result,
+            (halt, _turn) = overseer.end() => Err(halt.into()),
+        };
         let guest = store.into_data();
         let ended = match result {
             Ok(returned) => Ended::Returned(returned),
@@ -97,10 +109,11 @@ impl Sandbox {
         (ended, guest.into_gate())
     }
 
-    fn store(&self, guest: Guest) -> Store<Guest> {
+    pub(super) fn store(&self, guest: Guest) -> Store<Guest> {
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.limits);
         store.set_hostcall_fuel(HOST_COPY_BYTES);
+        store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
             store.data_mut().limits.computed()?;
@@ -109,8 +122,24 @@ impl Sandbox {
         store
     }
 
+    /// The component with its imports bound to the host. What was linked once is kept for the next run of the same component.
+    pub(super) fn linked(
+        &self,
+        component: &Component,
+        plugin: &plugin::Component,
+    ) -> wasmtime::Result<EverythingPre<Guest>> {
+        let mut kept = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(linked) = kept.get(plugin.digest()) {
+            return Ok(linked.clone());
+        }
+        let linked = self.linker(plugin)?.instantiate_pre(component)?;
+        let linked = EverythingPre::new(linked)?;
+        kept.insert(plugin.digest().to_owned(), linked.clone());
+        Ok(linked)
+    }
+
     /// Only what the component imports, which is only what its manifest needs: the loader has compared both.
-    fn linker(&self, plugin: &plugin::Component) -> wasmtime::Result<Linker<Guest>> {
+    pub(super) fn linker(&self, plugin: &plugin::Component) -> wasmtime::Result<Linker<Guest>> {
         let mut linker = Linker::new(&self.engine);
         contract::types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         contract::run::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
@@ -123,6 +152,12 @@ impl Sandbox {
         if plugin.imports_interface("database-maintain") {
             contract::database_maintain::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }
+        if plugin.imports_interface("notify-types") {
+            contract::notify_types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("notify-send") {
+            contract::notify_send::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
         if plugin.imports_wasi() {
             super::wasi::add_to_linker(&mut linker)?;
         }
@@ -131,11 +166,10 @@ impl Sandbox {
 }
 
 async fn call(
-    linker: &Linker<Guest>,
+    linked: &EverythingPre<Guest>,
     store: &mut Store<Guest>,
-    component: &Component,
 ) -> wasmtime::Result<Result<String, String>> {
-    let guest = Everything::instantiate_async(&mut *store, component, linker).await?;
+    let guest = linked.instantiate_async(&mut *store).await?;
     guest
         .windlass_procedure_procedure()
         .call_run(&mut *store)
@@ -154,21 +188,42 @@ fn classify(error: wasmtime::Error, guest: &Guest) -> Ended {
     if let Some(message) = &guest.panic {
         return Ended::Trapped(format!("panicked: {message}"));
     }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Ended::Limit(too_many_handles());
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => Ended::Limit("recursed too deeply".into()),
         Some(trap) => Ended::Trapped(trap.to_string()),
-        None => {
-            let text = error.root_cause().to_string();
-            if text.contains("fuel")
-                || text.contains("resource limit")
-                || text.contains("limit exceeded")
-            {
-                Ended::Limit(text)
-            } else {
-                Ended::Trapped(text)
-            }
-        }
+        None => untyped(&error.root_cause().to_string()),
     }
+}
+
+/// Bounds that the runtime tells only in words. Each has its case in the hostile suite, which fails when the words change.
+fn untyped(words: &str) -> Ended {
+    let bounds = [
+        (
+            "fuel allocated for hostcalls has been exhausted",
+            format!("handed over more than {} MB at once", HOST_COPY_BYTES >> 20),
+        ),
+        (
+            "resource limit exceeded: instance count",
+            format!("has more than {INSTANCES} core instances"),
+        ),
+        ("store handle limit exceeded", too_many_handles()),
+        (
+            "exceeds limit",
+            "asked for too many random bytes at once".to_owned(),
+        ),
+    ];
+    let known = bounds.into_iter().find(|(said, _)| words.contains(said));
+    match known {
+        Some((_, what)) => Ended::Limit(what),
+        None => Ended::Trapped(words.to_owned()),
+    }
+}
+
+fn too_many_handles() -> String {
+    format!("wanted more than {HANDLES} handles")
 }
 
 /// Moves the epoch on for as long as the engine is in use.

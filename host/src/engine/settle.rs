@@ -2,10 +2,11 @@
 
 use super::halt::Halt;
 use super::ledger::Ledger;
+use super::patience::{Waited, wait};
 use super::permit::{ChangePermit, Permit};
 use super::rooms::Rooms;
-use crate::call::{Confirmed, Revert};
-use crate::contract::CallError;
+use crate::call::{Confirmed, Effect, Prepared, Revert};
+use crate::contract::{CallError, ErrorKind};
 use crate::journal::Entry;
 use serde_json::Value;
 
@@ -50,6 +51,25 @@ impl Settled {
         }
     }
 
+    /// The same while the guest waits for its answer: it is told of an effect that did not happen, so the record says *failed*, which a
+    /// replay answers again.
+    pub(super) fn live(effect: u64, asked: Result<Confirmed, CallError>) -> Self {
+        let settled = Self::from(effect, asked);
+        let Verdict::DidNot(why) = &settled.answer else {
+            return settled;
+        };
+        let error = CallError::new(ErrorKind::Unavailable, why.clone());
+        let sweep = settled.sweep.clone();
+        Self {
+            entry: Entry::Failed {
+                effect,
+                error,
+                sweep,
+            },
+            ..settled
+        }
+    }
+
     fn unknown(effect: u64, why: String) -> Self {
         let entry = Entry::InDoubt {
             effect,
@@ -60,6 +80,24 @@ impl Settled {
             answer: Verdict::Unknown(why),
             sweep: None,
         }
+    }
+}
+
+/// Asks the target what became of an effect. None if the operator leaves now.
+pub(super) async fn ask(
+    rooms: &Rooms,
+    permit: &Permit,
+    call: &Effect,
+    prepared: &Prepared,
+    note: Option<&Value>,
+) -> Option<Result<Confirmed, CallError>> {
+    match wait(permit, rooms.confirm(permit, call, prepared, note)).await {
+        Waited::Answered(asked) => Some(asked),
+        Waited::Late => Some(Err(CallError::new(
+            ErrorKind::Unavailable,
+            format!("{} did not answer in time", call.target()),
+        ))),
+        Waited::Stopped => None,
     }
 }
 
@@ -75,11 +113,15 @@ pub(super) async fn revert(
         effect,
         revert: revert.clone(),
     };
-    let announced = ledger.announce(effect, announced).await?;
+    let announced = ledger.announce(announced).await?;
     let change = ChangePermit::new(permit.clone(), announced);
-    let reverted = tokio::select! {
-        reverted = rooms.revert(&change, &revert) => reverted,
-        () = permit.stopped() => return Err(Halt::Left { effect }),
+    let reverted = match wait(&permit, rooms.revert(&change, &revert)).await {
+        Waited::Answered(reverted) => reverted,
+        Waited::Late => Err(CallError::new(
+            ErrorKind::Unavailable,
+            "it did not end in time",
+        )),
+        Waited::Stopped => return Err(Halt::Left { effect }),
     };
     match reverted {
         Ok(reverted) => {

@@ -1,44 +1,69 @@
 //! Settling and taking back, from the journal alone: no guest code runs here.
 
 use super::EngineError;
-use super::gate::Gate;
+use super::control::Stop;
+use super::gate::{EFFECT_DEADLINE, Gate};
 use super::halt::Halt;
 use super::runs::Finished;
 use super::settle::{self, Settled, Verdict};
-use crate::call::Revert;
-use crate::journal::{Entry, Outcome, State};
-use crate::text::counted;
+use crate::call::{Applied, Revert};
+use crate::journal::{EffectState, Entry, Outcome, State};
+use crate::text::{counted, shortened};
 use std::time::Duration;
 
 /// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
 const UNDO_DEADLINE: Duration = Duration::from_hours(1);
 
+/// The most bytes of the sentence that a run ends with: procedures and targets have a say in it.
+const SENTENCE_BYTES: usize = 4096;
+
+/// What a person says of an effect that the target cannot tell about.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Number of the effect.
+    pub effect: u64,
+    /// Whether it happened.
+    pub happened: bool,
+    /// Who says so.
+    pub by: String,
+}
+
 impl Gate {
     /// Asks the target about the effect whose end was not recorded, and clears away what broken-off effects left.
     /// Answers where the run stands if it cannot go on.
-    pub(super) async fn settle_open(&mut self) -> Result<Option<Finished>, EngineError> {
+    /// A person is listened to only where the target cannot tell.
+    pub(super) async fn settle_open(
+        &mut self,
+        decision: Option<&Decision>,
+    ) -> Result<Option<Finished>, EngineError> {
         let open = self
             .ledger
             .state()
             .and_then(|state| state.open_effect().cloned());
         if let Some(open) = open {
-            let permit = self.unwind_permit(UNDO_DEADLINE);
-            let asked = self
-                .rooms
-                .confirm(&permit, &open.call, &open.prepared, open.note.as_ref());
-            let asked = tokio::select! {
-                asked = asked => asked,
-                () = permit.stopped() => return Ok(Some(self.standing())),
+            // What is still at work is waited for as long as it could have been when it was begun.
+            let permit = self.unwind_permit(EFFECT_DEADLINE);
+            let note = open.note.as_ref();
+            let asked = settle::ask(&self.rooms, &permit, &open.call, &open.prepared, note).await;
+            let Some(asked) = asked else {
+                return Ok(Some(self.standing()));
             };
             let settled = Settled::from(open.number, asked);
             let unknown = matches!(settled.answer, Verdict::Unknown(_));
             self.ledger.append(settled.entry).await?;
             if unknown {
-                return Ok(Some(self.standing()));
+                let decided = decision.filter(|decision| decision.effect == open.number);
+                let Some(decision) = decided else {
+                    return Ok(Some(self.standing()));
+                };
+                self.ledger.append(decision.entry(&open)).await?;
             }
         }
-        self.sweep_all().await?;
-        Ok(None)
+        match self.sweep_all().await {
+            Ok(_) => Ok(None),
+            Err(Halt::Left { .. }) => Ok(Some(self.standing())),
+            Err(halt) => Err(halt.into()),
+        }
     }
 
     /// Clears away what broken-off effects left. Answers what stays, and why.
@@ -61,12 +86,23 @@ impl Gate {
         }))
     }
 
+    /// Ends the run as someone wants it, and keeps who that is.
+    pub(super) async fn cancel(mut self, by: String) -> Result<Finished, EngineError> {
+        let why = format!("cancelled by {by}");
+        let known = self.ledger.state().and_then(State::cancel_requested_by);
+        if known.is_none() {
+            self.ledger.append(Entry::CancelRequested { by }).await?;
+        }
+        self.unwind(Outcome::CancelledAndUnwound, why).await
+    }
+
     /// Takes back each effect that can be taken back, last first, and ends the run.
     pub(super) async fn unwind(
         mut self,
         outcome: Outcome,
         why: String,
     ) -> Result<Finished, EngineError> {
+        let why = shortened(why, SENTENCE_BYTES);
         self.ledger
             .append(Entry::Unwinding {
                 outcome,
@@ -79,7 +115,7 @@ impl Gate {
                 self.end(Outcome::Stuck, format!("{why}; then {stuck}"))
                     .await
             }
-            Err(Halt::Left { .. }) => Ok(self.standing()),
+            Err(Halt::Left { .. } | Halt::Stopped) => Ok(self.standing()),
             Err(halt) => Err(halt.into()),
         }
     }
@@ -91,6 +127,9 @@ impl Gate {
         }
         let undos = self.ledger.state().map(State::to_undo).unwrap_or_default();
         for (effect, revert) in undos {
+            if self.control.level() >= Stop::AtSafePoint {
+                return Err(Halt::Stopped);
+            }
             if let Err(why) = self.take_back(effect, revert).await? {
                 return Ok(Some(format!("effect {effect} could not be undone: {why}")));
             }
@@ -104,23 +143,27 @@ impl Gate {
         effect: u64,
         revert: Revert,
     ) -> Result<Result<(), String>, Halt> {
+        // A target that came back from a crash has forgotten whose it was; meanwhile it may have become another run's.
+        if let Err(error) = self.locks.renew(&self.rooms, &self.run).await {
+            return Ok(Err(error.to_string()));
+        }
         let permit = self.unwind_permit(UNDO_DEADLINE);
         settle::revert(&self.rooms, &mut self.ledger, permit, effect, revert).await
     }
 
-    /// Whether the run was being taken back when its process went away, or shall be.
-    pub(super) fn unwinding(&self) -> Result<Option<(Outcome, String)>, Halt> {
-        let Some(state) = self.ledger.state() else {
-            return Ok(None);
-        };
-        if let Some((outcome, why)) = state.unwinding() {
-            return Ok(Some((outcome, why.to_owned())));
+    /// How the run was being taken back when its process went away, or ended stuck.
+    pub(super) fn unwinding(&self) -> Option<(Outcome, String)> {
+        let (outcome, why) = self.ledger.state()?.unwinding()?;
+        Some((outcome, why.to_owned()))
+    }
+
+    /// Who wants the run ended and taken back.
+    pub(super) fn cancelled_by(&self) -> Result<Option<String>, Halt> {
+        let recorded = self.ledger.state().and_then(State::cancel_requested_by);
+        match recorded {
+            Some(by) => Ok(Some(by.to_owned())),
+            None => self.ledger.cancel_requested(&self.run),
         }
-        let requested = match state.cancel_requested_by() {
-            Some(by) => Some(by.to_owned()),
-            None => self.ledger.cancel_requested(&self.run)?,
-        };
-        Ok(requested.map(|by| (Outcome::CancelledAndUnwound, format!("cancelled by {by}"))))
     }
 
     pub(super) async fn end(
@@ -128,12 +171,18 @@ impl Gate {
         outcome: Outcome,
         summary: String,
     ) -> Result<Finished, EngineError> {
+        let summary = shortened(summary, SENTENCE_BYTES);
         self.ledger.append(Entry::End { outcome, summary }).await?;
         Ok(self.standing())
     }
 
-    pub(super) async fn stop(mut self, why: String) -> Result<Finished, EngineError> {
-        self.ledger.append(Entry::Stopped { why }).await?;
+    pub(super) async fn stop(
+        mut self,
+        why: String,
+        diverged: bool,
+    ) -> Result<Finished, EngineError> {
+        let why = shortened(why, SENTENCE_BYTES);
+        self.ledger.append(Entry::Stopped { why, diverged }).await?;
         Ok(self.standing())
     }
 
@@ -143,6 +192,32 @@ impl Gate {
         Finished {
             run: self.run.clone(),
             phase,
+        }
+    }
+}
+
+impl Decision {
+    /// The end of the effect that the person's word comes to.
+    fn entry(&self, open: &EffectState) -> Entry {
+        let effect = open.number;
+        let by = &self.by;
+        if self.happened {
+            let applied = Applied {
+                answer: open.prepared.foreseen.clone(),
+                after: format!("done, says {by}"),
+                sweep: None,
+            };
+            Entry::Done {
+                effect,
+                applied,
+                confirmed: true,
+            }
+        } else {
+            Entry::NotDone {
+                effect,
+                why: format!("{by} says so"),
+                sweep: None,
+            }
         }
     }
 }

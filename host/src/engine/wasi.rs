@@ -15,11 +15,14 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, 
 /// A context with nothing in it. Its clock stands where the run began and its randomness is the same in each run, so that a replayed
 /// guest sees what it saw.
 pub(super) fn context(procedure: &str, began: Millis) -> WasiCtx {
+    // More at once than any language asks for.
+    let most = 64 << 10;
     let seed = || Deterministic::new(Sha256::digest(procedure.as_bytes()).to_vec());
     WasiCtxBuilder::new()
         .secure_random(seed())
         .insecure_random(seed())
         .insecure_random_seed(0)
+        .max_random_size(most)
         .wall_clock(Still(Duration::from_millis(began.0)))
         .monotonic_clock(Still(Duration::ZERO))
         .build()

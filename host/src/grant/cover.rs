@@ -1,8 +1,11 @@
 //! What is needed and not granted. Pure.
 
 use super::file::GrantFile;
+use super::select::Sought;
 use super::{Capabilities, Pattern};
+use crate::call;
 use crate::database::{Scope, Verb};
+use crate::notify;
 use crate::plugin::verb_name;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,14 +13,31 @@ use std::fmt;
 /// Something that a procedure needs and that no grant gives, not even in part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Missing {
-    /// The verb.
-    pub verb: Verb,
-    /// The database.
-    pub database: Pattern,
+    /// What, and where.
+    pub what: Lacking,
     /// Why the procedure needs it.
     pub reason: String,
     /// The file that should grant it, and the scope in it that comes nearest.
     pub nearest: Option<Nearest>,
+}
+
+/// What a procedure needs, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lacking {
+    /// A verb on a database.
+    Database {
+        /// The verb.
+        verb: Verb,
+        /// The database.
+        database: Pattern,
+    },
+    /// A message to a channel.
+    Notify {
+        /// What it is about.
+        event: Pattern,
+        /// The channel.
+        channel: Pattern,
+    },
 }
 
 /// A scope that almost grants something.
@@ -38,40 +58,46 @@ pub enum Lack {
     Tables,
     /// It is for the verb on the database, but for no such schema.
     Schemas,
+    /// It is for the channel, but for other events.
+    Events,
     /// It is for the database and for verbs of the same interface, but not for this one.
     Verb,
     /// It is for the database, but for verbs of another interface.
     Interface,
+    /// It is for other channels, or the file has nothing for channels.
+    Channel,
     /// It is for other databases.
     Database,
 }
 
 /// The line to add for the first of these, and for all others that could stand in the same line.
-pub(super) fn hint(missing: &[Missing]) -> String {
-    let Some(first) = missing.first() else {
-        return String::new();
-    };
-    let Some(Nearest { file, line, lacks }) = &first.nearest else {
-        return "windlass grant PROCEDURE --target TARGET writes one that covers all needs".into();
+pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
+    let nearest = missing
+        .first()
+        .and_then(|first| Some((first, first.nearest.as_ref()?)));
+    let Some((first, Nearest { file, line, lacks })) = nearest else {
+        return format!("{} writes one that covers all needs", wanted.command());
     };
     let together = missing
         .iter()
         .filter(|other| other.nearest == first.nearest);
-    let verbs: BTreeSet<_> = together.map(|missing| missing.verb).collect();
-    let verbs: Vec<_> = verbs
+    let names: BTreeSet<_> = together.map(|missing| missing.what.name()).collect();
+    let names: Vec<_> = names
         .into_iter()
-        .map(|verb| format!("\"{}\"", verb_name(verb)))
+        .map(|name| format!("\"{name}\""))
         .collect();
-    let verbs = verbs.join(", ");
+    let names = names.join(", ");
+    let place = first.what.place();
     let change = match lacks {
-        Lack::Verb => format!("add {verbs} to the `verbs` of line {line}"),
+        Lack::Events => format!("add {names} to the `events` of line {line}"),
+        Lack::Channel => {
+            format!("add a [[notify]] with channels = [\"{place}\"] and events = [{names}]")
+        }
+        Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
         Lack::Schemas => format!("add a schema that it needs to the `schemas` of line {line}"),
         Lack::Tables => format!("add a table that it needs to the `tables` of line {line}"),
         Lack::Interface | Lack::Database => {
-            format!(
-                "add a [[database]] with databases = [\"{}\"] and verbs = [{verbs}]",
-                first.database.0
-            )
+            format!("add a [[database]] with databases = [\"{place}\"] and verbs = [{names}]")
         }
     };
     format!("{change}, then: windlass grant check {file}")
@@ -79,16 +105,20 @@ pub(super) fn hint(missing: &[Missing]) -> String {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "to {} on {}, {}",
-            self.verb, self.database.0, self.reason
-        )?;
+        match &self.what {
+            Lacking::Database { verb, database } => write!(f, "to {verb} on {}", database.0)?,
+            Lacking::Notify { event, channel } => {
+                write!(f, "to send {} to {}", event.0, channel.0)?;
+            }
+        }
+        write!(f, ", {}", self.reason)?;
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
                 Lack::Schemas => "covers none of the schemas",
+                Lack::Events => "does not name the event",
                 Lack::Verb | Lack::Interface => "does not name the verb",
+                Lack::Channel => return write!(f, " ({file} has nothing for that channel)"),
                 Lack::Database => return write!(f, " ({file} has nothing for that database)"),
             };
             write!(f, " ({file}, line {line}, {why})")?;
@@ -97,16 +127,57 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Every verb on every database that is needed and not granted, not even for one schema or table.
+impl Lacking {
+    /// As a list in a grant names it.
+    fn name(&self) -> String {
+        match self {
+            Self::Database { verb, .. } => verb_name(call::Verb::Database(*verb)),
+            Self::Notify { event, .. } => event.0.clone(),
+        }
+    }
+
+    fn place(&self) -> &str {
+        match self {
+            Self::Database { database, .. } => &database.0,
+            Self::Notify { channel, .. } => &channel.0,
+        }
+    }
+}
+
+/// Everything that is needed and not granted, not even in part: first in databases, then on channels.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
+    let mut missing = missing_in_databases(needs, files);
+    for need in &needs.notify {
+        for channel in &need.channels {
+            for event in &need.events {
+                if let Err(nearest) = told(channel, event, files) {
+                    missing.push(Missing {
+                        what: Lacking::Notify {
+                            event: event.clone(),
+                            channel: channel.clone(),
+                        },
+                        reason: need.reason.clone(),
+                        nearest,
+                    });
+                }
+            }
+        }
+    }
+    missing
+}
+
+/// Every verb on every database that is needed and not granted, not even for one schema or table.
+fn missing_in_databases(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = Vec::new();
     for need in &needs.database {
         for database in &need.databases {
             for verb in &need.verbs {
                 if let Err(nearest) = granted(need, *verb, database, files) {
                     missing.push(Missing {
-                        verb: *verb,
-                        database: database.clone(),
+                        what: Lacking::Database {
+                            verb: *verb,
+                            database: database.clone(),
+                        },
                         reason: need.reason.clone(),
                         nearest,
                     });
@@ -123,14 +194,44 @@ fn granted(
     database: &Pattern,
     files: &[GrantFile],
 ) -> Result<(), Option<Nearest>> {
+    nearest(files, &Lack::Database, |file| {
+        let scopes = file.scopes.iter();
+        let lacks = scopes.map(|(line, scope)| (*line, lack(need, verb, database, scope)));
+        lacks.collect()
+    })
+}
+
+fn told(channel: &Pattern, event: &Pattern, files: &[GrantFile]) -> Result<(), Option<Nearest>> {
+    let lack = |scope: &notify::Scope| {
+        if !meet(
+            std::slice::from_ref(channel),
+            &scope.channels,
+            Pattern::covers,
+        ) {
+            Some(Lack::Channel)
+        } else if !meet(std::slice::from_ref(event), &scope.events, Pattern::covers) {
+            Some(Lack::Events)
+        } else {
+            None
+        }
+    };
+    nearest(files, &Lack::Channel, |file| {
+        let scopes = file.channels.iter();
+        let lacks = scopes.map(|(line, scope)| (*line, lack(scope)));
+        lacks.collect()
+    })
+}
+
+/// Well if a scope of a file lacks nothing, else the scope that lacks least. A file without any scope lacks `all`.
+fn nearest(
+    files: &[GrantFile],
+    all: &Lack,
+    lacks: impl Fn(&GrantFile) -> Vec<(usize, Option<Lack>)>,
+) -> Result<(), Option<Nearest>> {
     let mut nearest: Option<Nearest> = None;
     for file in files {
-        let first = [(1, Lack::Database)].into_iter();
-        let scopes = file
-            .scopes
-            .iter()
-            .map(|(line, scope)| (*line, lack(need, verb, database, scope)));
-        for (line, lack) in first.map(|(line, lack)| (line, Some(lack))).chain(scopes) {
+        let first = (1, Some(all.clone()));
+        for (line, lack) in std::iter::once(first).chain(lacks(file)) {
             let Some(lacks) = lack else { return Ok(()) };
             if nearest.as_ref().is_none_or(|nearest| lacks < nearest.lacks) {
                 nearest = Some(Nearest {
@@ -145,26 +246,29 @@ fn granted(
 }
 
 fn lack(need: &Scope, verb: Verb, database: &Pattern, grant: &Scope) -> Option<Lack> {
-    let meet = |some: &[Pattern], others: &[Pattern]| {
-        some.iter().any(|one| {
-            others
-                .iter()
-                .any(|other| one.covers(other) || other.covers(one))
-        })
-    };
-    if !meet(std::slice::from_ref(database), &grant.databases) {
+    let names = Pattern::covers;
+    if !meet(std::slice::from_ref(database), &grant.databases, names) {
         Some(Lack::Database)
     } else if !grant.verbs.contains(&verb) {
         Some(Lack::verb(verb, grant))
     } else if !is_about_tables(verb) {
         None
-    } else if !meet(&need.schemas, &grant.schemas) {
+    } else if !meet(&need.schemas, &grant.schemas, Pattern::covers_schema) {
         Some(Lack::Schemas)
-    } else if !meet(&need.tables, &grant.tables) {
+    } else if !meet(&need.tables, &grant.tables, names) {
         Some(Lack::Tables)
     } else {
         None
     }
+}
+
+/// Whether something is meant by both.
+fn meet(some: &[Pattern], others: &[Pattern], covers: fn(&Pattern, &Pattern) -> bool) -> bool {
+    some.iter().any(|one| {
+        others
+            .iter()
+            .any(|other| covers(one, other) || covers(other, one))
+    })
 }
 
 impl Lack {
@@ -201,11 +305,21 @@ fn is_about_tables(verb: Verb) -> bool {
 mod tests {
     use super::{hint, missing};
     use crate::database::{Scope, Verb};
+    use crate::grant::Sought;
     use crate::grant::file::tests::text;
-    use crate::grant::{Capabilities, GrantFile, Pattern};
+    use crate::grant::{Capabilities, GrantFile, Pattern, Wanted};
 
     fn file() -> GrantFile {
         GrantFile::parse("grants/a.toml", &text('a', "2027-02-01T00:00:00Z")).unwrap()
+    }
+
+    fn sought() -> Sought {
+        *Box::<Sought>::from(Wanted {
+            procedure: "pg-tidy",
+            spec: "./tidy.wasm",
+            digest: "",
+            target: "orders",
+        })
     }
 
     fn needs(database: &str, verbs: &[Verb], schema: &str) -> Capabilities {
@@ -217,7 +331,47 @@ mod tests {
                 schemas: vec![Pattern(schema.into())],
                 tables: vec![Pattern("*".into())],
             }],
+            ..Capabilities::default()
         }
+    }
+
+    fn tells(channel: &str, events: &[&str]) -> Capabilities {
+        let events = events.iter().map(|event| Pattern((*event).into()));
+        Capabilities {
+            notify: vec![crate::notify::Scope {
+                reason: "to tell".into(),
+                channels: vec![Pattern(channel.into())],
+                events: events.collect(),
+            }],
+            ..Capabilities::default()
+        }
+    }
+
+    #[test]
+    fn what_a_message_lacks_is_told_too() {
+        assert!(lacks(&tells("ops", &["start"])).is_empty());
+        assert!(lacks(&tells("*", &["end"])).is_empty());
+        let needs = tells("ops", &["start", "alarm", "page"]);
+        assert_eq!(
+            lacks(&needs),
+            [
+                "to send alarm to ops, to tell (grants/a.toml, line 22, does not name the event)",
+                "to send page to ops, to tell (grants/a.toml, line 22, does not name the event)",
+            ]
+        );
+        assert_eq!(
+            hint(&missing(&needs, &[file()]), &sought()),
+            "add \"alarm\", \"page\" to the `events` of line 22, then: windlass grant check grants/a.toml"
+        );
+        let needs = tells("all", &["start"]);
+        assert_eq!(
+            lacks(&needs),
+            ["to send start to all, to tell (grants/a.toml has nothing for that channel)"]
+        );
+        assert_eq!(
+            hint(&missing(&needs, &[file()]), &sought()),
+            "add a [[notify]] with channels = [\"all\"] and events = [\"start\"], then: windlass grant check grants/a.toml"
+        );
     }
 
     fn lacks(needs: &Capabilities) -> Vec<String> {
@@ -264,12 +418,13 @@ mod tests {
             &[file()],
         );
         assert_eq!(
-            hint(&found[1..]),
+            hint(&found[1..], &sought()),
             "add \"analyze\", \"reindex\" to the `verbs` of line 16, then: windlass grant check grants/a.toml"
         );
+        let found = missing(&needs("orders", &[Verb::Server], "*"), &[]);
         assert_eq!(
-            missing(&needs("orders", &[Verb::Server], "*"), &[])[0].nearest,
-            None
+            hint(&found, &sought()),
+            "windlass grant ./tidy.wasm --target orders writes one that covers all needs"
         );
     }
 }

@@ -2,9 +2,12 @@
 
 use super::file::FORMAT;
 use super::{Budget, Capabilities, Pattern};
+use crate::call::Verb;
 use crate::database::Scope;
-use crate::text::printable;
+use crate::notify;
+use crate::text::{is_deceptive, printable};
 use jiff::Timestamp;
+use std::fmt::Write as _;
 use thiserror::Error;
 
 /// What goes into a new grant file.
@@ -24,6 +27,8 @@ pub struct Draft<'a> {
     pub budget: &'a Budget,
     /// The only schemas to grant; none means all that are needed.
     pub schemas: &'a [String],
+    /// The only channels to grant; none means all that are needed.
+    pub channels: &'a [String],
     /// Who allows it.
     pub approved_by: &'a str,
     /// Why.
@@ -38,12 +43,15 @@ pub struct Draft<'a> {
 pub enum DraftError {
     #[error("`{procedure}` does not need schema `{schema}`")]
     Schema { procedure: String, schema: String },
+    #[error("`{procedure}` does not need channel `{channel}`")]
+    Channel { procedure: String, channel: String },
 }
 
 impl Draft<'_> {
     /// The file's text.
     pub fn text(&self) -> Result<String, DraftError> {
         let scopes = self.scopes()?;
+        let channels = self.channel_scopes()?;
         let mut text = format!(
             "# What {} may do on {}. Review it like code.\n",
             self.procedure, self.target
@@ -63,6 +71,9 @@ impl Draft<'_> {
         for scope in &scopes {
             text.push_str(&section(scope));
         }
+        for scope in &channels {
+            text.push_str(&channel_section(scope));
+        }
         text.push_str(&budget(self.budget));
         Ok(text)
     }
@@ -73,7 +84,7 @@ impl Draft<'_> {
                 scope
                     .schemas
                     .iter()
-                    .any(|p| p.covers(&Pattern((*schema).clone())))
+                    .any(|p| p.covers_schema(&Pattern((*schema).clone())))
             };
             let schemas: Vec<_> = self
                 .schemas
@@ -106,11 +117,51 @@ impl Draft<'_> {
     }
 }
 
+impl Draft<'_> {
+    fn channel_scopes(&self) -> Result<Vec<notify::Scope>, DraftError> {
+        let needed = &self.needs.notify;
+        let covers = |scope: &notify::Scope, channel: &String| {
+            let channel = Pattern(channel.clone());
+            scope.channels.iter().any(|p| p.covers(&channel))
+        };
+        for channel in self.channels {
+            if !needed.iter().any(|scope| covers(scope, channel)) {
+                return Err(DraftError::Channel {
+                    procedure: self.procedure.to_owned(),
+                    channel: channel.clone(),
+                });
+            }
+        }
+        if self.channels.is_empty() {
+            return Ok(needed.clone());
+        }
+        let narrow = |scope: &notify::Scope| {
+            let channels = self.channels.iter().filter(|name| covers(scope, name));
+            notify::Scope {
+                channels: channels.map(|name| Pattern(name.clone())).collect(),
+                ..scope.clone()
+            }
+        };
+        let narrowed = needed.iter().map(narrow);
+        Ok(narrowed.filter(|s| !s.channels.is_empty()).collect())
+    }
+}
+
+fn channel_section(scope: &notify::Scope) -> String {
+    let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| pattern.0.clone()));
+    format!(
+        "\n# {}\n[[notify]]\nchannels = {}\nevents = {}\n",
+        printable(&scope.reason),
+        names(&scope.channels),
+        names(&scope.events)
+    )
+}
+
 fn section(scope: &Scope) -> String {
     let verbs = scope
         .verbs
         .iter()
-        .map(|verb| crate::plugin::verb_name(*verb));
+        .map(|verb| crate::plugin::verb_name(Verb::Database(*verb)));
     let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| pattern.0.clone()));
     let mut lines = vec![
         format!("\n# {}\n[[database]]", printable(&scope.reason)),
@@ -138,7 +189,7 @@ fn budget(budget: &Budget) -> String {
         budget.calls.map(|calls| format!("calls = {calls}\n")),
         budget
             .duration
-            .map(|duration| format!("duration = \"{duration:#}\"\n")),
+            .map(|duration| format!("duration = \"{duration}\"\n")),
     ];
     let lines: String = lines.into_iter().flatten().collect();
     if lines.is_empty() {
@@ -148,17 +199,35 @@ fn budget(budget: &Budget) -> String {
     }
 }
 
+/// A TOML string on one line, in which nothing plays tricks on who reviews it.
 fn quote(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut quoted = String::from('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => quoted.extend(['\\', char]),
+            '\n' => quoted.push_str("\\n"),
+            // Writing to a string does not fail.
+            char if is_deceptive(char) => drop(write!(quoted, "\\U{:08X}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted + "\""
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Draft, DraftError};
+    use crate::clock::Span;
     use crate::database::{Scope, Verb};
     use crate::grant::{Budget, Capabilities, GrantFile, Pattern};
+    use crate::text::is_deceptive;
+    use std::time::Duration;
 
     fn draft(schemas: &[String]) -> Result<String, DraftError> {
+        draft_for(schemas, &[])
+    }
+
+    fn draft_for(schemas: &[String], channels: &[String]) -> Result<String, DraftError> {
         let digest = format!("sha256:{}", "0".repeat(64));
         Draft {
             procedure: "pg-tidy",
@@ -173,15 +242,21 @@ mod tests {
                     schemas: vec![Pattern("app_*".into())],
                     tables: vec![Pattern("*".into())],
                 }],
+                notify: vec![crate::notify::Scope {
+                    reason: "to tell".into(),
+                    channels: vec![Pattern("team-*".into())],
+                    events: vec![Pattern("end".into())],
+                }],
             },
             budget: &Budget {
                 effects: Some(10),
-                duration: Some(jiff::SignedDuration::from_hours(4)),
+                duration: Some(Span(Duration::from_hours(4))),
                 ..Budget::default()
             },
             schemas,
+            channels,
             approved_by: "ana \"the\" dba\n",
-            reason: "weekly",
+            reason: "weekly\u{202e}\u{1b}[2J \\",
             expires: "2027-02-01T00:00:00.5Z".parse().unwrap(),
         }
         .text()
@@ -191,13 +266,28 @@ mod tests {
     fn what_is_written_is_read_back() {
         let file = GrantFile::parse("a", &draft(&[]).unwrap()).unwrap();
         assert_eq!(file.approved_by, "ana \"the\" dba\n");
+        assert_eq!(file.reason, "weekly\u{202e}\u{1b}[2J \\");
+        assert!(
+            draft(&[])
+                .unwrap()
+                .lines()
+                .all(|line| !line.contains(is_deceptive))
+        );
         assert_eq!(file.scopes[0].1.verbs.len(), 2);
         assert_eq!(file.scopes[0].1.schemas, [Pattern("app_*".into())]);
-        assert_eq!(
-            file.budget.duration,
-            Some(jiff::SignedDuration::from_hours(4))
-        );
+        assert_eq!(file.budget.duration, Some(Span(Duration::from_hours(4))));
         assert_eq!(file.expires.timestamp().to_string(), "2027-02-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_grant_is_narrowed_to_channels_that_are_needed() {
+        let channels = |text: String| GrantFile::parse("a", &text).unwrap().channels;
+        let all = channels(draft(&[]).unwrap());
+        assert_eq!(all[0].1.channels, [Pattern("team-*".into())]);
+        let one = channels(draft_for(&[], &["team-a".into()]).unwrap());
+        assert_eq!(one[0].1.channels, [Pattern("team-a".into())]);
+        let error = draft_for(&[], &["ops".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "`pg-tidy` does not need channel `ops`");
     }
 
     #[test]

@@ -1,28 +1,40 @@
 //! Why a single call was not allowed, and what would allow it. Pure.
 
 use super::cover::Lack;
+use super::file::GrantFile;
 use super::select::{Granted, short};
 use super::{Pattern, Side};
-use crate::call::{Effect, Read, Touch};
+use crate::call::{self, Effect, Read, Touch};
 use crate::database::{self, Scope, Verb};
+use crate::notify;
 
 /// What a call asked to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
-    /// The verb.
-    pub verb: Verb,
-    /// Logical name.
-    pub database: &'a str,
-    /// The schema of the object, where there is one.
-    pub schema: Option<&'a str>,
-    /// The table, where it is known.
-    pub table: Option<&'a str>,
+pub enum Asked<'a> {
+    /// Something in a database.
+    Database {
+        /// The verb.
+        verb: Verb,
+        /// Logical name.
+        database: &'a str,
+        /// The schema of the object, where there is one.
+        schema: Option<&'a str>,
+        /// The table, where it is known.
+        table: Option<&'a str>,
+    },
+    /// A message.
+    Message {
+        /// Logical name of the channel.
+        channel: &'a str,
+        /// What it is about.
+        event: &'a str,
+    },
 }
 
 impl<'a> From<&'a Read> for Asked<'a> {
     fn from(read: &'a Read) -> Self {
         let Read::Database(read) = read;
-        Self {
+        Self::Database {
             verb: read.verb(),
             database: read.database(),
             schema: None,
@@ -33,7 +45,15 @@ impl<'a> From<&'a Read> for Asked<'a> {
 
 impl<'a> From<&'a Effect> for Asked<'a> {
     fn from(effect: &'a Effect) -> Self {
-        let Effect::Database(effect) = effect;
+        let effect = match effect {
+            Effect::Database(effect) => effect,
+            Effect::Notify(effect) => {
+                return Self::Message {
+                    channel: effect.channel(),
+                    event: effect.event(),
+                };
+            }
+        };
         let table = match effect {
             database::Effect::Vacuum { table, .. }
             | database::Effect::Analyze { table, .. }
@@ -42,7 +62,7 @@ impl<'a> From<&'a Effect> for Asked<'a> {
             | database::Effect::DropInvalidIndex { .. }
             | database::Effect::CancelBackend { .. } => None,
         };
-        Self {
+        Self::Database {
             verb: effect.verb(),
             database: effect.database(),
             schema: effect.object().map(|object| object.schema.as_str()),
@@ -55,16 +75,15 @@ impl<'a> Asked<'a> {
     /// The same about an object that a change turned out to touch.
     #[must_use]
     pub fn touching(self, touch: &'a Touch) -> Self {
-        let Touch::Table {
-            database,
-            schema,
-            table,
-        } = touch;
-        Self {
-            database,
-            schema: Some(schema),
-            table: Some(table),
-            ..self
+        let Touch::Table { schema, table, .. } = touch;
+        match self {
+            Self::Database { verb, database, .. } => Self::Database {
+                verb,
+                database,
+                schema: Some(schema),
+                table: Some(table),
+            },
+            Self::Message { .. } => self,
         }
     }
 }
@@ -107,79 +126,157 @@ impl Granted {
     }
 
     fn explain_grant(&self, asked: Asked<'_>) -> Explanation {
-        let found = self.sources.iter().flat_map(|file| {
-            file.scopes
+        let mut lacking = Vec::new();
+        for file in &self.sources {
+            let database = file
+                .scopes
                 .iter()
-                .map(move |(line, scope)| (refuses(scope, asked), file, *line, scope))
-        });
-        match found.min_by_key(|(lack, ..)| lack.clone()) {
+                .map(|(line, scope)| (*line, Held::Database(scope)));
+            let notify = file
+                .channels
+                .iter()
+                .map(|(line, scope)| (*line, Held::Notify(scope)));
+            for (line, held) in database.chain(notify) {
+                match held.look(asked) {
+                    Found::Elsewhere => {}
+                    // What a scope covers is refused only when its time is over.
+                    Found::Covered => return self.ended(file),
+                    Found::Lacking(refused) => lacking.push((refused, file, line)),
+                }
+            }
+        }
+        match lacking
+            .into_iter()
+            .min_by_key(|(refused, ..)| refused.lack.clone())
+        {
             None => Explanation {
-                cause: "the grant has no scope at all".into(),
+                cause: match asked {
+                    Asked::Database { .. } => "the grant has no scope at all".into(),
+                    Asked::Message { .. } => "the grant has no [[notify]] at all".into(),
+                },
                 hint: self
                     .sources
                     .first()
                     .map(|file| format!("windlass grant check {}", file.name)),
             },
-            Some((lack, file, line, scope)) => {
+            Some((refused, file, line)) => {
                 let place = format!("({}, line {line})", file.name);
                 let check = format!("then: windlass grant check {}", file.name);
-                let digest = short(&file.digest);
-                let only = |key: &str, one: &str, patterns: &[Pattern], wanted: &str| {
-                    let wider = patterns
-                        .iter()
-                        .map(|pattern| pattern.0.as_str())
-                        .chain([wanted]);
-                    Explanation {
-                        cause: format!(
-                            "the grant for {digest} covers {} {place}",
-                            covered(one, patterns)
-                        ),
-                        hint: Some(format!("{key} = [{}], {check}", quoted(wider))),
-                    }
-                };
-                match lack {
-                    Lack::Tables => only(
-                        "tables",
-                        "table",
-                        &scope.tables,
-                        asked.table.unwrap_or_default(),
-                    ),
-                    Lack::Schemas => only(
-                        "schemas",
-                        "schema",
-                        &scope.schemas,
-                        asked.schema.unwrap_or_default(),
-                    ),
-                    Lack::Database => {
-                        only("databases", "database", &scope.databases, asked.database)
-                    }
-                    Lack::Verb | Lack::Interface => {
-                        let verb = crate::plugin::verb_name(asked.verb);
-                        Explanation {
-                            cause: format!(
-                                "the grant for {digest} does not name the verb \"{verb}\" {place}"
-                            ),
-                            hint: Some(format!("add \"{verb}\" to `verbs`, {check}")),
-                        }
-                    }
-                }
+                refused.explained(&short(&file.digest), &place, &check)
             }
+        }
+    }
+
+    fn ended(&self, file: &GrantFile) -> Explanation {
+        let at = self.expires.unwrap_or(file.expires).timestamp();
+        Explanation {
+            cause: format!(
+                "the grant for {} ended at {at} ({})",
+                short(&file.digest),
+                file.name
+            ),
+            hint: Some(format!(
+                "set a later `expires` in {}, once its reviewer agrees",
+                file.name
+            )),
         }
     }
 }
 
-fn refuses(scope: &Scope, asked: Asked<'_>) -> Lack {
-    if !Pattern::any(&scope.databases, asked.database) {
-        Lack::Database
-    } else if !scope.verbs.contains(&asked.verb) {
-        Lack::verb(asked.verb, scope)
-    } else if asked
-        .schema
-        .is_some_and(|schema| !Pattern::any(&scope.schemas, schema))
-    {
-        Lack::Schemas
-    } else {
-        Lack::Tables
+/// A scope of a grant.
+#[derive(Clone, Copy)]
+enum Held<'a> {
+    Database(&'a Scope),
+    Notify(&'a notify::Scope),
+}
+
+/// What a scope lacks: names of a list of it, or the verb.
+struct Refused<'a> {
+    lack: Lack,
+    /// Key of the list, one of what it lists, what it lists, what it should.
+    list: (&'static str, &'static str, &'a [Pattern], String),
+}
+
+/// What a scope says to what was asked.
+enum Found<'a> {
+    /// It is of another room.
+    Elsewhere,
+    /// It covers it.
+    Covered,
+    /// It lacks something.
+    Lacking(Refused<'a>),
+}
+
+impl<'a> Held<'a> {
+    fn look(self, asked: Asked<'_>) -> Found<'a> {
+        let refused = |lack, key, one, patterns, wanted: &str| {
+            let list = (key, one, patterns, wanted.to_owned());
+            Found::Lacking(Refused { lack, list })
+        };
+        match (self, asked) {
+            (
+                Self::Database(scope),
+                Asked::Database {
+                    verb,
+                    database,
+                    schema,
+                    table,
+                },
+            ) => {
+                let schema_lacks = |schema| !Pattern::any_schema(&scope.schemas, schema);
+                let table_lacks = |table| !Pattern::any(&scope.tables, table);
+                if !Pattern::any(&scope.databases, database) {
+                    let databases = &scope.databases[..];
+                    refused(Lack::Database, "databases", "database", databases, database)
+                } else if !scope.verbs.contains(&verb) {
+                    let name = crate::plugin::verb_name(call::Verb::Database(verb));
+                    refused(Lack::verb(verb, scope), "verbs", "verb", &[], &name)
+                } else if let Some(schema) = schema.filter(|schema| schema_lacks(schema)) {
+                    refused(Lack::Schemas, "schemas", "schema", &scope.schemas, schema)
+                } else if let Some(table) = table.filter(|table| table_lacks(table)) {
+                    refused(Lack::Tables, "tables", "table", &scope.tables, table)
+                } else {
+                    Found::Covered
+                }
+            }
+            (Self::Notify(scope), Asked::Message { channel, event }) => {
+                let channels = &scope.channels[..];
+                if !Pattern::any(channels, channel) {
+                    refused(Lack::Channel, "channels", "channel", channels, channel)
+                } else if Pattern::any(&scope.events, event) {
+                    Found::Covered
+                } else {
+                    refused(Lack::Events, "events", "event", &scope.events, event)
+                }
+            }
+            (Self::Database(_), Asked::Message { .. })
+            | (Self::Notify(_), Asked::Database { .. }) => Found::Elsewhere,
+        }
+    }
+}
+
+impl Refused<'_> {
+    fn explained(&self, digest: &str, place: &str, check: &str) -> Explanation {
+        let (key, one, patterns, wanted) = &self.list;
+        match self.lack {
+            Lack::Verb | Lack::Interface => Explanation {
+                cause: format!(
+                    "the grant for {digest} does not name the verb \"{wanted}\" {place}"
+                ),
+                hint: Some(format!("add \"{wanted}\" to `verbs`, {check}")),
+            },
+            Lack::Tables | Lack::Schemas | Lack::Database | Lack::Events | Lack::Channel => {
+                let wider = patterns.iter().map(|pattern| pattern.0.as_str());
+                let wider = quoted(wider.chain([wanted.as_str()]));
+                Explanation {
+                    cause: format!(
+                        "the grant for {digest} covers {} {place}",
+                        covered(one, patterns)
+                    ),
+                    hint: Some(format!("{key} = [{wider}], {check}")),
+                }
+            }
+        }
     }
 }
 
@@ -198,16 +295,18 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn sentence(asked: Asked<'_>) -> String {
-    let Asked {
-        verb,
-        database,
-        schema,
-        table,
-    } = asked;
-    match (schema, table) {
-        (Some(schema), Some(table)) => format!("{verb} {schema}.{table} on {database}"),
-        (Some(schema), None) => format!("{verb} in schema {schema} on {database}"),
-        (None, _) => format!("{verb} on {database}"),
+    match asked {
+        Asked::Database {
+            verb,
+            database,
+            schema,
+            table,
+        } => match (schema, table) {
+            (Some(schema), Some(table)) => format!("{verb} {schema}.{table} on {database}"),
+            (Some(schema), None) => format!("{verb} in schema {schema} on {database}"),
+            (None, _) => format!("{verb} on {database}"),
+        },
+        Asked::Message { channel, event } => format!("send {event} to {channel}"),
     }
 }
 
@@ -228,11 +327,12 @@ mod tests {
         let digest = file().digest;
         let wanted = Wanted {
             procedure: "pg-tidy",
+            spec: "pg-tidy",
             digest: &digest,
             target: "orders",
         };
         let granted = select(vec![file()], wanted, Millis(0)).unwrap();
-        let asked = |verb, schema, table| Asked {
+        let asked = |verb, schema, table| Asked::Database {
             verb,
             database: "orders",
             schema,
@@ -251,6 +351,25 @@ mod tests {
         assert_eq!(
             explained.cause,
             "the grant for sha256:aaaaaa…aa does not name the verb \"reindex\" (grants/a.toml, line 16)"
+        );
+        let told = |channel, event| granted.explain(Side::Grant, Asked::Message { channel, event });
+        let explained = told("ops", "alarm");
+        assert_eq!(
+            explained.cause,
+            "the grant for sha256:aaaaaa…aa covers events \"start\", \"end\" only (grants/a.toml, line 22)"
+        );
+        let explained = told("all", "start");
+        assert_eq!(
+            explained.hint.as_deref(),
+            Some(
+                "channels = [\"ops\", \"team-*\", \"all\"], then: windlass grant check grants/a.toml"
+            )
+        );
+        let explained = granted.explain(Side::Grant, asked(Verb::Vacuum, Some("sales"), Some("x")));
+        assert_eq!(
+            explained.cause,
+            "the grant for sha256:aaaaaa…aa ended at 2027-02-01T00:00:00Z (grants/a.toml)",
+            "a scope covers it, so only its end can refuse it"
         );
         let explained =
             granted.explain(Side::Needs, asked(Verb::Vacuum, Some("public"), Some("a")));

@@ -5,6 +5,8 @@ use crate::clock::Millis;
 use crate::database::Scope;
 use crate::document::{Document, DocumentError};
 use crate::folder::{FileError, Folder};
+use crate::notify;
+use crate::plugin::is_name;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -15,6 +17,8 @@ use toml::value::Datetime;
 
 /// The version of the file's format.
 pub(super) const FORMAT: u32 = 1;
+
+const NO_REASON: &str = "a scope has no `reason` in a grant; the grant's own `reason` says why";
 
 /// One grant file, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +39,10 @@ pub struct GrantFile {
     pub reason: String,
     /// When it ends.
     pub expires: Millis,
-    /// What it allows, each with its line in the file.
+    /// What it allows in databases, each with its line in the file.
     pub scopes: Vec<(usize, Scope)>,
+    /// What it allows on channels, each with its line in the file.
+    pub channels: Vec<(usize, notify::Scope)>,
     /// How much it allows.
     pub budget: Budget,
     /// `sha256:…` of the file's text.
@@ -70,12 +76,14 @@ struct Raw {
     procedure: Spanned<String>,
     version: Option<String>,
     digest: Spanned<String>,
-    target: Option<String>,
+    target: Option<Spanned<String>>,
     approved_by: Spanned<String>,
     reason: Spanned<String>,
     expires: Spanned<Datetime>,
     #[serde(default)]
     database: Vec<Spanned<Scope>>,
+    #[serde(default)]
+    notify: Vec<Spanned<notify::Scope>>,
     #[serde(default)]
     budget: Budget,
 }
@@ -88,16 +96,19 @@ impl GrantFile {
         check(&document, &raw)?;
         let expires = instant(&document, &raw.expires)?;
         let scope = |scope: Spanned<Scope>| (document.line(scope.span().start), scope.into_inner());
+        let channel =
+            |scope: Spanned<notify::Scope>| (document.line(scope.span().start), scope.into_inner());
         Ok(Self {
             name: name.to_owned(),
             procedure: raw.procedure.into_inner(),
             version: raw.version,
             digest: raw.digest.into_inner(),
-            target: raw.target,
+            target: raw.target.map(Spanned::into_inner),
             approved_by: raw.approved_by.into_inner(),
             reason: raw.reason.into_inner(),
             expires,
             scopes: raw.database.into_iter().map(scope).collect(),
+            channels: raw.notify.into_iter().map(channel).collect(),
             budget: raw.budget,
             text_digest: format!("sha256:{}", hex::encode(Sha256::digest(text))),
         })
@@ -144,6 +155,11 @@ impl GrantFile {
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             database: self.scopes.iter().map(|(_, scope)| scope.clone()).collect(),
+            notify: self
+                .channels
+                .iter()
+                .map(|(_, scope)| scope.clone())
+                .collect(),
         }
     }
 
@@ -162,6 +178,18 @@ fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
         );
         return fail(raw.format.span().start, message);
     }
+    let names = [
+        ("procedure", Some(&raw.procedure)),
+        ("target", raw.target.as_ref()),
+    ];
+    for (key, name) in names {
+        if let Some(name) = name.filter(|name| !is_name(name.get_ref())) {
+            let message = format!(
+                "`{key}` is no name: a lower-case letter, then letters, digits and `-`, at most 63"
+            );
+            return fail(name.span().start, message);
+        }
+    }
     if !is_digest(raw.digest.get_ref()) {
         return fail(
             raw.digest.span().start,
@@ -173,14 +201,16 @@ fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
             return fail(text.span().start, format!("`{name}` is empty"));
         }
     }
+    check_scopes(document, raw)
+}
+
+fn check_scopes(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
+    let fail = |offset: usize, message: String| Err(document.error_at(offset, message));
     for scope in &raw.database {
         let start = scope.span().start;
         let scope = scope.get_ref();
         if !scope.reason.is_empty() {
-            return fail(
-                start,
-                "a scope has no `reason` in a grant; the grant's own `reason` says why".into(),
-            );
+            return fail(start, NO_REASON.into());
         }
         if scope.verbs.is_empty() || scope.databases.is_empty() {
             return fail(
@@ -188,19 +218,42 @@ fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
                 "this scope grants nothing: `databases` or `verbs` is empty".into(),
             );
         }
-        let patterns: [&[Pattern]; 3] = [&scope.databases, &scope.schemas, &scope.tables];
-        if let Some(pattern) = patterns
-            .into_iter()
-            .flatten()
-            .find(|pattern| !is_pattern(&pattern.0))
-        {
+        check_patterns(
+            document,
+            start,
+            &[&scope.databases, &scope.schemas, &scope.tables],
+        )?;
+    }
+    for scope in &raw.notify {
+        let start = scope.span().start;
+        let scope = scope.get_ref();
+        if !scope.reason.is_empty() {
+            return fail(start, NO_REASON.into());
+        }
+        if scope.channels.is_empty() || scope.events.is_empty() {
             return fail(
                 start,
-                format!("`{}` is no pattern: a `*` can only be its end", pattern.0),
+                "this scope grants nothing: `channels` or `events` is empty".into(),
             );
         }
+        check_patterns(document, start, &[&scope.channels, &scope.events])?;
     }
     Ok(())
+}
+
+fn check_patterns(
+    document: &Document<'_>,
+    start: usize,
+    lists: &[&[Pattern]],
+) -> Result<(), DocumentError> {
+    let mut patterns = lists.iter().copied().flatten();
+    match patterns.find(|pattern| !is_pattern(&pattern.0)) {
+        Some(pattern) => {
+            let message = format!("`{}` is no pattern: a `*` can only be its end", pattern.0);
+            Err(document.error_at(start, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_pattern(text: &str) -> bool {
@@ -259,6 +312,10 @@ verbs = ["vacuum"]
 schemas = ["sales"]
 tables = ["*"]
 
+[[notify]]
+channels = ["ops", "team-*"]
+events = ["start", "end"]
+
 [budget]
 effects = 5
 "#,
@@ -284,6 +341,7 @@ effects = 5
                 .collect::<Vec<_>>(),
             [10, 16]
         );
+        assert_eq!(file.channels[0].0, 22);
         assert!(file.is_for("orders") && !file.is_for("ledger"));
     }
 
@@ -303,6 +361,13 @@ effects = 5
             "grants/a.toml:4:10: `digest` is `sha256:` and 64 hexadecimal digits"
         );
         assert_eq!(
+            error(&good.replace("target = \"orders\"", "target = \"../orders\"")),
+            "grants/a.toml:5:10: `target` is no name: a lower-case letter, then letters, digits and `-`, at most 63"
+        );
+        assert!(
+            error(&good.replace("\"pg-tidy\"", "\"Tidy\\n\"")).contains("`procedure` is no name")
+        );
+        assert_eq!(
             error(&good.replace("\"ana\"", "\" \"")),
             "grants/a.toml:6:15: `approved-by` is empty"
         );
@@ -313,6 +378,18 @@ effects = 5
         assert_eq!(
             error(&good.replace("\"sales\"", "\"s*s\"")),
             "grants/a.toml:16:1: `s*s` is no pattern: a `*` can only be its end"
+        );
+        assert_eq!(
+            error(&good.replace("\"team-*\"", "\"t*m\"")),
+            "grants/a.toml:22:1: `t*m` is no pattern: a `*` can only be its end"
+        );
+        assert_eq!(
+            error(&good.replace("[\"start\", \"end\"]", "[]")),
+            "grants/a.toml:22:1: this scope grants nothing: `channels` or `events` is empty"
+        );
+        assert_eq!(
+            error(&good.replace("events =", "event =")),
+            "grants/a.toml:24:1: unknown key `event` in [notify]"
         );
         assert_eq!(
             error(&good.replace("reason = \"weekly\"\n", "")),

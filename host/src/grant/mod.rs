@@ -6,24 +6,27 @@ mod explain;
 mod file;
 mod select;
 
-pub use cover::{Lack, Missing, Nearest};
+pub use cover::{Lack, Lacking, Missing, Nearest};
 pub use draft::{Draft, DraftError};
 pub use explain::{Asked, Explanation};
 pub use file::{GrantFile, GrantFileError};
-pub use select::{Granted, Refusal, Wanted, select, short};
+pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
 use crate::call::{Effect, Read, Touch};
-use crate::clock::Millis;
+use crate::clock::{Millis, Span};
 use crate::database;
+use crate::notify;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How dangerous a verb is at most. It is part of the interface's name, so a component's imports prove it.
+/// How dangerous a verb is at most for a target, the least first. It is part of the interface's name, so a component's imports prove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Danger {
     /// Looks only.
     Read,
+    /// Reaches people; cannot be taken back. Changes no target.
+    Send,
     /// Changes no rows and no objects that a user would miss; reversible, or nothing to reverse.
     Maintain,
 }
@@ -32,12 +35,13 @@ impl fmt::Display for Danger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",
+            Self::Send => "send",
             Self::Maintain => "maintain",
         })
     }
 }
 
-/// A name, or the beginning of one followed by `*`. `*` alone matches each name; system schemas never match it.
+/// A name, or the beginning of one followed by `*`. `*` alone matches each name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pattern(pub String);
@@ -46,14 +50,26 @@ impl Pattern {
     /// Whether the name is meant.
     pub fn matches(&self, name: &str) -> bool {
         match self.0.strip_suffix('*') {
-            Some(start) => name.starts_with(start) && (!start.is_empty() || !is_system(name)),
+            Some(start) => name.starts_with(start),
             None => self.0 == name,
         }
+    }
+
+    /// Whether the schema is meant. A system schema is meant by its full name only.
+    pub fn matches_schema(&self, schema: &str) -> bool {
+        self.matches(schema) && (!is_system(schema) || self.0 == schema)
     }
 
     /// Whether one of the patterns means the name.
     pub fn any(patterns: &[Self], name: &str) -> bool {
         patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether one of the patterns means the schema.
+    pub fn any_schema(patterns: &[Self], schema: &str) -> bool {
+        patterns
+            .iter()
+            .any(|pattern| pattern.matches_schema(schema))
     }
 
     /// Whether every name that `other` means is meant by this one too.
@@ -65,10 +81,16 @@ impl Pattern {
             (None, None) => self.0 == other.0,
         }
     }
+
+    /// Whether every schema that `other` means is meant by this one too.
+    pub fn covers_schema(&self, other: &Self) -> bool {
+        self.covers(other) && (other.0.ends_with('*') || self.matches_schema(&other.0))
+    }
 }
 
-fn is_system(name: &str) -> bool {
-    name.starts_with("pg_") || name == "information_schema"
+/// Whether PostgreSQL keeps the schema for itself: nobody can make another of such a name.
+fn is_system(schema: &str) -> bool {
+    schema.starts_with("pg_") || schema == "information_schema"
 }
 
 /// What may be done, room by room. Each list is a union; an empty one allows nothing.
@@ -78,6 +100,9 @@ pub struct Capabilities {
     /// In the database room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub database: Vec<database::Scope>,
+    /// In the notify room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<notify::Scope>,
 }
 
 /// How much may be done. Absent means no bound of its own.
@@ -89,7 +114,7 @@ pub struct Budget {
     /// Calls of any kind in one run.
     pub calls: Option<u64>,
     /// How long one run may take, such as "4h".
-    pub duration: Option<jiff::SignedDuration>,
+    pub duration: Option<Span>,
 }
 
 impl Budget {
@@ -147,20 +172,27 @@ impl Capabilities {
                 }
                 None => scope.allows(effect.verb(), effect.database()),
             }),
+            Effect::Notify(effect) => self
+                .notify
+                .iter()
+                .any(|scope| scope.allows(effect.channel(), effect.event())),
         }
     }
 
     /// Whether an object that the change turned out to touch is covered.
     pub fn allows_touch(&self, effect: &Effect, touch: &Touch) -> bool {
-        let Effect::Database(effect) = effect;
-        let Touch::Table {
-            database,
-            schema,
-            table,
-        } = touch;
-        self.database
-            .iter()
-            .any(|scope| scope.allows_table(effect.verb(), database, schema, table))
+        match (effect, touch) {
+            (
+                Effect::Database(effect),
+                Touch::Table {
+                    database,
+                    schema,
+                    table,
+                },
+            ) => self.shows_table(effect.verb(), database, schema, table),
+            // A message touches no table.
+            (Effect::Notify(_), Touch::Table { .. }) => false,
+        }
     }
 
     /// Whether a look may show this table and its indexes.
@@ -218,6 +250,15 @@ impl Effective {
             .is_none()
     }
 
+    /// Whether a message about some event may go to the channel, as far as its name tells.
+    pub fn reaches_channel(&self, channel: &str) -> bool {
+        let reaches = |capabilities: &Capabilities| {
+            let mut scopes = capabilities.notify.iter();
+            scopes.any(|scope| Pattern::any(&scope.channels, channel))
+        };
+        reaches(&self.needs) && reaches(&self.grant)
+    }
+
     fn side(&self, allows: impl Fn(&Capabilities) -> bool) -> Option<Side> {
         if !allows(&self.needs) {
             Some(Side::Needs)
@@ -238,5 +279,26 @@ impl Effective {
             budget: Budget::default(),
             expires: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_system_schema_is_meant_by_its_full_name_only() {
+        let means = |pattern: &str, schema: &str| Pattern(pattern.into()).matches_schema(schema);
+        assert!(means("*", "public") && means("p*", "public"));
+        for pattern in ["*", "p*", "pg_*"] {
+            assert!(!means(pattern, "pg_catalog"), "{pattern}");
+        }
+        assert!(means("pg_catalog", "pg_catalog"));
+        let covers =
+            |one: &str, other: &str| Pattern(one.into()).covers_schema(&Pattern(other.into()));
+        assert!(covers("*", "sales") && covers("*", "s*"));
+        assert!(!covers("*", "pg_catalog") && covers("pg_catalog", "pg_catalog"));
+        // Tables have names of their own.
+        assert!(Pattern("*".into()).matches("pg_audit_log"));
     }
 }

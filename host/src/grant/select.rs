@@ -5,6 +5,7 @@ use super::file::GrantFile;
 use super::{Budget, Capabilities, Effective};
 use crate::clock::Millis;
 use jiff::Timestamp;
+use std::fmt;
 use thiserror::Error;
 
 /// What a grant is looked for.
@@ -12,6 +13,8 @@ use thiserror::Error;
 pub struct Wanted<'a> {
     /// The procedure's name.
     pub procedure: &'a str,
+    /// What people type for it: its name, or its path.
+    pub spec: &'a str,
     /// `sha256:…` of its component.
     pub digest: &'a str,
     /// Logical name of the target.
@@ -33,40 +36,42 @@ pub struct Granted {
     pub(super) sources: Vec<GrantFile>,
 }
 
+/// What a refusal keeps of what was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    procedure: String,
+    spec: String,
+    target: String,
+}
+
 /// Nothing that is granted lets the run begin.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Refusal {
-    #[error("`{procedure}` has no grant for `{target}`")]
-    None { procedure: String, target: String },
-    #[error(
-        "`{procedure}` has no grant for `{target}`: `{file}` is for {other}, and this component is {digest}"
-    )]
+    #[error("{0}")]
+    None(Box<Sought>),
+    #[error("{sought}: `{file}` is for {other}, and this component is {digest}")]
     OtherDigest {
-        procedure: String,
-        target: String,
+        sought: Box<Sought>,
         file: String,
         other: String,
         digest: String,
     },
-    #[error("`{procedure}` has no grant for `{target}`: `{file}` is for `{other}` only")]
+    #[error("{sought}: `{file}` is for `{other}` only")]
     OtherTarget {
-        procedure: String,
-        target: String,
+        sought: Box<Sought>,
         file: String,
         other: String,
     },
-    #[error("the grant of `{procedure}` for `{target}`, `{file}`, expired at {at}")]
+    #[error("the grant of `{}` for `{}`, `{file}`, expired at {at}", .sought.procedure, .sought.target)]
     Expired {
-        procedure: String,
-        target: String,
+        sought: Box<Sought>,
         file: String,
         at: Timestamp,
     },
-    #[error("the grant of `{procedure}` for `{target}` lacks {}", things(.missing.len()))]
+    #[error("the grant of `{}` for `{}` lacks {}", .sought.procedure, .sought.target, things(.missing.len()))]
     Incomplete {
-        procedure: String,
-        target: String,
+        sought: Box<Sought>,
         missing: Vec<Missing>,
     },
 }
@@ -79,27 +84,43 @@ fn things(count: usize) -> String {
     }
 }
 
+impl Sought {
+    /// What writes a grant.
+    pub(super) fn command(&self) -> String {
+        format!("windlass grant {} --target {}", self.spec, self.target)
+    }
+}
+
+impl From<Wanted<'_>> for Box<Sought> {
+    fn from(wanted: Wanted<'_>) -> Self {
+        Self::new(Sought {
+            procedure: wanted.procedure.to_owned(),
+            spec: wanted.spec.to_owned(),
+            target: wanted.target.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Sought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` has no grant for `{}`", self.procedure, self.target)
+    }
+}
+
 impl Refusal {
     /// The next command.
     pub fn hint(&self) -> String {
         match self {
-            Self::None { procedure, target }
-            | Self::OtherTarget {
-                procedure, target, ..
-            } => {
-                format!("windlass grant {procedure} --target {target}")
-            }
-            Self::OtherDigest {
-                procedure, target, ..
-            } => {
-                format!(
-                    "windlass inspect {procedure}, then: windlass grant {procedure} --target {target} --force"
-                )
-            }
+            Self::None(sought) | Self::OtherTarget { sought, .. } => sought.command(),
+            Self::OtherDigest { sought, .. } => format!(
+                "windlass inspect {}, then: {} --force",
+                sought.spec,
+                sought.command()
+            ),
             Self::Expired { file, .. } => {
                 format!("set a later `expires` in {file}, once its reviewer agrees")
             }
-            Self::Incomplete { missing, .. } => hint(missing),
+            Self::Incomplete { sought, missing } => hint(missing, sought),
         }
     }
 
@@ -107,7 +128,7 @@ impl Refusal {
     pub fn missing(&self) -> &[Missing] {
         match self {
             Self::Incomplete { missing, .. } => missing,
-            Self::None { .. }
+            Self::None(_)
             | Self::OtherDigest { .. }
             | Self::OtherTarget { .. }
             | Self::Expired { .. } => &[],
@@ -127,12 +148,7 @@ pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<
     }
     let none = Budget::default();
     Ok(Granted {
-        capabilities: Capabilities {
-            database: valid
-                .iter()
-                .flat_map(|file| file.capabilities().database)
-                .collect(),
-        },
+        capabilities: together(&valid),
         budget: valid
             .iter()
             .fold(none, |budget, file| budget.narrowed_by(&file.budget)),
@@ -145,39 +161,79 @@ pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<
     })
 }
 
-fn refusal(others: &[GrantFile], expired: &[GrantFile], wanted: Wanted<'_>) -> Refusal {
-    let procedure = wanted.procedure.to_owned();
-    let target = wanted.target.to_owned();
-    if let Some(file) = expired.iter().max_by_key(|file| file.expires) {
-        return Refusal::Expired {
-            procedure,
-            target,
-            file: file.name.clone(),
-            at: file.expires.timestamp(),
-        };
+fn together(files: &[GrantFile]) -> Capabilities {
+    let all: Vec<_> = files.iter().map(GrantFile::capabilities).collect();
+    Capabilities {
+        database: all.iter().flat_map(|one| one.database.clone()).collect(),
+        notify: all.iter().flat_map(|one| one.notify.clone()).collect(),
+    }
+}
+
+/// For each thing in which a file does not let a component with these needs run on the target: digest, end, scopes.
+pub fn differences(
+    file: &GrantFile,
+    wanted: Wanted<'_>,
+    needs: &Capabilities,
+    now: Millis,
+) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    if file.digest != wanted.digest {
+        found.push(other_digest(file, wanted));
+    }
+    if !file.is_for(wanted.target) {
+        found.push(other_target(file, wanted));
+    }
+    if file.expires <= now {
+        found.push(expired(file, wanted));
+    }
+    let missing = missing(needs, std::slice::from_ref(file));
+    if !missing.is_empty() {
+        let sought = wanted.into();
+        found.push(Refusal::Incomplete { sought, missing });
+    }
+    found
+}
+
+fn refusal(others: &[GrantFile], ended: &[GrantFile], wanted: Wanted<'_>) -> Refusal {
+    if let Some(file) = ended.iter().max_by_key(|file| file.expires) {
+        return expired(file, wanted);
     }
     let same_name =
         |file: &&GrantFile| file.procedure == wanted.procedure && file.is_for(wanted.target);
     if let Some(file) = others.iter().find(same_name) {
-        return Refusal::OtherDigest {
-            procedure,
-            target,
-            file: file.name.clone(),
-            other: match &file.version {
-                Some(version) => format!("{version}, {}", short(&file.digest)),
-                None => short(&file.digest),
-            },
-            digest: short(wanted.digest),
-        };
+        return other_digest(file, wanted);
     }
     match others.iter().find(|file| file.digest == wanted.digest) {
-        Some(file) => Refusal::OtherTarget {
-            procedure,
-            target,
-            file: file.name.clone(),
-            other: file.target.clone().unwrap_or_default(),
+        Some(file) => other_target(file, wanted),
+        None => Refusal::None(wanted.into()),
+    }
+}
+
+fn expired(file: &GrantFile, wanted: Wanted<'_>) -> Refusal {
+    Refusal::Expired {
+        sought: wanted.into(),
+        file: file.name.clone(),
+        at: file.expires.timestamp(),
+    }
+}
+
+fn other_digest(file: &GrantFile, wanted: Wanted<'_>) -> Refusal {
+    Refusal::OtherDigest {
+        sought: wanted.into(),
+        file: file.name.clone(),
+        other: match &file.version {
+            Some(version) => format!("{version}, {}", short(&file.digest)),
+            None => short(&file.digest),
         },
-        None => Refusal::None { procedure, target },
+        digest: short(wanted.digest),
+    }
+}
+
+fn other_target(file: &GrantFile, wanted: Wanted<'_>) -> Refusal {
+    Refusal::OtherTarget {
+        sought: wanted.into(),
+        file: file.name.clone(),
+        other: file.target.clone().unwrap_or_default(),
     }
 }
 
@@ -202,8 +258,7 @@ impl Granted {
         let missing = missing(&needs, &self.sources);
         if !missing.is_empty() {
             return Err(Refusal::Incomplete {
-                procedure: wanted.procedure.to_owned(),
-                target: wanted.target.to_owned(),
+                sought: wanted.into(),
                 missing,
             });
         }
@@ -230,6 +285,7 @@ mod tests {
         let digest = format!("sha256:{}", digest.to_string().repeat(64));
         let wanted = Wanted {
             procedure: "pg-tidy",
+            spec: "./tidy.wasm",
             digest: &digest,
             target,
         };
@@ -260,6 +316,7 @@ mod tests {
         assert!(granted.files[0].starts_with("grants/0.toml sha256:"));
         let wanted = Wanted {
             procedure: "pg-tidy",
+            spec: "pg-tidy",
             digest: "",
             target: "orders",
         };
@@ -281,7 +338,11 @@ mod tests {
     fn a_refusal_says_what_there_is_instead() {
         let refusal = chosen(&[], 'a', "orders").unwrap_err();
         assert_eq!(refusal.to_string(), "`pg-tidy` has no grant for `orders`");
-        assert_eq!(refusal.hint(), "windlass grant pg-tidy --target orders");
+        assert_eq!(
+            refusal.hint(),
+            "windlass grant ./tidy.wasm --target orders",
+            "what was typed is what can be typed again"
+        );
         let refusal = chosen(&[('b', VALID)], 'a', "orders").unwrap_err();
         assert_eq!(
             refusal.to_string(),

@@ -1,6 +1,6 @@
 //! What is stored, entry by entry. A change here needs a new [`FORMAT`] and a golden file that stays readable.
 
-use crate::call::{Applied, Effect, Prepared, Read, Revert, Reverted};
+use crate::call::{Applied, Effect, Prepared, Read, Revert, Reverted, Touch};
 use crate::clock::Millis;
 use crate::contract::{CallError, Level, Verdict};
 use crate::grant::Side;
@@ -46,6 +46,19 @@ pub enum Ask {
     Sleep { milliseconds: u64 },
     Remember { key: String, value: String },
     Recall { key: String },
+}
+
+impl Ask {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Random { .. } => "random",
+            Self::Sleep { .. } => "sleep",
+            Self::Remember { .. } => "remember",
+            Self::Recall { .. } => "recall",
+        }
+    }
 }
 
 /// A call that was answered without changing the outside.
@@ -115,6 +128,9 @@ pub enum Entry {
     Resumed {
         /// Who.
         by: String,
+        /// Files of the grants that hold from here on, and digests of their text; none where nothing but taking back follows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        grants: Vec<String>,
     },
     /// A look or a question, and its answer.
     Observed {
@@ -138,6 +154,9 @@ pub enum Entry {
         side: Side,
         /// What the guest was told.
         error: CallError,
+        /// The object that it turned out to touch, where that is what is not allowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        touch: Option<Touch>,
     },
     /// A named stretch began.
     Step {
@@ -250,6 +269,9 @@ pub enum Entry {
     Stopped {
         /// Why.
         why: String,
+        /// True when the procedure did not repeat itself: it cannot go on, only be taken back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        diverged: bool,
     },
     /// Someone wants the run ended and taken back.
     CancelRequested {

@@ -96,6 +96,11 @@ pub(super) fn known(label: &str) -> bool {
     KINDS.contains(&kind)
 }
 
+/// Whether entries under this label are answers to calls.
+pub(super) fn answers(label: &str) -> bool {
+    label.starts_with("observed/")
+}
+
 /// Whether entries under this label leave the state as it is, so that folding need not decode them.
 pub(super) fn passes(label: &str) -> bool {
     label.starts_with("observed/") || label == "log" || label == "waiting"

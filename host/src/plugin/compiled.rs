@@ -3,18 +3,31 @@
 
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Bytes of the digest in front of the code.
 const SEAL: usize = 32;
 
-/// The cache. Without a folder each process compiles anew.
-#[derive(Debug, Default)]
+/// The cache. Without a folder each process compiles anew. Clones share what they hold in memory.
+#[derive(Clone, Default)]
 pub struct CompiledCache {
-    folder: Option<Dir>,
+    folder: Option<Arc<Dir>>,
+    /// What this process has loaded, by the name of its file.
+    loaded: Arc<Mutex<HashMap<String, Component>>>,
+}
+
+impl fmt::Debug for CompiledCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompiledCache")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CompiledCache {
@@ -24,7 +37,8 @@ impl CompiledCache {
             .dir_metadata()
             .is_ok_and(|meta| is_private(meta.uid(), meta.mode()));
         Self {
-            folder: ours.then_some(folder),
+            folder: ours.then(|| Arc::new(folder)),
+            loaded: Arc::default(),
         }
     }
 
@@ -36,16 +50,26 @@ impl CompiledCache {
         bytes: &[u8],
     ) -> wasmtime::Result<Component> {
         let name = file_name(engine, digest);
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = loaded.get(&name) {
+            return Ok(component.clone());
+        }
+        let component = self.load_file(engine, &name, bytes)?;
+        loaded.insert(name, component.clone());
+        Ok(component)
+    }
+
+    fn load_file(&self, engine: &Engine, name: &str, bytes: &[u8]) -> wasmtime::Result<Component> {
         if let Some(component) = self
             .folder
             .as_ref()
-            .and_then(|folder| read(folder, &name, engine))
+            .and_then(|folder| read(folder, name, engine))
         {
             return Ok(component);
         }
         let component = Component::new(engine, bytes)?;
         if let Some(folder) = &self.folder
-            && let Err(error) = keep(folder, &name, &component)
+            && let Err(error) = keep(folder, name, &component)
         {
             tracing::debug!(%error, "the compiled component was not kept");
         }

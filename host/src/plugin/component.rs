@@ -20,6 +20,7 @@ const LIMIT: u64 = 128 << 20;
 /// A component that was read and checked. It has not been compiled.
 #[derive(Clone)]
 pub struct Component {
+    spec: String,
     bytes: Cow<'static, [u8]>,
     digest: String,
     manifest: Manifest,
@@ -46,6 +47,8 @@ pub enum ComponentError {
     CoreModule,
     #[error("it is not a valid component: {message} (at offset {offset:#x})")]
     Invalid { offset: usize, message: String },
+    #[error("modules and components lie more than {limit} deep within it")]
+    Nested { limit: usize },
     #[error("it is refused for {}", reasons(.0.len()))]
     Refused(Vec<Problem>),
 }
@@ -68,7 +71,7 @@ impl ComponentError {
                 Some("build it with `windlass build`, which makes a component of it".into())
             }
             Self::Refused(problems) => problems.iter().find_map(Problem::hint),
-            Self::File(_) | Self::NotWasm | Self::Invalid { .. } => None,
+            Self::File(_) | Self::NotWasm | Self::Nested { .. } | Self::Invalid { .. } => None,
         }
     }
 
@@ -81,6 +84,7 @@ impl ComponentError {
             | Self::NoBuiltin { .. }
             | Self::NotWasm
             | Self::CoreModule
+            | Self::Nested { .. }
             | Self::Invalid { .. } => &[],
         }
     }
@@ -97,8 +101,11 @@ impl Component {
         let is_path =
             spec.contains(['/', '\\']) || Path::new(spec).extension().is_some_and(|e| e == "wasm");
         if is_path {
-            let bytes = folder::read(&from.join(spec.trim_start_matches("./")), LIMIT)?;
-            return Self::from_bytes(bytes).map_err(unusable);
+            let here = Path::new(spec);
+            let bytes = folder::read(&from.join(here.strip_prefix(".").unwrap_or(here)), LIMIT)?;
+            let component = Self::from_bytes(bytes).map_err(unusable)?;
+            let spec = spec.to_owned();
+            return Ok(Self { spec, ..component });
         }
         match builtin::find(spec) {
             Some(bytes) => Self::from_bytes(bytes).map_err(unusable),
@@ -127,6 +134,7 @@ impl Component {
         let imports = shape.imports;
         match manifest {
             Some(manifest) if problems.is_empty() => Ok(Self {
+                spec: manifest.name.clone(),
                 digest: format!("sha256:{}", hex::encode(Sha256::digest(&bytes))),
                 bytes,
                 manifest,
@@ -139,6 +147,11 @@ impl Component {
     /// The name that people type.
     pub fn name(&self) -> &str {
         &self.manifest.name
+    }
+
+    /// What people type for it: its path, if it was found by one, else its name.
+    pub fn spec(&self) -> &str {
+        &self.spec
     }
 
     /// The procedure's version.
@@ -180,7 +193,7 @@ impl Component {
 
     /// Whether it can change a target at all.
     pub fn changes_something(&self) -> bool {
-        self.manifest.danger > Danger::Read
+        self.manifest.danger >= Danger::Maintain
     }
 
     /// What a reviewer wants to know, from the bytes alone.

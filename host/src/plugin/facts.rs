@@ -5,6 +5,7 @@ use super::imports::Import;
 use super::manifest::Estimates;
 use super::parameters::ParameterFacts;
 use super::problem::verb_name;
+use crate::call::Verb;
 use crate::grant::{Budget, Danger, Pattern};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -53,6 +54,10 @@ pub struct NeedFacts {
     pub schemas: Vec<Pattern>,
     /// Patterns.
     pub tables: Vec<Pattern>,
+    /// Patterns.
+    pub channels: Vec<Pattern>,
+    /// Patterns.
+    pub events: Vec<Pattern>,
     /// The author's.
     pub reason: String,
 }
@@ -103,15 +108,33 @@ fn needs(component: &Component) -> Vec<NeedFacts> {
                 .filter(|verb| verb.interface() == interface);
             needs.push(NeedFacts {
                 interface: interface.to_owned(),
-                verbs: verbs.map(|verb| verb_name(*verb)).collect(),
+                verbs: verbs.map(|verb| verb_name(Verb::Database(*verb))).collect(),
                 databases: scope.databases.clone(),
                 schemas: scope.schemas.clone(),
                 tables: scope.tables.clone(),
+                channels: Vec::new(),
+                events: Vec::new(),
                 reason: scope.reason.clone(),
             });
         }
     }
+    needs.extend(messages(component));
     needs
+}
+
+fn messages(component: &Component) -> impl Iterator<Item = NeedFacts> {
+    let send = crate::notify::Verb::Send;
+    let scopes = component.manifest().written_needs().notify.iter();
+    scopes.map(move |scope| NeedFacts {
+        interface: send.interface().to_owned(),
+        verbs: vec![verb_name(Verb::Notify(send))],
+        databases: Vec::new(),
+        schemas: Vec::new(),
+        tables: Vec::new(),
+        channels: scope.channels.clone(),
+        events: scope.events.clone(),
+        reason: scope.reason.clone(),
+    })
 }
 
 fn can(component: &Component) -> Vec<String> {
@@ -134,12 +157,18 @@ fn cannot(component: &Component) -> Vec<Cannot> {
             because: "it does not import database-maintain",
         });
     }
+    if !component.imports_interface("notify-send") {
+        proofs.push(Cannot {
+            what: "send a message",
+            because: "it does not import notify-send",
+        });
+    }
     proofs.push(Cannot {
         what: "read, write or delete rows",
         because: "it imports no interface that carries rows",
     });
     proofs.push(Cannot {
-        what: "see a connection string or a password",
+        what: "see a connection string, a password or where a channel leads",
         because: "no interface carries one",
     });
     proofs.push(Cannot {

@@ -5,7 +5,10 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{BinaryReaderError, Parser, Payload, Validator, WasmFeatures};
+
+/// How deep modules and components may lie within each other. Real ones need three; the validator takes the square of it in time.
+const DEPTH: usize = 50;
 
 /// An interface that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,13 +75,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape<'_>, ComponentError> {
     if Parser::is_core_wasm(bytes) {
         return Err(ComponentError::CoreModule);
     }
-    let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid {
-        offset: error.offset(),
-        message: error.message().to_owned(),
-    };
+    check_depth(bytes)?;
     let types = Validator::new_with_features(WasmFeatures::default())
         .validate_all(bytes)
-        .map_err(invalid)?;
+        .map_err(|error| invalid(&error))?;
     let types = types.as_ref();
     let mut shape = Shape {
         imports: Vec::new(),
@@ -87,7 +87,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape<'_>, ComponentError> {
     };
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(invalid)? {
+        match payload.map_err(|error| invalid(&error))? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if depth == 0 && section.name() == super::SECTION => {
@@ -97,7 +97,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape<'_>, ComponentError> {
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    let name = import.map_err(invalid)?.name.name;
+                    let name = import.map_err(|error| invalid(&error))?.name.name;
                     let item = types.component_item_for_import(name);
                     let functions = item.map(|item| functions(types, name, item.ty));
                     let functions = functions.unwrap_or_default().into_iter().collect();
@@ -106,7 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape<'_>, ComponentError> {
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    let name = export.map_err(invalid)?.name.name;
+                    let name = export.map_err(|error| invalid(&error))?.name.name;
                     let item = types.component_item_for_export(name);
                     let functions = item.map(|item| functions(types, name, item.ty));
                     shape
@@ -118,6 +118,32 @@ pub(super) fn read(bytes: &[u8]) -> Result<Shape<'_>, ComponentError> {
         }
     }
     Ok(shape)
+}
+
+fn invalid(error: &BinaryReaderError) -> ComponentError {
+    ComponentError::Invalid {
+        offset: error.offset(),
+        message: error.message().to_owned(),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's own enum; only what opens and closes counts"
+)]
+fn check_depth(bytes: &[u8]) -> Result<(), ComponentError> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|error| invalid(&error))? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return Err(ComponentError::Nested { limit: DEPTH });
+        }
+    }
+    Ok(())
 }
 
 /// Names of the functions of an instance; a bare function is its own.

@@ -2,10 +2,13 @@
 
 use super::parameters::{ParameterError, Parameters};
 use super::template::{self, TemplateError};
-use crate::database::{self, Verb};
+use crate::call::Verb;
+use crate::clock::Span;
+use crate::database;
 use crate::document::{Document, DocumentError};
 use crate::grant::{Budget, Capabilities, Danger, Pattern};
-use jiff::SignedDuration;
+use crate::notify;
+use crate::text::{is_deceptive, printable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -41,7 +44,7 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct Estimates {
     /// How long it takes.
-    pub duration: Option<SignedDuration>,
+    pub duration: Option<Span>,
 }
 
 /// The embedded manifest is not one.
@@ -92,6 +95,8 @@ struct RawProcedure {
 struct RawNeeds {
     #[serde(default)]
     database: Vec<Spanned<database::Scope>>,
+    #[serde(default)]
+    notify: Vec<Spanned<notify::Scope>>,
 }
 
 impl Manifest {
@@ -112,7 +117,8 @@ impl Manifest {
         if !problems.is_empty() {
             return Err(problems.into_iter().map(Into::into).collect());
         }
-        let scopes = raw.needs.database.into_iter().map(Spanned::into_inner);
+        let databases = raw.needs.database.into_iter().map(Spanned::into_inner);
+        let channels = raw.needs.notify.into_iter().map(Spanned::into_inner);
         Ok(Self {
             name: raw.procedure.name.into_inner(),
             version: raw.procedure.version.into_inner(),
@@ -122,7 +128,8 @@ impl Manifest {
             estimates: raw.estimates,
             parameters,
             needs: Capabilities {
-                database: scopes.collect(),
+                database: databases.collect(),
+                notify: channels.collect(),
             },
         })
     }
@@ -149,10 +156,7 @@ impl Manifest {
 
     /// Every verb that some need names.
     pub fn verbs(&self) -> BTreeSet<Verb> {
-        let scopes = self.needs.database.iter();
-        scopes
-            .flat_map(|scope| scope.verbs.iter().copied())
-            .collect()
+        verbs(&self.needs)
     }
 
     /// Checks given parameters against the schema and fills in defaults. All that is wrong is told at once.
@@ -177,15 +181,20 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
         let message = "`version` is three numbers, such as \"0.1.0\"";
         problem(procedure.version.span().start, message.into());
     }
-    if procedure.summary.get_ref().trim().is_empty() {
-        problem(procedure.summary.span().start, "`summary` is empty".into());
+    if let Some(what) = sentence_problem("summary", procedure.summary.get_ref()) {
+        problem(procedure.summary.span().start, what);
     }
-    let verbs = raw
+    let databases = raw
         .needs
         .database
         .iter()
-        .flat_map(|scope| &scope.get_ref().verbs);
-    let most = verbs.max_by_key(|verb| verb.danger());
+        .map(|scope| scope.get_ref().clone());
+    let channels = raw.needs.notify.iter().map(|scope| scope.get_ref().clone());
+    let verbs = verbs(&Capabilities {
+        database: databases.collect(),
+        notify: channels.collect(),
+    });
+    let most = verbs.iter().max_by_key(|verb| verb.danger());
     let danger = *procedure.danger.get_ref();
     match most {
         Some(verb) if verb.danger() != danger => {
@@ -208,14 +217,50 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
             problem(scope.span().start, message);
         }
     }
+    for scope in &raw.needs.notify {
+        for message in channel_problems(scope.get_ref(), parameters) {
+            problem(scope.span().start, message);
+        }
+    }
     problems
+}
+
+fn verbs(needs: &Capabilities) -> BTreeSet<Verb> {
+    let databases = needs.database.iter().flat_map(|scope| &scope.verbs);
+    let databases = databases.copied().map(Verb::Database);
+    let channels = needs.notify.iter().map(|_| notify::Verb::Send);
+    databases.chain(channels.map(Verb::Notify)).collect()
+}
+
+fn channel_problems(scope: &notify::Scope, parameters: &Parameters) -> Vec<String> {
+    let mut problems = Vec::new();
+    problems.extend(sentence_problem("reason", &scope.reason));
+    for (key, patterns) in [("channels", &scope.channels), ("events", &scope.events)] {
+        if patterns.is_empty() {
+            problems.push(format!("`{key}` is empty, so this need is for nothing"));
+        }
+    }
+    let patterns: [&[Pattern]; 2] = [&scope.channels, &scope.events];
+    problems.extend(pattern_problems(&patterns, parameters));
+    problems
+}
+
+fn pattern_problems(lists: &[&[Pattern]], parameters: &Parameters) -> Vec<String> {
+    let problem = |pattern: &Pattern| {
+        if pattern.0.contains(is_deceptive) {
+            return Some(format!("`{}` {DECEPTIVE}", printable(&pattern.0)));
+        }
+        template::check(pattern, parameters)
+            .err()
+            .map(|error| error.to_string())
+    };
+    let patterns = lists.iter().copied().flatten();
+    patterns.filter_map(problem).collect()
 }
 
 fn scope_problems(scope: &database::Scope, parameters: &Parameters) -> Vec<String> {
     let mut problems = Vec::new();
-    if scope.reason.trim().is_empty() {
-        problems.push("`reason` is empty: say why the procedure needs this".into());
-    }
+    problems.extend(sentence_problem("reason", &scope.reason));
     if scope.databases.is_empty() {
         problems.push("`databases` is empty, so this need is for nothing".into());
     }
@@ -223,12 +268,23 @@ fn scope_problems(scope: &database::Scope, parameters: &Parameters) -> Vec<Strin
         problems.push("`verbs` is empty, so this need is for nothing".into());
     }
     let patterns: [&[Pattern]; 3] = [&scope.databases, &scope.schemas, &scope.tables];
-    for pattern in patterns.into_iter().flatten() {
-        if let Err(error) = template::check(pattern, parameters) {
-            problems.push(error.to_string());
-        }
-    }
+    problems.extend(pattern_problems(&patterns, parameters));
     problems
+}
+
+const DECEPTIVE: &str = "has a character that cannot be seen or that moves others";
+
+/// What is wrong with an author's sentence. It stands on the page by which people decide, so it can look like nothing else there.
+fn sentence_problem(key: &str, text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        Some(format!(
+            "`{key}` is empty: say what it is for, in a sentence"
+        ))
+    } else if text.contains(is_deceptive) {
+        Some(format!("`{key}` {DECEPTIVE}: write one plain line"))
+    } else {
+        None
+    }
 }
 
 /// Three numbers, and after them what semantic versioning allows.
@@ -334,9 +390,22 @@ duration = "4h"
         );
         assert_eq!(
             errors[4],
-            "plugin.toml:14:1: `reason` is empty: say why the procedure needs this"
+            "plugin.toml:14:1: `reason` is empty: say what it is for, in a sentence"
         );
         assert_eq!(errors.len(), 6);
+    }
+
+    #[test]
+    fn what_an_author_says_can_look_like_nothing_else() {
+        for trick in ["a\\ncannot  change a thing", "a\\u202Eb", "a\\u001B[2J"] {
+            for said in ["Vacuums.", "to vacuum it"] {
+                let errors = errors(&TEXT.replace(said, trick));
+                assert_eq!(errors.len(), 1, "{errors:?}");
+                assert!(errors[0].ends_with("moves others: write one plain line"));
+            }
+            let errors = errors(&TEXT.replace("[\"*\"]", &format!("[\"{trick}\"]")));
+            assert!(errors[0].contains("cannot be seen"), "{errors:?}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub const PACKAGE_VERSION: &str = "0.1.0";
 /// The custom section that carries the manifest.
 pub const SECTION: &str = "windlass:manifest";
 
-/// Whether the text can name a procedure, a target or an invariant: `[a-z][a-z0-9-]{0,62}`.
+/// Whether the text can name a procedure, a target, a channel, an event or an invariant: `[a-z][a-z0-9-]{0,62}`.
 pub fn is_name(text: &str) -> bool {
     let mut letters = text.bytes();
     letters

@@ -53,8 +53,11 @@ impl ParameterError {
 impl Parameters {
     /// From a JSON Schema, which must be one of an object. The error says why it is not.
     pub(super) fn new(schema: Value) -> Result<Self, String> {
-        let types = Schema::new(&schema).types();
-        if !schema.is_object() || types.iter().any(|name| *name != "object") {
+        let root = Schema::new(&schema);
+        if !root.is_bounded() {
+            return Err("it refers to itself, or unfolds to too much".into());
+        }
+        if !schema.is_object() || root.types().iter().any(|name| *name != "object") {
             return Err("it does not describe an object with named fields".into());
         }
         Ok(Self { schema })
@@ -318,5 +321,25 @@ mod tests {
         assert_eq!(facts[3].kind, "one of fast, slow");
         assert!(facts[4].required && !facts[0].required);
         assert!(Parameters::new(json!({ "type": "string" })).is_err());
+    }
+
+    #[test]
+    fn a_schema_that_never_ends_is_refused() {
+        let twice = json!([{ "$ref": "#/$defs/A" }, { "$ref": "#/$defs/A" }]);
+        let itself = json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/A" } },
+            "$defs": { "A": { "anyOf": twice } } });
+        let mut doubled =
+            json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/0" } } });
+        for level in 0..20 {
+            let next = json!({ "$ref": format!("#/$defs/{}", level + 1) });
+            doubled["$defs"][level.to_string()] = json!({ "allOf": [next, next] });
+        }
+        let rooted = json!({ "type": "object", "allOf": [{ "$ref": "#" }, { "$ref": "#" }] });
+        for schema in [itself, doubled, rooted] {
+            assert_eq!(
+                Parameters::new(schema),
+                Err("it refers to itself, or unfolds to too much".into())
+            );
+        }
     }
 }

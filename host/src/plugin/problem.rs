@@ -3,7 +3,7 @@
 use super::imports::{Import, Shape};
 use super::manifest::{Manifest, ManifestError};
 use super::{PACKAGE, PACKAGE_VERSION, SECTION};
-use crate::database::Verb;
+use crate::call::Verb;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
@@ -50,9 +50,17 @@ impl Problem {
             Self::Version { .. } => Some(format!(
                 "build it again with the SDK for {PACKAGE}@{PACKAGE_VERSION}"
             )),
-            Self::NotNeeded { verb, .. } => Some(format!(
+            Self::NotNeeded {
+                interface, verb, ..
+            } if interface.starts_with("database") => Some(format!(
                 "add \"{verb}\" to the `verbs` of a [[needs.database]] in plugin.toml, or do not call it"
             )),
+            Self::NotNeeded { .. } => Some(
+                "add a [[needs.notify]] with its channels and events to plugin.toml, or do not call it".into(),
+            ),
+            Self::NotImported(verb) if verb == "send" => {
+                Some("take [[needs.notify]] out of plugin.toml".into())
+            }
             Self::NotImported(verb) => {
                 Some(format!("take \"{verb}\" out of `verbs` in plugin.toml"))
             }
@@ -160,7 +168,8 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
         interface => Verb::of_function(interface, function).is_some(),
     };
     match import.interface.as_str() {
-        "types" | "database-types" | "run" | "database-read" | "database-maintain" => {
+        "types" | "database-types" | "notify-types" | "run" | "database-read"
+        | "database-maintain" | "notify-send" => {
             for function in import.functions.iter().filter(|function| !offers(function)) {
                 problems.push(Problem::Function {
                     interface: import.interface.clone(),
@@ -222,7 +231,11 @@ pub(super) fn agreement(imports: &[Import], manifest: &Manifest) -> Vec<Problem>
 
 /// The verb as manifests and grants spell it.
 pub(crate) fn verb_name(verb: Verb) -> String {
-    match serde_json::to_value(verb) {
+    let value = match verb {
+        Verb::Database(verb) => serde_json::to_value(verb),
+        Verb::Notify(verb) => serde_json::to_value(verb),
+    };
+    match value {
         Ok(serde_json::Value::String(name)) => name,
         _ => verb.to_string(),
     }

@@ -4,7 +4,10 @@ use crate::suggest::did_you_mean;
 use serde_json::{Map, Value};
 
 /// References to references end here.
-const DEPTH: u32 = 16;
+const HOPS: u32 = 16;
+/// The most parts that a schema may have when its references are followed, and how deep they may lie within each other.
+const PARTS: usize = 10_000;
+const DEPTH: u32 = 32;
 
 /// A schema within its document.
 #[derive(Clone, Copy)]
@@ -24,7 +27,7 @@ impl<'a> Schema<'a> {
 
     /// Follows `$ref`.
     fn resolved(mut self) -> Self {
-        for _ in 0..DEPTH {
+        for _ in 0..HOPS {
             let Some(reference) = self.this.get("$ref").and_then(Value::as_str) else {
                 break;
             };
@@ -35,6 +38,29 @@ impl<'a> Schema<'a> {
             }
         }
         self
+    }
+
+    /// Whether every walk through it ends soon. It does not where a schema refers to itself, or to the same again and again.
+    pub(super) fn is_bounded(self) -> bool {
+        let mut left = PARTS;
+        self.spends(&mut left, DEPTH)
+    }
+
+    fn spends(self, left: &mut usize, depth: u32) -> bool {
+        let (Some(rest), Some(depth)) = (left.checked_sub(1), depth.checked_sub(1)) else {
+            return false;
+        };
+        *left = rest;
+        self.parts().all(|part| part.spends(left, depth))
+    }
+
+    /// The schemas directly within it.
+    fn parts(self) -> impl Iterator<Item = Schema<'a>> {
+        let alternatives = ["anyOf", "oneOf", "allOf"]
+            .into_iter()
+            .flat_map(move |key| self.list(key));
+        let properties = self.properties().map(|(_, schema)| schema);
+        alternatives.chain(properties).chain(self.items())
     }
 
     fn get(self, key: &str) -> Option<&'a Value> {
@@ -65,10 +91,6 @@ impl<'a> Schema<'a> {
 
     /// Names of the JSON types that a value can have; empty if the schema does not say.
     pub(super) fn types(self) -> Vec<&'a str> {
-        self.types_within(DEPTH)
-    }
-
-    fn types_within(self, depth: u32) -> Vec<&'a str> {
         let mut types = match self.get("type") {
             Some(Value::String(name)) => vec![name.as_str()],
             Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
@@ -77,10 +99,8 @@ impl<'a> Schema<'a> {
         if types.is_empty() && !self.choices().is_empty() {
             types.push("string");
         }
-        if let Some(depth) = depth.checked_sub(1) {
-            for key in ["anyOf", "oneOf", "allOf"] {
-                types.extend(self.list(key).flat_map(|schema| schema.types_within(depth)));
-            }
+        for key in ["anyOf", "oneOf", "allOf"] {
+            types.extend(self.list(key).flat_map(Schema::types));
         }
         types.dedup();
         types
@@ -115,25 +135,20 @@ impl<'a> Schema<'a> {
 
     /// What the value is called in messages and tables.
     pub(super) fn describe(self) -> String {
-        self.describe_within(DEPTH)
-    }
-
-    fn describe_within(self, depth: u32) -> String {
         let choices = self.choices();
         if !choices.is_empty() {
             let texts: Vec<_> = choices.iter().map(|choice| plain(choice)).collect();
             return format!("one of {}", texts.join(", "));
         }
-        let mut names: Vec<String> = Vec::new();
-        if let Some(depth) = depth.checked_sub(1) {
-            let alternatives = self.list("anyOf").chain(self.list("oneOf"));
-            let alternatives = alternatives.filter(|schema| schema.types() != ["null"]);
-            names.extend(alternatives.map(|schema| schema.describe_within(depth)));
-        }
+        let alternatives = self.list("anyOf").chain(self.list("oneOf"));
+        let mut names: Vec<String> = alternatives
+            .filter(|schema| schema.types() != ["null"])
+            .map(Schema::describe)
+            .collect();
         if names.is_empty() {
             let types = self.types();
             let types = types.iter().filter(|name| **name != "null");
-            names.extend(types.map(|name| self.describe_type(name, depth)));
+            names.extend(types.map(|name| self.describe_type(name)));
         }
         names.dedup();
         if names.is_empty() {
@@ -142,30 +157,25 @@ impl<'a> Schema<'a> {
         names.join(" or ")
     }
 
-    fn describe_type(self, name: &str, depth: u32) -> String {
-        match (name, self.items(), depth.checked_sub(1)) {
-            ("string", _, _) => "text".into(),
-            ("integer", _, _) => "whole number".into(),
-            ("boolean", _, _) => "true or false".into(),
-            ("array", Some(items), Some(depth)) => {
-                format!("list of {}", items.describe_within(depth))
-            }
-            ("array", _, _) => "list".into(),
-            (other, _, _) => other.to_owned(),
+    fn describe_type(self, name: &str) -> String {
+        match (name, self.items()) {
+            ("string", _) => "text".into(),
+            ("integer", _) => "whole number".into(),
+            ("boolean", _) => "true or false".into(),
+            ("array", Some(items)) => format!("list of {}", items.describe()),
+            ("array", None) => "list".into(),
+            (other, _) => other.to_owned(),
         }
     }
 
     /// Everything that is wrong with a value; `at` is what it is called.
     pub(super) fn violations(self, at: &str, value: &Value) -> Vec<String> {
         let mut found = Vec::new();
-        self.check(at, value, DEPTH, &mut found);
+        self.check(at, value, &mut found);
         found
     }
 
-    fn check(self, at: &str, value: &Value, depth: u32, found: &mut Vec<String>) {
-        let Some(depth) = depth.checked_sub(1) else {
-            return;
-        };
+    fn check(self, at: &str, value: &Value, found: &mut Vec<String>) {
         if self.this == &Value::Bool(false) || !self.accepts_type(value) {
             found.push(format!(
                 "`{at}` is {}, not {}",
@@ -186,30 +196,30 @@ impl<'a> Schema<'a> {
         self.check_bounds(at, value, found);
         self.check_pattern(at, value, found);
         for schema in self.list("allOf") {
-            schema.check(at, value, depth, found);
+            schema.check(at, value, found);
         }
         for key in ["anyOf", "oneOf"] {
-            self.check_any(key, at, value, depth, found);
+            self.check_any(key, at, value, found);
         }
         match value {
             Value::Array(items) => {
                 let schema = self.items();
                 for (index, item) in items.iter().enumerate() {
                     if let Some(schema) = schema {
-                        schema.check(&format!("{at}[{index}]"), item, depth, found);
+                        schema.check(&format!("{at}[{index}]"), item, found);
                     }
                 }
             }
-            Value::Object(fields) => self.check_object(at, fields, depth, found),
+            Value::Object(fields) => self.check_object(at, fields, found),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 
     /// One of several schemas must accept the value; the complaints of the nearest are told.
-    fn check_any(self, key: &str, at: &str, value: &Value, depth: u32, found: &mut Vec<String>) {
+    fn check_any(self, key: &str, at: &str, value: &Value, found: &mut Vec<String>) {
         let complaints = self.list(key).map(|schema| {
             let mut complaints = Vec::new();
-            schema.check(at, value, depth, &mut complaints);
+            schema.check(at, value, &mut complaints);
             complaints
         });
         if let Some(fewest) = complaints.min_by_key(Vec::len) {
@@ -217,18 +227,12 @@ impl<'a> Schema<'a> {
         }
     }
 
-    fn check_object(
-        self,
-        at: &str,
-        fields: &Map<String, Value>,
-        depth: u32,
-        found: &mut Vec<String>,
-    ) {
+    fn check_object(self, at: &str, fields: &Map<String, Value>, found: &mut Vec<String>) {
         let closed = self.get("additionalProperties") == Some(&Value::Bool(false));
         for (name, value) in fields {
             let path = format!("{at}.{name}");
             match self.property(name) {
-                Some(schema) => schema.check(&path, value, depth, found),
+                Some(schema) => schema.check(&path, value, found),
                 None if closed => {
                     let names = self.properties().map(|(name, _)| name);
                     let guess = did_you_mean(name, names).unwrap_or_default();

@@ -3,8 +3,12 @@
 use super::parameters::Parameters;
 use crate::database;
 use crate::grant::{Capabilities, Pattern};
+use crate::notify;
 use serde_json::Value;
 use thiserror::Error;
+
+/// The most patterns that one list may come to.
+const MOST: usize = 1_000;
 
 /// A pattern cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -20,6 +24,8 @@ pub enum TemplateError {
     NotText(String),
     #[error("`{0}` has a `*` that is not at its end")]
     Star(String),
+    #[error("the patterns of one list come to more than {MOST}; give its parameters fewer texts")]
+    Many,
 }
 
 /// A stretch of a pattern.
@@ -109,8 +115,12 @@ fn map(
     fill: impl Fn(&Pattern) -> Result<Vec<Pattern>, TemplateError>,
 ) -> Result<Capabilities, TemplateError> {
     let all = |patterns: &[Pattern]| -> Result<Vec<Pattern>, TemplateError> {
-        let filled: Result<Vec<_>, _> = patterns.iter().map(&fill).collect();
-        Ok(filled?.into_iter().flatten().collect())
+        let mut filled = Vec::new();
+        for pattern in patterns {
+            filled.extend(fill(pattern)?);
+            bounded(filled.len())?;
+        }
+        Ok(filled)
     };
     let scope = |scope: &database::Scope| {
         Ok(database::Scope {
@@ -121,8 +131,17 @@ fn map(
         })
     };
     let database: Result<_, TemplateError> = needs.database.iter().map(scope).collect();
+    let channels = |scope: &notify::Scope| {
+        Ok(notify::Scope {
+            channels: all(&scope.channels)?,
+            events: all(&scope.events)?,
+            ..scope.clone()
+        })
+    };
+    let notify: Result<_, TemplateError> = needs.notify.iter().map(channels).collect();
     Ok(Capabilities {
         database: database?,
+        notify: notify?,
     })
 }
 
@@ -134,6 +153,7 @@ fn fill_pattern(pattern: &str, target: &str, given: &Value) -> Result<Vec<Patter
             Piece::Target => vec![target],
             Piece::Parameter(name) => texts(name, given)?,
         };
+        bounded(filled.len().saturating_mul(texts.len()))?;
         filled = filled
             .iter()
             .flat_map(|start| texts.iter().map(move |text| format!("{start}{text}")))
@@ -143,6 +163,13 @@ fn fill_pattern(pattern: &str, target: &str, given: &Value) -> Result<Vec<Patter
         star_is_last(pattern)?;
     }
     Ok(filled.into_iter().map(Pattern).collect())
+}
+
+fn bounded(count: usize) -> Result<(), TemplateError> {
+    if count > MOST {
+        return Err(TemplateError::Many);
+    }
+    Ok(())
 }
 
 fn texts<'a>(name: &str, given: &'a Value) -> Result<Vec<&'a str>, TemplateError> {
@@ -186,6 +213,14 @@ mod tests {
             filled("{params.schemas}_x"),
             Err(TemplateError::Star("b*_x".into()))
         );
+    }
+
+    #[test]
+    fn lists_do_not_multiply_without_end() {
+        let given = json!({ "q": vec!["a"; 60] });
+        let filled = |pattern: &str| fill_pattern(pattern, "orders", &given);
+        assert_eq!(filled("{params.q}").unwrap().len(), 60);
+        assert_eq!(filled(&"{params.q}".repeat(6)), Err(TemplateError::Many));
     }
 
     #[test]

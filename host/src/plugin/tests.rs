@@ -66,8 +66,9 @@ fn a_component_whose_imports_and_needs_agree_is_accepted() {
     assert_eq!(
         cannot,
         [
+            "send a message",
             "read, write or delete rows",
-            "see a connection string or a password",
+            "see a connection string, a password or where a channel leads",
             "open files or sockets, or read the environment"
         ]
     );

@@ -1,13 +1,14 @@
 //! From entries to a report.
 
 use super::{
-    Check, Counts, EffectReport, Message, Person, Refusal, Report, Reversal, SCHEMA, Standing,
-    Step, Subject, next,
+    Check, Counts, EffectReport, Message, Person, Refusal, Report, Reversal, SCHEMA, Sent,
+    Standing, Step, Subject, next,
 };
 use crate::clock::Millis;
 use crate::contract::{Level, Verdict};
 use crate::journal::{Begin, Entry, Finding, Outcome, Phase, RunId, Stamped, State, Status};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// What the state does not hold.
 #[derive(Default)]
@@ -16,12 +17,13 @@ struct Told {
     refusals: Vec<Refusal>,
     messages: Vec<Message>,
     people: Vec<Person>,
+    grants: Vec<String>,
     first_end: Option<Millis>,
 }
 
 impl Report {
-    /// The report of the run with these entries, all from the first on.
-    pub fn from(run: &RunId, entries: &[Stamped]) -> Self {
+    /// The report of the run with these entries, all from the first on. Whether a process is at work on it they do not tell.
+    pub fn from(run: &RunId, entries: &[Stamped], at_work: bool) -> Self {
         let mut state = State::default();
         let mut told = Told::default();
         let mut damage = None;
@@ -32,8 +34,10 @@ impl Report {
             }
             told.take(stamped);
         }
-        let effects: Vec<_> = state.effects().iter().map(EffectReport::of).collect();
-        let standing = Standing::of(&state);
+        let changes = state.effects().iter().filter(|e| e.call.changes_target());
+        let effects: Vec<_> = changes.map(EffectReport::of).collect();
+        let sent = state.effects().iter().filter_map(Sent::of).collect();
+        let standing = Standing::of(&state, at_work);
         let (began, last) = (state.began(), state.last());
         told.close(last);
         Self {
@@ -42,7 +46,10 @@ impl Report {
             standing,
             summary: summary(&state),
             damage,
-            subject: state.begin().map(Subject::of).unwrap_or_default(),
+            subject: state
+                .begin()
+                .map(|begin| Subject::of(begin, told.grants))
+                .unwrap_or_default(),
             began: began.map(Millis::timestamp),
             ended: last
                 .filter(|_| state.outcome().is_some())
@@ -61,6 +68,9 @@ impl Report {
             people: told.people,
             next: next::of(run, &state, standing),
             effects,
+            sent,
+            head: None,
+            zone: TimeZone::UTC,
         }
     }
 }
@@ -70,11 +80,16 @@ impl Told {
         let time = at.timestamp();
         match entry {
             Entry::Begin(begin) => self.person(time, &begin.by, "started"),
-            Entry::Resumed { by } => self.person(time, by, "resumed"),
+            Entry::Resumed { by, grants } => {
+                self.person(time, by, "resumed");
+                self.grants.extend(grants.iter().cloned());
+            }
             Entry::CancelRequested { by } => self.person(time, by, "cancelled"),
             Entry::UndoRequested { by } => self.person(time, by, "undid"),
             Entry::Step { name } => self.step(time, Some(name.clone())),
-            Entry::Intended { effect, .. } => self.effect(time, *effect),
+            Entry::Intended { effect, call, .. } if call.changes_target() => {
+                self.effect(time, *effect);
+            }
             Entry::Refused {
                 call, side, error, ..
             } => self.refusals.push(Refusal {
@@ -98,6 +113,7 @@ impl Told {
             | Entry::Waiting { .. }
             | Entry::Check { .. }
             | Entry::Panicked { .. }
+            | Entry::Intended { .. }
             | Entry::Noted { .. }
             | Entry::Done { .. }
             | Entry::Failed { .. }
@@ -144,8 +160,14 @@ impl Told {
 }
 
 impl Subject {
-    fn of(begin: &Begin) -> Self {
-        let begin = begin.clone();
+    /// With the grants under which it was gone on with later.
+    fn of(begin: &Begin, later: Vec<String>) -> Self {
+        let mut begin = begin.clone();
+        for grant in later {
+            if !begin.grants.contains(&grant) {
+                begin.grants.push(grant);
+            }
+        }
         Self {
             procedure: begin.procedure,
             version: begin.version,
@@ -161,16 +183,20 @@ impl Subject {
 }
 
 impl Standing {
-    fn of(state: &State) -> Self {
-        let in_doubt = state
+    /// From its state, and whether a process is at work on it.
+    pub fn of(state: &State, at_work: bool) -> Self {
+        let is_known_doubt = state
             .open_effect()
             .is_some_and(|effect| matches!(effect.status, Status::InDoubt { .. }));
         match state.phase() {
             Phase::Empty => Self::Empty,
-            Phase::Running | Phase::Stopped { .. } | Phase::Unwinding if in_doubt => Self::InDoubt,
-            Phase::Running => Self::Unfinished,
+            Phase::Running if at_work => Self::Running,
+            Phase::Unwinding if at_work => Self::Unwinding,
+            Phase::Running | Phase::Unwinding if state.open_effect().is_some() => Self::InDoubt,
+            Phase::Stopped { .. } if is_known_doubt => Self::InDoubt,
+            Phase::Running | Phase::Unwinding => Self::Interrupted,
+            Phase::Stopped { diverged: true, .. } => Self::Diverged,
             Phase::Stopped { .. } => Self::Stopped,
-            Phase::Unwinding => Self::Unwinding,
             Phase::Ended(Outcome::Succeeded) => Self::Succeeded,
             Phase::Ended(Outcome::Inconclusive) => Self::Inconclusive,
             Phase::Ended(Outcome::FailedAndUnwound) => Self::Failed,
@@ -180,12 +206,32 @@ impl Standing {
             Phase::Ended(Outcome::Undone) => Self::Undone,
         }
     }
+
+    /// In a word or two.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::InDoubt => "in doubt",
+            Self::Stopped => "stopped",
+            Self::Diverged => "diverged",
+            Self::Unwinding => "unwinding",
+            Self::Succeeded => "succeeded",
+            Self::Inconclusive => "inconclusive",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
+            Self::Stuck => "stuck",
+            Self::Undone => "undone",
+        }
+    }
 }
 
 fn summary(state: &State) -> Option<String> {
     match state.phase() {
         Phase::Ended(_) => state.summary().map(str::to_owned),
-        Phase::Stopped { why } => Some(why),
+        Phase::Stopped { why, .. } => Some(why),
         Phase::Unwinding => state.unwinding().map(|(_, why)| why.to_owned()),
         Phase::Empty | Phase::Running => None,
     }
@@ -211,6 +257,7 @@ impl Counts {
             undone: undo(&["restored", "nothing-to-do"]),
             left_alone: undo(&["left-alone"]),
             undo_failed: count(&|effect| failed(&effect.undone) || failed(&effect.sweep)),
+            irreversible: count(&|effect| effect.counts() && effect.irreversible),
             in_doubt: status("in-doubt"),
             open: status("started"),
         }

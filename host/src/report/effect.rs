@@ -32,6 +32,8 @@ pub struct EffectReport {
     pub after: String,
     /// How it is taken back, or why it need not or cannot be.
     pub undo: String,
+    /// Whether it cannot be taken back.
+    pub irreversible: bool,
     /// How far taking it back is.
     pub undone: Option<Reversal>,
     /// What had to be cleared away after it, and how far that is.
@@ -80,6 +82,7 @@ impl EffectReport {
             foreseen: effect.prepared.after.clone(),
             after,
             undo: effect.prepared.undo.to_string(),
+            irreversible: matches!(effect.prepared.undo, Undo::Impossible(_)),
             undone: undone(effect),
             sweep: effect.sweep.as_ref().map(swept),
             began: effect.started.map(Millis::timestamp),

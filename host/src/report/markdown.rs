@@ -1,9 +1,9 @@
 //! A report as the change log of one maintenance.
 
-use super::escape::{code, plain};
+use super::escape::{cell, code, plain};
 use super::text::{passive, reversal};
-use super::{EffectReport, Report};
-use crate::text::{milliseconds, minute};
+use super::{EffectReport, Report, Sent};
+use crate::text::{milliseconds, minute_in};
 use std::fmt::Write as _;
 
 impl Report {
@@ -22,6 +22,7 @@ impl Report {
             self.facts(),
             section("Changes", &self.changes()),
             section("Checks", &self.check_table()),
+            section("Messages", &self.message_table()),
             section("Issues", &list(&self.issues())),
             section("Follow-ups", &list(&self.follow_ups())),
         ];
@@ -55,17 +56,18 @@ impl Report {
             ("Plan", plain(subject.plan.as_deref().unwrap_or("none"))),
             ("People", self.hands()),
             ("Rollback", self.rollback()),
+            ("Head", plain(self.head.as_deref().unwrap_or_default())),
         ];
         rows.retain(|(_, text)| !text.is_empty());
         let rows: Vec<_> = rows
             .iter()
-            .map(|(name, text)| format!("| {name} | {text} |"))
+            .map(|(name, text)| format!("| {name} | {} |", cell(text)))
             .collect();
         format!("| | |\n|---|---|\n{}", rows.join("\n"))
     }
 
     fn dates(&self) -> String {
-        let at = |time: jiff::Timestamp| minute(time.into());
+        let at = |time: jiff::Timestamp| minute_in(time.into(), &self.zone);
         match (self.began, self.ended) {
             (Some(began), Some(ended)) => format!("{} to {}", at(began), at(ended)),
             (Some(began), None) => format!("{}, not ended", at(began)),
@@ -91,7 +93,7 @@ impl Report {
                 "{} by {} ({})",
                 passive(person.did),
                 plain(&person.by),
-                minute(person.at.into())
+                minute_in(person.at.into(), &self.zone)
             )
         });
         hands.collect::<Vec<_>>().join(", ")
@@ -135,14 +137,35 @@ impl Report {
             .map(|check| {
                 format!(
                     "| {} | {} | {} |",
-                    plain(&check.name),
+                    cell(&plain(&check.name)),
                     check.verdict,
-                    plain(&check.evidence)
+                    cell(&plain(&check.evidence))
                 )
             })
             .collect();
         format!(
             "| Check | Verdict | Evidence |\n|---|---|---|\n{}",
+            rows.join("\n")
+        )
+    }
+
+    fn message_table(&self) -> String {
+        if self.sent.is_empty() {
+            return "None.".into();
+        }
+        let row = |sent: &Sent| {
+            let cells = [
+                plain(&sent.channel),
+                plain(&sent.event),
+                sent.end.replace('-', " "),
+                sent.attempts.to_string(),
+                plain(sent.why.as_deref().unwrap_or_default()),
+            ];
+            format!("| {} |", cells.join(" | "))
+        };
+        let rows: Vec<_> = self.sent.iter().map(row).collect();
+        format!(
+            "| Channel | Event | End | Attempts | Why |\n|---|---|---|---|---|\n{}",
             rows.join("\n")
         )
     }
@@ -218,7 +241,9 @@ impl Report {
             .next
             .iter()
             .map(|next| format!("{} {}", code(&next.command), plain(&next.does)));
-        let looked_at = checks.chain(left).chain(swept);
+        let untold = self.sent.iter().filter(|sent| sent.is_open());
+        let untold = untold.map(|sent| format!("people may not know: {}", sent.line()));
+        let looked_at = checks.chain(left).chain(swept).chain(untold);
         looked_at.map(|text| plain(&text)).chain(next).collect()
     }
 }
@@ -239,6 +264,7 @@ fn change(effect: &EffectReport) -> String {
         plain(&undo),
         effect.took_ms.map(milliseconds).unwrap_or_default(),
     ];
+    let cells: Vec<_> = cells.iter().map(|text| cell(text)).collect();
     format!("| {} |", cells.join(" | "))
 }
 

@@ -5,16 +5,19 @@ mod effect;
 mod escape;
 mod markdown;
 mod next;
+mod sent;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 
 pub use effect::{EffectReport, Reversal};
+pub use sent::Sent;
 
 /// Names the shape of the JSON document.
 pub const SCHEMA: &str = "windlass.report/1";
@@ -48,6 +51,8 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// What it changed or tried to, first to last.
     pub effects: Vec<EffectReport>,
+    /// Messages to people, first to last. They are numbered among the effects.
+    pub sent: Vec<Sent>,
     /// What it was not allowed to do.
     pub refusals: Vec<Refusal>,
     /// What it found; failed checks first, then undecided ones.
@@ -60,22 +65,46 @@ pub struct Report {
     pub people: Vec<Person>,
     /// What can be done now, best first.
     pub next: Vec<Next>,
+    /// Hash of its last entry, in hex: an anchor for `windlass audit verify --head`, as long as the report is kept elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// The zone of the times that people read beside UTC.
+    #[serde(skip)]
+    pub zone: TimeZone,
 }
 
-/// Where a run stands, as far as its record tells. Whether a process is at work on it the record does not tell.
+impl Report {
+    /// The same with the hash of the run's last entry, which the entries alone do not tell.
+    #[must_use]
+    pub fn anchored(self, head: Option<String>) -> Self {
+        Self { head, ..self }
+    }
+
+    /// The same with times in this zone too, for people.
+    #[must_use]
+    pub fn in_zone(self, zone: TimeZone) -> Self {
+        Self { zone, ..self }
+    }
+}
+
+/// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Nothing is recorded.
     #[default]
     Empty,
-    /// It has no end yet.
-    Unfinished,
-    /// The target could not tell what became of an effect.
+    /// A process is at work on it.
+    Running,
+    /// Its process went away between two effects, or two undos.
+    Interrupted,
+    /// Its process went away within an effect, or the target could not tell what became of one.
     InDoubt,
     /// It pauses.
     Stopped,
-    /// It is being taken back.
+    /// It cannot go on, because its procedure did not repeat itself.
+    Diverged,
+    /// A process is taking it back.
     Unwinding,
     /// It finished and every check passed.
     Succeeded,
@@ -131,6 +160,8 @@ pub struct Counts {
     pub left_alone: usize,
     /// Undos and sweeps that failed.
     pub undo_failed: usize,
+    /// Effects that happened, or may have, and cannot be taken back.
+    pub irreversible: usize,
     /// Effects that the target could not tell about.
     pub in_doubt: usize,
     /// Effects that were started and have no end in the record.

@@ -1,7 +1,7 @@
 //! What can be done with a run now.
 
 use super::{Next, Standing};
-use crate::journal::{RunId, State};
+use crate::journal::{RunId, State, Status};
 
 /// Best first.
 pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
@@ -15,7 +15,16 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
     };
     let pending = numbers(state.to_undo().iter().map(|(number, _)| *number));
     match standing {
-        Standing::Unfinished | Standing::InDoubt | Standing::Stopped => {
+        Standing::Running | Standing::Unwinding => vec![Next {
+            command: format!("windlass show {run} --follow"),
+            does: "shows it as it goes".into(),
+        }],
+        Standing::Interrupted | Standing::InDoubt | Standing::Stopped
+            if state.unwinding().is_some() =>
+        {
+            vec![resume("goes on taking it back".into())]
+        }
+        Standing::Interrupted | Standing::InDoubt | Standing::Stopped => {
             let goes_on = match state.open_effect() {
                 Some(open) => format!(
                     "asks {} what became of effect {} and goes on",
@@ -28,24 +37,23 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
                 Some(effects) => format!("ends it and takes back {effects}"),
                 None => "ends it; nothing has to be taken back".into(),
             };
-            vec![resume(goes_on), undo(back)]
+            let mut next = vec![resume(goes_on), undo(back)];
+            // Before the target was asked nobody has to know better.
+            if let Some(open) = state.open_effect()
+                && matches!(open.status, Status::InDoubt { .. })
+            {
+                next.push(Next {
+                    command: format!("windlass resume {run} --effect {}=done", open.number),
+                    does: "goes on with what you know; or =not-done".into(),
+                });
+            }
+            next
         }
-        Standing::Unwinding => vec![resume("goes on taking it back".into())],
-        Standing::Stuck => {
-            let swept = state.to_sweep().into_iter().map(|(number, _)| number);
-            let mut left: Vec<_> = state
-                .to_undo()
-                .into_iter()
-                .map(|(n, _)| n)
-                .chain(swept)
-                .collect();
-            left.sort_unstable();
-            left.dedup();
-            let left = numbers(left.into_iter()).unwrap_or_else(|| "it".into());
-            vec![undo(format!(
-                "tries {left} again, once the cause is mended"
-            ))]
+        Standing::Diverged => {
+            let effects = pending.unwrap_or_else(|| "nothing".into());
+            vec![undo(format!("ends it and takes back {effects}"))]
         }
+        Standing::Stuck => vec![undo(tries(state, pending))],
         Standing::Succeeded | Standing::Inconclusive => pending
             .map(|effects| undo(format!("takes back {effects}")))
             .into_iter()
@@ -56,6 +64,20 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
         | Standing::Refused
         | Standing::Undone => Vec::new(),
     }
+}
+
+/// What an undo of a stuck run tries. It can be stuck with all its work done, over what an effect left: that work goes too.
+fn tries(state: &State, pending: Option<String>) -> String {
+    let swept = numbers(state.to_sweep().iter().map(|(number, _)| *number));
+    let tries = match (swept, pending) {
+        (None, None) => "it again".into(),
+        (None, Some(effects)) => format!("{effects} again"),
+        (Some(left), None) => format!("to clear away what {left} left"),
+        (Some(left), Some(effects)) => {
+            format!("to clear away what {left} left and to take back {effects}")
+        }
+    };
+    format!("tries {tries}, once the cause is mended")
 }
 
 /// `effect 4`, `effects 1, 2 and 4`; none for none.

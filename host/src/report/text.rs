@@ -1,7 +1,7 @@
 //! A report for a terminal of 80 columns: the answer first, the next command last.
 
 use super::{EffectReport, Report, Reversal, Standing, Step};
-use crate::text::{counted, milliseconds, minute, printable, shorten, width, wrap};
+use crate::text::{counted, milliseconds, minute_in, printable, shorten, width, wrap};
 use std::fmt::Write as _;
 
 const COLUMNS: usize = 80;
@@ -23,6 +23,7 @@ impl Report {
             self.work(),
             section("refused", &self.refused()),
             section("checks", &self.checked()),
+            section("sent", &self.told()),
             section("messages", &self.said()),
             section("next", &self.to_do()),
         ];
@@ -35,23 +36,32 @@ impl Report {
         let took = self.took_ms.map(milliseconds).unwrap_or_default();
         let what = match self.standing {
             Standing::Empty => return format!("run {} has not begun", self.run),
-            Standing::Unfinished => "has not ended".into(),
+            Standing::Running => "is at work".into(),
+            Standing::Interrupted => "was interrupted".into(),
             Standing::InDoubt => format!("is in doubt after {took}"),
             Standing::Stopped => format!("stopped after {took}"),
             Standing::Unwinding => "is being taken back".into(),
             Standing::Succeeded => format!("succeeded in {took}"),
             Standing::Inconclusive => format!("could not decide, after {took}"),
-            Standing::Failed if self.effects.is_empty() => format!("failed after {took}"),
-            Standing::Cancelled if self.effects.is_empty() => {
-                format!("was cancelled after {took}")
+            Standing::Diverged => format!("cannot go on after {took}"),
+            Standing::Failed if self.is_taken_back() => {
+                format!("failed after {took} and was taken back")
             }
-            Standing::Failed => format!("failed after {took} and was taken back"),
-            Standing::Cancelled => format!("was cancelled after {took} and taken back"),
+            Standing::Failed => format!("failed after {took}"),
+            Standing::Cancelled if self.is_taken_back() => {
+                format!("was cancelled after {took} and taken back")
+            }
+            Standing::Cancelled => format!("was cancelled after {took}"),
             Standing::Refused => format!("was refused after {took}"),
             Standing::Stuck => format!("is stuck after {took}"),
             Standing::Undone => "was undone".into(),
         };
         format!("run {} {what}: {}", self.run, self.figures())
+    }
+
+    /// Whether something had to be taken back and was, as far as other hands left it.
+    fn is_taken_back(&self) -> bool {
+        self.counts.undone + self.counts.left_alone > 0
     }
 
     /// `4 effects, 0 undone, 0 in doubt`, and what else is not zero. Without any effect, that nothing was changed.
@@ -71,6 +81,7 @@ impl Report {
             (counts.failed, "failed"),
             (counts.left_alone, "left alone"),
             (counts.undo_failed, "not taken back"),
+            (counts.irreversible, "that cannot be taken back"),
         ] {
             if count > 0 {
                 // Writing to a string does not fail.
@@ -107,7 +118,7 @@ impl Report {
             subject.version,
             subject.target,
             subject.by,
-            minute(began.into())
+            minute_in(began.into(), &self.zone)
         );
         if let Some(plan) = &subject.plan {
             let digest = plan.strip_prefix("sha256:").unwrap_or(plan);
@@ -168,6 +179,19 @@ impl Report {
             }
         };
         self.checks.iter().map(line).collect()
+    }
+
+    fn told(&self) -> Vec<String> {
+        let line = |sent: &super::Sent| {
+            let mark = match sent.end {
+                "delivered" => '✓',
+                "in-doubt" => '?',
+                "started" => '…',
+                _ => '✗',
+            };
+            format!("{mark} {}", printable(&sent.line()))
+        };
+        self.sent.iter().map(line).collect()
     }
 
     fn said(&self) -> Vec<String> {

@@ -11,10 +11,13 @@ mod tally;
 use parameters::Parameters;
 use slow::Snapshot;
 use tally::Tally;
+use windlass_sdk::notify::Message;
 use windlass_sdk::{Database, Error, Finding, Kind, Procedure, Run};
 
 /// How many statements a snapshot keeps.
 const STATEMENTS: u32 = 500;
+/// Where it is kept for the next run.
+const SNAPSHOT: &str = "statements 2";
 
 struct PgHealth;
 
@@ -24,17 +27,36 @@ impl Procedure for PgHealth {
     type Parameters = Parameters;
 
     fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
+        let channel = parameters.notify.as_deref();
         let database = run.database();
+        let name = database.name();
+        Message::info(format!("{name}: looking whether it is healthy")).tell(run, channel, "start");
         let mut tally = Tally::new(run);
-        replication(&parameters, run, &database, &mut tally)?;
-        sessions(&parameters, run, &database, &mut tally)?;
-        storage(&parameters, run, &database, &mut tally)?;
-        invariants(&parameters, run, &database, &mut tally)?;
-        if parameters.slow_queries > 0 {
-            slow_queries(&parameters, run, &database)?;
+        let looked = look(&parameters, run, &database, &mut tally);
+        match &looked {
+            Ok(()) => tally.message(name),
+            Err(error) => Message::failure(format!("{name}: {error}")).text(tally.sentence()),
         }
+        .tell(run, channel, "end");
+        looked?;
         Ok(tally.sentence())
     }
+}
+
+fn look(
+    parameters: &Parameters,
+    run: &Run,
+    database: &Database,
+    tally: &mut Tally<'_>,
+) -> Result<(), Error> {
+    replication(parameters, run, database, tally)?;
+    sessions(parameters, run, database, tally)?;
+    storage(parameters, run, database, tally)?;
+    invariants(parameters, run, database, tally)?;
+    if parameters.slow_queries > 0 {
+        slow_queries(parameters, run, database)?;
+    }
+    Ok(())
 }
 
 fn replication(
@@ -49,7 +71,8 @@ fn replication(
     let facts = database.replication()?;
     let expected = parameters.expected_standbys.or(server.expected_standbys);
     tally.check("standbys", judge::standbys(&facts.standbys, expected));
-    tally.check("standby lag", judge::lag(&facts.standbys, parameters));
+    let lag = judge::lag(&facts.standbys, expected, parameters);
+    tally.check("standby lag", lag);
     tally.check("replication slots", judge::slots(&facts.slots, parameters));
     Ok(())
 }
@@ -78,10 +101,14 @@ fn storage(
     tally: &mut Tally<'_>,
 ) -> Result<(), Error> {
     run.step("tables and indexes");
+    let server = database.server()?;
     let tables = database.tables()?;
     let indexes = database.indexes()?;
     tally.check("tables", judge::tables(&tables, parameters));
-    tally.check("wraparound", judge::wraparound(&tables, parameters));
+    tally.check(
+        "wraparound",
+        judge::wraparound(&server, &tables, parameters),
+    );
     tally.check("indexes", judge::indexes(&indexes, &tables));
     Ok(())
 }
@@ -130,7 +157,12 @@ fn invariant(database: &Database, name: &str) -> Result<Finding, Error> {
 
 fn is_its_own(kind: Kind) -> bool {
     match kind {
-        Kind::Denied | Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Limit => true,
+        Kind::Denied
+        | Kind::Invalid
+        | Kind::NotFound
+        | Kind::Conflict
+        | Kind::Limit
+        | Kind::Damaged => true,
         Kind::Unavailable | Kind::Cancelled | Kind::Failed => false,
     }
 }
@@ -145,9 +177,10 @@ fn slow_queries(parameters: &Parameters, run: &Run, database: &Database) -> Resu
         }
         Err(error) => return Err(error),
     };
-    let before: Option<Snapshot> = run.recall("statements")?;
-    for line in slow::report(before.as_ref(), &statistics, parameters.slow_queries) {
+    let before: Option<Snapshot> = run.recall(SNAPSHOT)?;
+    let now = Snapshot::of(&statistics, run.now(), STATEMENTS);
+    for line in slow::report(before.as_ref(), &now, &statistics, parameters.slow_queries) {
         run.info(line);
     }
-    run.remember("statements", &Snapshot::of(&statistics))
+    run.remember(SNAPSHOT, &now)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Parameters {
     /// How many of the statements that cost most since the last run are reported. 0: none.
     #[schemars(range(max = 100))]
     pub slow_queries: u32,
+    /// A channel that is told when a run starts and how it ended. Absent: nobody is.
+    pub notify: Option<String>,
 }
 
 impl Default for Parameters {
@@ -55,6 +57,7 @@ impl Default for Parameters {
             invariants: Vec::new(),
             require_invariants: false,
             slow_queries: 5,
+            notify: None,
         }
     }
 }

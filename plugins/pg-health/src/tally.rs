@@ -1,5 +1,6 @@
 //! Counts what the checks came to.
 
+use windlass_sdk::notify::{Level, Message};
 use windlass_sdk::{Finding, Run, Verdict, text};
 
 /// Records checks and keeps the names of those that did not pass.
@@ -32,6 +33,20 @@ impl<'a> Tally<'a> {
     /// The outcome in one sentence, what is wrong first.
     pub(crate) fn sentence(&self) -> String {
         sentence(self.passed, &self.failed, &self.inconclusive)
+    }
+
+    /// The same for people far away: the worst check decides how loud it is.
+    pub(crate) fn message(&self, database: &str) -> Message {
+        let (level, title) = match (self.failed.is_empty(), self.inconclusive.is_empty()) {
+            (false, _) => (Level::Failure, "is not healthy"),
+            (true, false) => (Level::Warning, "may not be healthy"),
+            (true, true) => (Level::Success, "is healthy"),
+        };
+        let message = Message::new(level, format!("{database} {title}")).text(self.sentence());
+        message
+            .field("passed", self.passed.to_string())
+            .field("failed", self.failed.len().to_string())
+            .field("inconclusive", self.inconclusive.len().to_string())
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::memory::{Memory, kind};
 use crate::parameters::Parameters;
-use windlass_sdk::database::{IndexFacts, Leftover, TableFacts, TableKind, XminHolder};
+use windlass_sdk::database::{
+    IndexFacts, Leftover, ServerFacts, StorageParameter, TableFacts, TableKind, XminHolder,
+};
 use windlass_sdk::{Instant, text};
 
 /// Chosen objects in the order in which they are to be worked on, and those that were passed over although they need it.
@@ -172,9 +174,10 @@ fn is_modified(table: &TableFacts, parameters: &Parameters) -> bool {
 
 pub(crate) const SCALE_FACTOR: &str = "autovacuum_vacuum_scale_factor";
 
-/// Tables whose autovacuum starts too late. What already starts as early stays.
+/// Tables whose autovacuum starts too late, by what is set on them or else on the server. What already starts as early stays.
 pub(crate) fn tunings<'a>(
     tables: &'a [TableFacts],
+    server: &ServerFacts,
     parameters: &Parameters,
 ) -> Choice<'a, TableFacts> {
     let mut choice = Choice::none();
@@ -184,21 +187,31 @@ pub(crate) fn tunings<'a>(
             && has_dead_rows(table, parameters.tune_above, parameters)
     });
     for table in late {
-        let set = |name: &str| {
-            table
-                .parameters
-                .iter()
-                .find(|parameter| parameter.name == name)
-        };
-        let factor = set(SCALE_FACTOR).and_then(|parameter| parameter.value.parse::<f64>().ok());
-        if set("autovacuum_enabled").is_some_and(|parameter| is_off(&parameter.value)) {
-            let why = "autovacuum is switched off for it, so tuning it would do nothing";
-            choice.left.push(left(text::name(&table.name), why));
-        } else if factor.is_none_or(|factor| factor > f64::from(parameters.tune_to) / 100.0) {
-            choice.chosen.push(table);
+        match starts_at(table, server) {
+            Ok(factor) if factor > f64::from(parameters.tune_to) / 100.0 => {
+                choice.chosen.push(table);
+            }
+            Ok(_) => {}
+            Err(why) => choice.left.push(left(text::name(&table.name), why)),
         }
     }
     choice
+}
+
+/// The share of dead rows at which autovacuum begins with the table, or why there is none.
+fn starts_at(table: &TableFacts, server: &ServerFacts) -> Result<f64, &'static str> {
+    if setting(&table.parameters, "autovacuum_enabled").is_some_and(is_off) {
+        return Err("autovacuum is switched off for it, so tuning it would do nothing");
+    }
+    setting(&table.parameters, SCALE_FACTOR)
+        .or_else(|| setting(&server.autovacuum, SCALE_FACTOR))
+        .and_then(|value| value.parse().ok())
+        .ok_or("when autovacuum begins with it is unknown, so tuning it might make that later")
+}
+
+fn setting<'a>(parameters: &'a [StorageParameter], name: &str) -> Option<&'a str> {
+    let parameter = parameters.iter().find(|parameter| parameter.name == name);
+    parameter.map(|parameter| parameter.value.as_str())
 }
 
 fn is_off(value: &str) -> bool {
@@ -230,7 +243,7 @@ fn at_least(part: u64, whole: u64, percent: u8) -> bool {
 mod tests {
     use super::*;
     use crate::facts::{holder, index, invalid, table};
-    use windlass_sdk::database::StorageParameter;
+    use windlass_sdk::sample;
 
     const MB: u64 = 1 << 20;
 
@@ -415,7 +428,14 @@ mod tests {
             with("off", &[("autovacuum_enabled", "false")]),
             table("clean", 100_000, 10_000),
         ];
-        let choice = tunings(&tables, &Parameters::default());
+        let with_default = |factor: &str| ServerFacts {
+            autovacuum: vec![StorageParameter {
+                name: SCALE_FACTOR.to_owned(),
+                value: factor.to_owned(),
+            }],
+            ..sample::server()
+        };
+        let choice = tunings(&tables, &sample::server(), &Parameters::default());
         let chosen: Vec<&str> = choice
             .chosen
             .iter()
@@ -423,6 +443,17 @@ mod tests {
             .collect();
         assert_eq!(chosen, ["plain", "late"]);
         assert_eq!(choice.left.len(), 1);
+        // The server's own is earlier: setting it on a table would make it later.
+        let server = with_default("0.01");
+        let choice = tunings(&tables, &server, &Parameters::default());
+        let chosen: Vec<&str> = choice
+            .chosen
+            .iter()
+            .map(|table| table.name.name.as_str())
+            .collect();
+        assert_eq!(chosen, ["late"]);
+        let unknown = tunings(&tables[..1], &with_default("?"), &Parameters::default());
+        assert_eq!((unknown.chosen.len(), unknown.left.len()), (0, 1));
         assert_eq!(scale_factor(2), "0.02");
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::choose::Left;
 use windlass_sdk::database::{Rebuilt, Vacuumed};
-use windlass_sdk::{Finding, text};
+use windlass_sdk::notify::{Level, Message};
+use windlass_sdk::{Finding, Verdict, text};
 
 /// Counts, object by object.
 #[derive(Debug, Default)]
@@ -16,8 +17,40 @@ pub(crate) struct Done {
     pub tuned: usize,
     /// What stopped the work before it was through.
     pub stopped: Option<String>,
-    /// Objects that needed work and got none.
+    /// Objects that needed work and got none: it was not worth it, or a guard was in the way.
     pub left: usize,
+    /// Objects that were tried, changed or not: each is one effect of the budget.
+    pub tried: usize,
+    /// Objects that were tried and not changed: locked, gone, damaged or not in the plan.
+    pub vain: usize,
+}
+
+/// What a run that was not broken off came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// For the report.
+    pub sentence: String,
+    /// The worst of the checks.
+    pub verdict: Verdict,
+    /// How many objects were changed.
+    pub objects: usize,
+    /// How many needed work and got none.
+    pub left: usize,
+}
+
+impl Ended {
+    /// The same for people far away.
+    pub(crate) fn message(&self, database: &str) -> Message {
+        let (level, title) = match self.verdict {
+            Verdict::Pass => (Level::Success, "bloat is repaired"),
+            Verdict::Inconclusive => (Level::Warning, "look at what rebuilding came to"),
+            Verdict::Fail => (Level::Failure, "a check failed"),
+        };
+        Message::new(level, format!("{database}: {title}"))
+            .text(&self.sentence)
+            .field("objects changed", self.objects.to_string())
+            .field("left alone", self.left.to_string())
+    }
 }
 
 impl Done {
@@ -42,15 +75,38 @@ impl Done {
             counted(self.tuned, "table", "tuned", ""),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        match (parts.as_slice(), &self.stopped) {
-            ([], Some(why)) => format!("nothing done: {why}"),
-            ([], None) if self.left > 0 => format!(
-                "nothing to do; {} left alone",
-                text::count(self.left, "object")
-            ),
-            ([], None) => "nothing to do".to_owned(),
-            (parts, Some(why)) => format!("{}; stopped: {why}", parts.join(", ")),
-            (parts, None) => parts.join(", "),
+        let what = match (parts.as_slice(), self.vain > 0 || self.stopped.is_some()) {
+            ([], true) => "nothing done".to_owned(),
+            ([], false) => "nothing to do".to_owned(),
+            (parts, _) => parts.join(", "),
+        };
+        let rest = [
+            counted(self.vain, "object", "tried in vain", ""),
+            counted(self.left, "object", "left alone", ""),
+            self.stopped.as_ref().map(|why| format!("stopped: {why}")),
+        ];
+        let all: Vec<String> = std::iter::once(what)
+            .chain(rest.into_iter().flatten())
+            .collect();
+        all.join("; ")
+    }
+
+    /// Where everything was tried in vain nothing is better than before, and a person should know. Nothing to tell otherwise.
+    pub(crate) fn vain_finding(&self) -> Option<Finding> {
+        (self.vain > 0 && self.objects() == 0).then(|| {
+            let tried = text::count(self.vain, "object");
+            Finding::inconclusive(format!("{tried} tried, all in vain: the warnings say why"))
+        })
+    }
+
+    /// Whether the leftovers that were tried, so many of them in vain, are gone. Nothing to tell if none was tried.
+    pub(crate) fn leftovers_finding(&self, vain: usize) -> Option<Finding> {
+        let dropped = self.dropped.len();
+        let of = text::count(dropped + vain, "invalid index");
+        match (dropped, vain) {
+            (0, 0) => None,
+            (_, 0) => Some(Finding::pass(format!("{of} dropped"))),
+            (_, _) => Some(Finding::inconclusive(format!("{dropped} of {of} dropped"))),
         }
     }
 
@@ -139,6 +195,7 @@ mod tests {
     use super::{Done, left_alone};
     use crate::choose::Left;
     use windlass_sdk::database::{Rebuilt, Vacuumed};
+    use windlass_sdk::{Finding, Verdict};
 
     #[test]
     fn the_sentence_has_the_figures() {
@@ -185,7 +242,55 @@ mod tests {
             stopped: Some("standby b is 1 GB behind".to_owned()),
             ..Done::default()
         };
-        assert_eq!(stopped.sentence(), "nothing done: standby b is 1 GB behind");
+        assert_eq!(
+            stopped.sentence(),
+            "nothing done; stopped: standby b is 1 GB behind"
+        );
+        let left = Done {
+            left: 2,
+            ..Done::default()
+        };
+        assert_eq!(left.sentence(), "nothing to do; 2 objects left alone");
+        assert_eq!(left.vain_finding(), None);
+    }
+
+    #[test]
+    fn leftovers_that_stay_are_no_pass() {
+        let done = Done {
+            dropped: vec![1, 2],
+            ..Done::default()
+        };
+        assert_eq!(Done::default().leftovers_finding(0), None);
+        assert_eq!(done.leftovers_finding(0).unwrap().verdict, Verdict::Pass);
+        let some = done.leftovers_finding(1).unwrap();
+        assert_eq!(
+            some,
+            Finding::inconclusive("2 of 3 invalid indexes dropped")
+        );
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_is_told_apart() {
+        let vain = Done {
+            tried: 4,
+            vain: 4,
+            left: 1,
+            ..Done::default()
+        };
+        assert_eq!(
+            vain.sentence(),
+            "nothing done; 4 objects tried in vain; 1 object left alone"
+        );
+        assert_eq!(vain.vain_finding().unwrap().verdict, Verdict::Inconclusive);
+        let some = Done {
+            analyzed: 1,
+            ..vain
+        };
+        assert_eq!(
+            some.sentence(),
+            "1 table analyzed; 4 objects tried in vain; 1 object left alone"
+        );
+        assert_eq!(some.vain_finding(), None);
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! What an operator can choose.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use windlass_sdk::parameters::{Size, Span};
 
 /// Thresholds, guards, and what is done only when asked for.
-#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Parameters {
-    /// At most so many objects are changed in one run.
+    /// At most so many objects are worked on in one run.
+    #[schemars(range(max = 200))]
     pub max_objects: u32,
     /// Smaller tables are not vacuumed and smaller indexes not rebuilt.
     pub min_size: Size,
-    /// After this time nothing new is started.
+    /// After this time nothing new is started. At most 210min: the budget of a run is 4h.
+    #[serde(deserialize_with = "within_budget")]
     pub stop_after: Span,
     /// Percent of an index that must be bloat before it is rebuilt.
     #[schemars(range(min = 1, max = 99))]
@@ -29,7 +33,7 @@ pub(crate) struct Parameters {
     pub parent_statistics_age: Span,
     /// Nothing is started while a standby is further behind in time.
     pub max_lag: Span,
-    /// Nothing is started while a standby is further behind in bytes.
+    /// Nothing is started while a standby is further behind in bytes, or a slot that nobody uses retains more.
     pub max_lag_bytes: Size,
     /// How long to wait for a standby to catch up before stopping.
     pub lag_patience: Span,
@@ -49,6 +53,20 @@ pub(crate) struct Parameters {
     pub tune_to: u8,
     /// Cancel statements that an earlier windlass run left running, instead of only reporting them.
     pub cancel_abandoned: bool,
+    /// A channel that is told when a run starts and how it ended. Absent: nobody is.
+    pub notify: Option<String>,
+}
+
+/// What is started last has half an hour until the budget ends the run.
+const LONGEST: Span = Span::minutes(210);
+
+fn within_budget<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span <= LONGEST {
+        return Ok(span);
+    }
+    let message = format!("{span} is too long, at most {LONGEST} fits into the budget of a run");
+    Err(D::Error::custom(message))
 }
 
 impl Default for Parameters {
@@ -73,6 +91,7 @@ impl Default for Parameters {
             tune_above: 20,
             tune_to: 2,
             cancel_abandoned: false,
+            notify: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What there was when the run began.
 
 use crate::parameters::Parameters;
-use windlass_sdk::database::{IndexFacts, TableFacts, XminHolder};
+use windlass_sdk::database::{IndexFacts, OwnStatement, ServerFacts, TableFacts, XminHolder};
 use windlass_sdk::{Database, Error, Instant, Run};
 
 /// A holder without a beginning is old after so many transactions.
@@ -10,9 +10,12 @@ const OLD_AGE: u32 = 100_000;
 /// Everything that is chosen from.
 pub(crate) struct Seen {
     pub at: Instant,
+    pub server: ServerFacts,
     pub tables: Vec<TableFacts>,
     pub indexes: Vec<IndexFacts>,
     pub holders: Vec<XminHolder>,
+    /// Statements of other runs. Nobody waits for them any more: this run holds the lock that a run at work would hold.
+    pub abandoned: Vec<OwnStatement>,
 }
 
 impl Seen {
@@ -38,9 +41,11 @@ impl Seen {
         }
         Ok(Self {
             at: run.now(),
+            server,
             tables: database.tables()?,
             indexes: database.indexes()?,
             holders: database.xmin_holders()?,
+            abandoned: database.sessions()?.under_way,
         })
     }
 
@@ -60,19 +65,11 @@ impl Seen {
             .collect()
     }
 
-    /// What holds back vacuum most.
+    /// What holds back vacuum most. A slot of logical decoding keeps no rows of users.
     pub(crate) fn oldest_holder(&self) -> Option<&XminHolder> {
-        let holders = self.holders.iter().filter(|holder| !holder.windlass);
+        let holders = self.holders.iter();
+        let holders = holders.filter(|holder| !holder.windlass && !holder.catalog_only);
         holders.max_by_key(|holder| holder.age)
-    }
-
-    /// Sessions of windlass that still work, with what names each: another run's, because this one begins only now and holds the lock.
-    pub(crate) fn abandoned(&self) -> Vec<(&XminHolder, u32, Instant)> {
-        self.holders
-            .iter()
-            .filter(|holder| holder.windlass && holder.state == "active")
-            .filter_map(|holder| Some((holder, holder.pid?, holder.backend_start?)))
-            .collect()
     }
 }
 
@@ -82,13 +79,16 @@ mod tests {
     use crate::facts::holder;
     use crate::parameters::Parameters;
     use windlass_sdk::database::XminHolder;
+    use windlass_sdk::sample;
 
     fn seen(holders: Vec<XminHolder>) -> Seen {
         Seen {
             at: 1000 + 300_000,
+            server: sample::server(),
             tables: Vec::new(),
             indexes: Vec::new(),
             holders,
+            abandoned: Vec::new(),
         }
     }
 
@@ -113,19 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn only_working_sessions_of_windlass_are_abandoned() {
-        let own = |state: &str| XminHolder {
-            windlass: true,
-            state: state.to_owned(),
-            ..holder(9, 3)
+    fn what_keeps_only_catalog_rows_is_not_blamed_for_others() {
+        let slot = XminHolder {
+            catalog_only: true,
+            pid: None,
+            ..holder(0, 500_000)
         };
-        let seen = seen(vec![
-            holder(1, 3),
-            own("idle in transaction"),
-            own("active"),
-        ]);
-        let abandoned = seen.abandoned();
-        assert_eq!(abandoned.len(), 1);
-        assert_eq!((abandoned[0].1, abandoned[0].2), (9, 5));
+        assert_eq!(seen(vec![slot.clone()]).oldest_holder(), None);
+        let seen = seen(vec![slot, holder(1, 3)]);
+        assert_eq!(seen.oldest_holder().map(|holder| holder.age), Some(3));
     }
 }

@@ -1,14 +1,15 @@
 //! Doing it: one object at a time, with the guards before each.
 
 use crate::choose::{self, Left, holder_text};
-use crate::done::{Done, left_alone};
+use crate::done::{Done, Ended, left_alone};
 use crate::guard;
 use crate::memory::{self, Memory};
 use crate::parameters::Parameters;
 use crate::seen::Seen;
+use std::rc::Rc;
 use std::time::Duration;
-use windlass_sdk::database::{IndexFacts, TableFacts, XminHolder};
-use windlass_sdk::{Database, Error, Finding, Run, text};
+use windlass_sdk::database::{IndexFacts, OwnStatement, TableFacts, XminHolder};
+use windlass_sdk::{Database, Error, Finding, Kind, Run, Verdict, text};
 
 /// How often a standby that is behind is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -19,8 +20,12 @@ pub(crate) struct Work<'a> {
     database: &'a Database,
     parameters: &'a Parameters,
     seen: &'a Seen,
+    /// As seen, or as they were after what changed them.
+    indexes: Rc<Vec<IndexFacts>>,
     memory: Memory,
     done: Done,
+    /// The worst of the checks so far.
+    verdict: Verdict,
 }
 
 impl<'a> Work<'a> {
@@ -37,9 +42,20 @@ impl<'a> Work<'a> {
             database,
             parameters,
             seen,
+            indexes: Rc::new(seen.indexes.clone()),
             memory,
             done: Done::default(),
+            verdict: Verdict::Pass,
         })
+    }
+
+    fn check(&mut self, name: impl AsRef<str>, finding: Finding) {
+        self.verdict = match (self.verdict, finding.verdict) {
+            (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
+            (Verdict::Inconclusive, _) | (_, Verdict::Inconclusive) => Verdict::Inconclusive,
+            (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
+        };
+        self.run.check(name, finding);
     }
 
     /// Warns of old transactions and the like. The oldest holder is told in any case: it explains what vacuum leaves.
@@ -62,36 +78,41 @@ impl<'a> Work<'a> {
 
     /// Statements that an earlier run left running are reported, and cancelled only if so asked.
     pub(crate) fn deal_with_abandoned(&mut self) -> Result<(), Error> {
-        let abandoned = self.seen.abandoned();
+        let abandoned: Vec<&OwnStatement> = self.seen.abandoned.iter().collect();
         if !self.parameters.cancel_abandoned {
-            for (holder, ..) in abandoned {
+            for statement in abandoned {
                 self.run.warning(format!(
                     "an earlier run of windlass left a statement running: {}; cancel-abandoned=true cancels it",
-                    holder_text(holder)
+                    statement_name(statement)
                 ));
             }
             return Ok(());
         }
-        let name = |(holder, ..): &(&XminHolder, u32, u64)| holder_text(holder);
-        let chosen: Vec<_> = abandoned.iter().collect();
         self.each(
             "cancel abandoned statements",
-            &chosen,
-            name,
-            |work, (_, pid, start), _| {
-                if work.database.cancel_backend(*pid, *start)? {
+            &abandoned,
+            statement_name,
+            |work, statement, _| {
+                let (pid, start) = (statement.pid, statement.backend_start);
+                if work.database.cancel_backend(pid, start)? {
                     work.done.cancelled += 1;
                 }
-                Ok(())
+                Ok(None)
             },
-        )
+        )?;
+        if self.done.cancelled > 0 {
+            // A cancelled rebuild leaves an invalid index.
+            self.indexes = Rc::new(self.database.indexes()?);
+        }
+        Ok(())
     }
 
     /// Drops what broken-off rebuilds left: it costs writes and answers no query.
     pub(crate) fn drop_leftovers(&mut self) -> Result<(), Error> {
-        let choice = choose::leftovers(&self.seen.indexes, self.parameters);
+        let indexes = Rc::clone(&self.indexes);
+        let choice = choose::leftovers(&indexes, self.parameters);
         self.leave(&choice.left);
-        let wanted = choice.chosen.len();
+        let vain = self.done.vain;
         self.each(
             "drop leftovers",
             &choice.chosen,
@@ -99,23 +120,20 @@ impl<'a> Work<'a> {
             |work, index, _| {
                 let freed = work.database.drop_invalid_index(&index.name)?;
                 work.done.dropped.push(freed);
-                Ok(())
+                Ok(None)
             },
         )?;
-        let dropped = self.done.dropped.len();
-        if wanted > 0 && dropped == wanted {
-            let evidence = text::count(dropped, "invalid index");
-            self.run.check(
-                "leftovers are gone",
-                Finding::pass(format!("{evidence} dropped")),
-            );
+        let vain = self.done.vain - vain;
+        if let Some(finding) = self.done.leftovers_finding(vain) {
+            self.check("leftovers are gone", finding);
         }
         Ok(())
     }
 
     /// Rebuilds what is bloated, the worst first.
     pub(crate) fn rebuild_indexes(&mut self) -> Result<(), Error> {
-        let choice = choose::rebuilds(&self.seen.indexes, &self.memory, self.parameters);
+        let indexes = Rc::clone(&self.indexes);
+        let choice = choose::rebuilds(&indexes, &self.memory, self.parameters);
         self.leave(&choice.left);
         self.each(
             "rebuild indexes",
@@ -125,13 +143,11 @@ impl<'a> Work<'a> {
                 // Each rebuild, and everyone else, changes what is free.
                 let free = work.database.server()?.free_bytes;
                 if let Some(why) = guard::no_room(index, free, work.parameters) {
-                    let object = name.to_owned();
-                    work.leave(&[Left { object, why }]);
-                    return Ok(());
+                    return Ok(Some(why));
                 }
                 let rebuilt = work.database.reindex(&index.name)?;
                 work.done.rebuilt.push((name.to_owned(), rebuilt));
-                Ok(())
+                Ok(None)
             },
         )
     }
@@ -153,7 +169,7 @@ impl<'a> Work<'a> {
                 let vacuumed = work.database.vacuum(&table.name, true)?;
                 work.learn(table, vacuumed.dead_rows_after)?;
                 work.done.vacuumed.push((table.oid, vacuumed));
-                Ok(())
+                Ok(None)
             },
         )
     }
@@ -190,7 +206,7 @@ impl<'a> Work<'a> {
         self.each("analyze tables", &chosen, table_name, |work, table, _| {
             work.database.analyze(&table.name)?;
             work.done.analyzed += 1;
-            Ok(())
+            Ok(None)
         })
     }
 
@@ -199,7 +215,7 @@ impl<'a> Work<'a> {
         if !self.parameters.tune_autovacuum {
             return Ok(());
         }
-        let choice = choose::tunings(&self.seen.tables, self.parameters);
+        let choice = choose::tunings(&self.seen.tables, &self.seen.server, self.parameters);
         self.leave(&choice.left);
         let factor = choose::scale_factor(self.parameters.tune_to);
         let set = [(choose::SCALE_FACTOR.to_owned(), Some(factor))];
@@ -210,17 +226,17 @@ impl<'a> Work<'a> {
             |work, table, _| {
                 work.database.set_parameters(&table.name, &set)?;
                 work.done.tuned += 1;
-                Ok(())
+                Ok(None)
             },
         )
     }
 
     /// Checks what the effects answered, keeps what the next run has to know, and tells what was done.
-    pub(crate) fn finish(mut self) -> Result<String, Error> {
+    pub(crate) fn finish(mut self) -> Result<Ended, Error> {
         if !self.done.rebuilt.is_empty() {
             self.run.step("check");
-            self.run
-                .check("rebuilt indexes are not larger", self.done.sizes_finding());
+            let finding = self.done.sizes_finding();
+            self.check("rebuilt indexes are not larger", finding);
             let indexes = self.database.indexes()?;
             for index in &indexes {
                 let name = text::name(&index.name);
@@ -234,17 +250,26 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        if let Some(finding) = self.done.vain_finding() {
+            self.check("something could be done", finding);
+        }
         self.run.remember(memory::KEY, &self.memory)?;
-        Ok(self.done.sentence())
+        Ok(Ended {
+            sentence: self.done.sentence(),
+            verdict: self.verdict,
+            objects: self.done.objects(),
+            left: self.done.left,
+        })
     }
 
-    /// Acts on one object after the other. Before each come the guards; one that is locked, changed or gone is passed over.
+    /// Acts on one object after the other, unless the guards before each are against it. `act` answers why the object is left alone, if
+    /// it is. One that is locked, changed, gone or not in the plan is passed over.
     fn each<T>(
         &mut self,
         step: &str,
         chosen: &[&T],
         name: impl Fn(&T) -> String,
-        mut act: impl FnMut(&mut Self, &T, &str) -> Result<(), Error>,
+        mut act: impl FnMut(&mut Self, &T, &str) -> Result<Option<String>, Error>,
     ) -> Result<(), Error> {
         if !chosen.is_empty() {
             self.run.step(step);
@@ -258,16 +283,35 @@ impl<'a> Work<'a> {
                 self.leave(&rest.collect::<Vec<_>>());
                 return Ok(());
             }
-            let name = name(object);
-            self.run.progress(at as u64, chosen.len() as u64, &name);
-            match act(self, object, &name) {
-                Err(error) if error.is_about_the_object() => {
-                    self.done.left += 1;
-                    self.run.warning(format!("left alone {name}: {error}"));
-                }
-                ended => ended?,
+            let object_name = name(object);
+            self.run
+                .progress(at as u64, chosen.len() as u64, &object_name);
+            match act(self, object, &object_name) {
+                Ok(None) => self.done.tried += 1,
+                Ok(Some(why)) => self.leave(&[Left {
+                    object: object_name,
+                    why,
+                }]),
+                Err(error) => self.tried_in_vain(&object_name, error)?,
             }
         }
+        Ok(())
+    }
+
+    /// The rest may do better, unless the error is about more than the object.
+    fn tried_in_vain(&mut self, name: &str, error: Error) -> Result<(), Error> {
+        if error.kind == Kind::Damaged {
+            self.check(format!("{name} is sound"), Finding::fail(error.message));
+        } else if error.kind == Kind::Limit {
+            self.run.warning(format!("tried in vain {name}: {error}"));
+            self.done.stopped = Some(error.message);
+        } else if error.is_about_the_object() || error.is_outside_the_plan() {
+            self.run.warning(format!("tried in vain {name}: {error}"));
+        } else {
+            return Err(error);
+        }
+        self.done.tried += 1;
+        self.done.vain += 1;
         Ok(())
     }
 
@@ -279,30 +323,35 @@ impl<'a> Work<'a> {
         Ok(self.done.stopped.clone())
     }
 
+    /// The time comes last: to wait for a standby takes some.
     fn reason_to_stop(&self) -> Result<Option<String>, Error> {
         let maximum = self.parameters.max_objects as usize;
-        if self.done.objects() >= maximum {
+        if self.done.tried >= maximum {
             let objects = text::count(maximum, "object");
             return Ok(Some(format!(
-                "{objects} changed, as many as max-objects allows"
+                "{objects} worked on, as many as max-objects allows"
             )));
+        }
+        if let Some(why) = self.standby_behind()? {
+            return Ok(Some(why));
         }
         let took = self.run.now().saturating_sub(self.seen.at);
-        if took >= self.parameters.stop_after.as_milliseconds() {
-            return Ok(Some(format!(
+        let over = took >= self.parameters.stop_after.as_milliseconds();
+        Ok(over.then(|| {
+            format!(
                 "the time of stop-after, {}, is over",
                 self.parameters.stop_after
-            )));
-        }
-        self.standby_behind()
+            )
+        }))
     }
 
-    /// The standby that is too far behind even after some patience.
+    /// Why the standbys cannot take more, even after some patience.
     fn standby_behind(&self) -> Result<Option<String>, Error> {
         let mut waited = Duration::ZERO;
         loop {
             let replication = self.database.replication()?;
-            let Some(why) = guard::behind(&replication.standbys, self.parameters) else {
+            let expected = self.seen.server.expected_standbys;
+            let Some(why) = guard::behind(&replication, expected, self.parameters) else {
                 return Ok(None);
             };
             if waited >= self.parameters.lag_patience.as_duration() {
@@ -329,6 +378,13 @@ impl<'a> Work<'a> {
 
 fn index_name(index: &IndexFacts) -> String {
     text::name(&index.name)
+}
+
+fn statement_name(statement: &OwnStatement) -> String {
+    format!(
+        "{} of run {} in session {}",
+        statement.verb, statement.run, statement.pid
+    )
 }
 
 fn table_name(table: &TableFacts) -> String {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use wit_component::ComponentEncoder;
 
 /// The profile is part of what a digest means, so it is set here and not by the author's workspace.
-const PROFILE: [&str; 7] = [
+const PROFILE: [&str; 9] = [
     "profile.release.opt-level='s'",
     "profile.release.lto='fat'",
     "profile.release.codegen-units=1",
@@ -18,6 +18,8 @@ const PROFILE: [&str; 7] = [
     "profile.release.strip='symbols'",
     "profile.release.debug=false",
     "profile.release.incremental=false",
+    "profile.release.overflow-checks=false",
+    "profile.release.debug-assertions=false",
 ];
 
 /// Why a folder did not become a component.
@@ -61,6 +63,12 @@ pub enum CompileError {
         /// The `Cargo.toml`.
         manifest: PathBuf,
     },
+    /// The `Cargo.toml` is of a workspace and of no crate.
+    #[error("`{}` is of a workspace, and of no crate", manifest.display())]
+    NoPackage {
+        /// The `Cargo.toml`.
+        manifest: PathBuf,
+    },
     /// The two files of the author disagree.
     #[error("plugin.toml says version {manifest}, Cargo.toml says {package}")]
     Version {
@@ -82,7 +90,12 @@ impl CompileError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoModule { .. } => Some("[lib]\ncrate-type = [\"cdylib\"]".to_owned()),
-            Self::NoCrate { .. } => Some("name the folder that holds the procedure's Cargo.toml".to_owned()),
+            Self::NoCrate { .. } | Self::NoPackage { .. } => {
+                Some("name the folder that holds the procedure's own Cargo.toml".to_owned())
+            }
+            Self::Componentize(message) if message.contains("__wbindgen") => Some(
+                "something the crate depends on expects a browser's JavaScript; switch that feature off, often named `js` or `wasm-bindgen`, or take another crate".to_owned(),
+            ),
             Self::Componentize(message) if message.contains("wasi") || message.contains("env") => Some(
                 "something the crate depends on calls an operating system; a procedure has none".to_owned(),
             ),
@@ -136,7 +149,7 @@ pub(crate) fn compile(
         .iter()
         .find(|package| package.manifest_path == manifest)
     else {
-        return Err(CompileError::NoModule { manifest });
+        return Err(CompileError::NoPackage { manifest });
     };
     if package.version != procedure.version {
         return Err(CompileError::Version {
@@ -291,4 +304,19 @@ fn flags(toolchain: &Toolchain, packages: &[Package], target_dir: &Path) -> OsSt
         flags.push(flag);
     }
     flags.join(&OsString::from("\u{1f}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CompileError;
+
+    #[test]
+    fn a_dependency_that_wants_a_browser_is_told_apart() {
+        let hint = |message: &str| CompileError::Componentize(message.to_owned()).hint();
+        let browser = "module requires an import interface named `__wbindgen_placeholder__`";
+        assert!(hint(browser).unwrap().contains("wasm-bindgen"));
+        let system = "module requires an import interface named `wasi_snapshot_preview1`";
+        assert!(hint(system).unwrap().contains("operating system"));
+        assert_eq!(hint("its exports are strange"), None);
+    }
 }

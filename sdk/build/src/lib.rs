@@ -2,7 +2,8 @@
 //!
 //! The same code makes the built-in procedures and those of `windlass build`. What it makes does not depend on the machine or the
 //! folder: the same sources, lock file and compiler give the same digest, so a reviewer can build a component again and compare. The
-//! exception is a path dependency outside of the workspace, whose absolute path cargo hashes into the names of its symbols.
+//! exceptions are a path dependency outside of the workspace, whose absolute path cargo hashes into the names of its symbols, and a
+//! profile of single packages (`profile.release.package`) in the configuration of whoever builds.
 #![forbid(unsafe_code)]
 
 mod compile;

@@ -236,6 +236,10 @@ impl Toolchain {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the builder reads the compiler's own folder"
+)]
 fn has_core(folder: &Path) -> bool {
     let Ok(entries) = folder.read_dir() else {
         return false;

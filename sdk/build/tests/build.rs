@@ -129,7 +129,14 @@ fn the_same_sources_give_the_same_digest_in_another_folder() {
 #[test]
 fn a_reader_does_not_import_what_changes_something() {
     let component = builtin("pg-health").component;
-    let expected = contract(["database-read", "database-types", "run", "types"]);
+    let expected = contract([
+        "database-read",
+        "database-types",
+        "notify-send",
+        "notify-types",
+        "run",
+        "types",
+    ]);
     assert_eq!(interfaces(&component), expected);
 }
 
@@ -140,11 +147,20 @@ fn only_what_is_called_is_imported() {
         "database-maintain",
         "database-read",
         "database-types",
+        "notify-send",
+        "notify-types",
         "run",
         "types",
     ]);
     assert_eq!(interfaces(&component), expected);
-    let read = set(["server", "tables", "indexes", "xmin-holders", "replication"]);
+    let read = set([
+        "server",
+        "tables",
+        "indexes",
+        "xmin-holders",
+        "sessions",
+        "replication",
+    ]);
     assert_eq!(functions(&component, "database-read"), read);
     let maintain = set([
         "vacuum",
@@ -226,6 +242,27 @@ fn a_crate_that_does_not_compile_says_why() {
         .to_string();
     assert!(error.starts_with("`cargo build (in "), "{error}");
     assert!(error.contains("unclosed delimiter"), "{error}");
+}
+
+#[test]
+fn a_workspace_is_no_crate() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = checkout(folder.path(), "pg-health");
+    let root = folder.path().to_owned();
+    fs::copy(dir.join("plugin.toml"), root.join("plugin.toml")).unwrap();
+    let error = build(&request(root, &folder.path().join("target"))).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("is of a workspace, and of no crate"),
+        "{error}"
+    );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("the procedure's own Cargo.toml")
+    );
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn a_file_that_is_no_component_is_refused_with_the_reason() {
     ----- stdout -----
     ----- stderr -----
     error: `./mine.wasm` cannot be used as a procedure
-      cause: plugin.toml:5:10: `danger` is "read", but the need to vacuum makes it "maintain"
+      cause: plugin.toml:5:10: `danger` is "send", but the need to vacuum makes it "maintain"
     "#);
     assert_snapshot!(shown(&edited("danger =", "dangr =")), @"
     $ windlass inspect ./mine.wasm

@@ -173,10 +173,10 @@ fn a_database_that_is_not_there_is_told_apart() {
 fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
     let mut world = World::alone(NEWEST, &Options::default().durable());
     grant(&world, "pg-optimize");
-    // The first effect waits for as long as somebody works on the table.
+    // The first effect waits for as long as somebody writes to the table.
     let mut holder = connect(world.url()).unwrap();
     holder
-        .batch_execute("BEGIN; LOCK TABLE accounts IN SHARE UPDATE EXCLUSIVE MODE")
+        .batch_execute("BEGIN; LOCK TABLE accounts IN ROW EXCLUSIVE MODE")
         .unwrap();
     let running = world.start(&[], &typed("run"));
     await_waiting(&world);
@@ -203,6 +203,8 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
     next
       windlass resume [run]  asks orders what became of effect 1 and goes on
       windlass undo [run]  ends it; nothing has to be taken back
+      windlass resume [run] --effect 1=done goes on with what you know; or
+      =not-done
     ");
     world.windlass(&["audit", "verify"]).expect(0);
     assert_snapshot!(world.snapshot(&["runs"]), @"

@@ -1,9 +1,11 @@
 //! Files that people write, with a mistake in them, and names that do not exist.
 
 use super::{granted, objects, typed};
-use crate::world::{VARIABLE, World};
+use crate::world::{Running, VARIABLE, World};
 use insta::assert_snapshot;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use xtask::postgres::NEWEST;
 
 #[test]
@@ -135,7 +137,7 @@ fn a_plan_that_was_edited_is_no_plan() {
     ----- stderr -----
     error: `plan.json` cannot be used as a plan
       cause: not a plan
-      cause: unknown field `sumary`, expected one of `schema`, `digest`, `at`, `procedure`, `version`, `component`, `target`, `parameters`, `effects`, `checks`, `remarks`, `problems`, `refused`, `summary` at line 107 column 10
+      cause: unknown field `sumary`, expected one of `schema`, `digest`, `at`, `procedure`, `version`, `component`, `target`, `parameters`, `effects`, `checks`, `remarks`, `assumed`, `problems`, `refused`, `summary` at line 113 column 10
       nothing was changed
       hint:  windlass plan PROCEDURE --target TARGET makes one
     ");
@@ -225,7 +227,7 @@ fn parameters_that_do_not_fit() {
     ----- stdout -----
     ----- stderr -----
     error: `parameters.json` is no JSON object of parameters
-      cause: invalid type: sequence, expected a map at line 1 column 0
+      cause: invalid type: sequence, expected an object at line 1 column 0
     ");
 }
 
@@ -342,4 +344,59 @@ fn a_secret_that_is_not_there() {
     ----- stderr -----
     error: target `orders` takes its connection from `[project]/orders.url`, which is empty
     ");
+}
+
+#[test]
+fn a_parameter_that_is_given_twice_is_not_guessed() {
+    let world = granted();
+    let words = [&typed("plan")[..], &["--set", "min-size=1GB"]].concat();
+    let refused = world.windlass(&words).expect(2);
+    assert!(
+        refused.stderr.contains("`--set min-size` is given twice"),
+        "{refused}"
+    );
+    world.write("twice.json", r#"{ "min-size": "1GB", "min-size": "8kB" }"#);
+    let words = [
+        "plan",
+        "pg-optimize",
+        "--target",
+        "orders",
+        "--parameters",
+        "twice.json",
+    ];
+    let refused = world.windlass(&words).expect(2);
+    assert!(
+        refused
+            .stderr
+            .contains("has the parameter `min-size` twice"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_breaks_nothing() {
+    let world = World::on(NEWEST);
+    let odd = world.path().join(OsStr::from_bytes(b"odd-\xff"));
+    fs::create_dir(&odd).unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_windlass-under-test"));
+    command.args(["init", "--output", "json"]).current_dir(odd);
+    let written = Running::start(command).wait().expect(0).json();
+    assert!(
+        written["file"].as_str().unwrap().ends_with("windlass.toml"),
+        "{written}"
+    );
+}
+
+#[test]
+fn compiled_components_are_kept_whatever_the_mask() {
+    let world = granted();
+    let mut command = world.command("sh");
+    let script = "umask 002; exec \"$0\" \"$@\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_windlass-under-test")]);
+    command
+        .args(typed("plan"))
+        .env("XDG_CACHE_HOME", world.path().join("cache"));
+    Running::start(command).wait().expect(0);
+    let kept = fs::read_dir(world.path().join("cache/windlass/compiled")).unwrap();
+    assert_eq!(kept.count(), 1);
 }

@@ -68,6 +68,29 @@ fn an_expired_grant_is_not_taken() {
     assert_untouched(&world, &before);
 }
 
+/// The page shows a grant that is narrower than what is drafted, and that is one.
+#[test]
+fn the_grant_on_the_reviewers_page_is_accepted() {
+    let world = granted();
+    let drafted = world.read(FILE);
+    let page = include_str!("../../../docs/reviewer.md");
+    let (_, block) = page.split_once("```toml\n").unwrap();
+    let (shown, _) = block.split_once("```").unwrap();
+    // Whose component and how long is the draft's.
+    let own = |line: &&str| line.starts_with("digest = ") || line.starts_with("expires = ");
+    let line = |key: &str| drafted.lines().find(|line| line.starts_with(key)).unwrap();
+    let text: Vec<&str> = shown
+        .lines()
+        .map(|shown| match shown {
+            shown if own(&shown) => line(shown.split('=').next().unwrap()),
+            shown => shown,
+        })
+        .collect();
+    world.write(FILE, &text.join("\n"));
+    world.windlass(&["grant", "check", FILE]).expect(0);
+    world.windlass(&typed("plan")).expect(0);
+}
+
 #[test]
 fn without_a_grant_nothing_runs() {
     let world = World::bloated_on(NEWEST);
@@ -160,4 +183,66 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
     ----- stderr -----
     ");
     assert_eq!(objects(&world), before);
+}
+
+#[test]
+fn a_check_tells_all_differences_at_once_also_where_only_patterns_are_named() {
+    let world = granted();
+    edit(&world, "target", "");
+    edit(&world, "expires", "expires = 2020-01-01T00:00:00Z");
+    edit(
+        &world,
+        "digest",
+        &format!("digest = \"sha256:{}\"", "a".repeat(64)),
+    );
+    let file = world.read(FILE).replace("[\"orders\"]", "[\"ord*\"]");
+    world.write(FILE, &file.replace("\"vacuum\"", "\"analyze\""));
+    let checked = world.windlass(&["grant", "check", FILE]).expect(3);
+    for difference in [
+        "this component is sha256:",
+        "expired at",
+        "to vacuum on orders",
+    ] {
+        assert!(
+            checked.stderr.contains(difference),
+            "{difference}: {checked}"
+        );
+    }
+    world.write(FILE, &file.replace("ord*", "other*"));
+    let checked = world.windlass(&["grant", "check", FILE]).expect(3);
+    assert!(
+        checked.stderr.contains("is for no target that is known"),
+        "{checked}"
+    );
+    assert!(checked.stdout.is_empty(), "{checked}");
+}
+
+#[test]
+fn a_reviewer_reads_in_json_too_what_is_granted() {
+    let world = granted();
+    let granted = |world: &World| {
+        let page = world.windlass(&["inspect", "pg-optimize", "--output", "json"]);
+        page.expect(0).json()["granted"][0].clone()
+    };
+    let on = granted(&world);
+    assert_eq!(
+        (&on["target"], &on["granted"]),
+        (&"orders".into(), &true.into()),
+        "{on}"
+    );
+    // For the digest and in time, and yet no run could begin.
+    let narrow = world.read(FILE).replace("\"vacuum\"", "\"analyze\"");
+    world.write(FILE, &narrow);
+    let on = granted(&world);
+    assert_eq!(on["granted"], false, "{on}");
+    assert!(
+        on["missing"][0]
+            .as_str()
+            .unwrap()
+            .contains("to vacuum on orders"),
+        "{on}"
+    );
+    let page = world.windlass(&["inspect", "pg-optimize"]).expect(0);
+    assert!(page.stdout.contains("Granted on orders: no."), "{page}");
+    assert!(page.stdout.contains("to vacuum on orders"), "{page}");
 }

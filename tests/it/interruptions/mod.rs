@@ -46,7 +46,9 @@ pub(crate) fn ready(world: World, lock_timeout: &str) -> World {
     let text = world.read("windlass.toml");
     world.write(
         "windlass.toml",
-        &format!("{text}lock-timeout = \"{lock_timeout}\"\n"),
+        &format!(
+            "{text}lock-timeout = \"{lock_timeout}\"\ntransaction-wait = \"{lock_timeout}\"\n"
+        ),
     );
     world
         .windlass(&["grant", "pg-optimize", "--target", "orders"])

@@ -22,15 +22,22 @@ pub(crate) fn storage_parameters(world: &World) -> Vec<String> {
     )
 }
 
-/// Every object with every counter that maintenance moves. What databases share changes by other worlds' hands.
-pub(crate) fn catalog(world: &World) -> BTreeSet<String> {
-    let rows = world.sql(
-        "SELECT concat_ws(' ', c.oid, c.relname, c.relfilenode, c.relkind, c.reltuples, c.relpages, c.reloptions::text,
-                          i.indisvalid, s.last_vacuum, s.last_analyze, s.vacuum_count, s.analyze_count, s.n_dead_tup)
-         FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
-         LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE NOT c.relisshared ORDER BY c.oid",
+/// Every row of every catalog and table of this database with its place and its transactions, every counter that maintenance moves, and
+/// every file. What databases share is left out: other worlds change it.
+pub(crate) fn everything(world: &World) -> BTreeSet<String> {
+    let counters = "SELECT concat_ws(' ', 'counted', s.relid, s.last_vacuum, s.last_analyze, s.vacuum_count, s.analyze_count, s.n_dead_tup,
+                           s.n_mod_since_analyze, s.n_tup_ins, s.n_tup_upd, s.n_tup_del) FROM pg_stat_user_tables s";
+    let mut seen: BTreeSet<_> = world.sql(counters).into_iter().collect();
+    let tables = world.sql(
+        "SELECT c.oid::regclass FROM pg_class c WHERE c.relkind IN ('r', 'm') AND NOT c.relisshared ORDER BY c.oid",
     );
-    rows.into_iter().collect()
+    assert!(tables.len() > 50, "{} tables", tables.len());
+    let rows = tables.iter().map(|table| {
+        format!("SELECT '{table} ' || concat_ws(' ', ctid, xmin, xmax, md5(t::text)) FROM ONLY {table} AS t")
+    });
+    seen.extend(world.sql(&rows.collect::<Vec<_>>().join(" UNION ALL ")));
+    seen.extend(world.server_files());
+    seen
 }
 
 /// A fingerprint of the rows.

@@ -13,7 +13,7 @@ fn plain(world: &World, more: &[&str]) -> Report {
 fn a_standby_that_is_missing_fails() {
     let world = granted(World::bloated_on(NEWEST));
     let report = plain(&world, &[]).expect(4);
-    assert_eq!(report.not_passed(), ["standbys"]);
+    assert_eq!(report.not_passed(), ["standbys", "standby lag"]);
     assert!(
         report
             .check("standbys")
@@ -22,7 +22,7 @@ fn a_standby_that_is_missing_fails() {
 
     world.configure("expected-standbys = 1\n");
     let report = plain(&world, &[]).expect(1);
-    assert_eq!(report.not_passed(), ["standbys"]);
+    assert_eq!(report.not_passed(), ["standbys", "standby lag"]);
     assert_eq!(
         report.check("standbys"),
         "fail: none is connected, 1 expected"
@@ -91,7 +91,10 @@ fn a_standby_passes_while_it_keeps_up_and_no_longer() {
     drop(standby);
     world.until("SELECT FROM pg_replication_slots WHERE NOT active");
     let report = plain(&world, &[]).expect(1);
-    assert_eq!(report.not_passed(), ["standbys", "replication slots"]);
+    assert_eq!(
+        report.not_passed(),
+        ["standbys", "replication slots", "standby lag"]
+    );
     assert!(
         report
             .check("replication slots")

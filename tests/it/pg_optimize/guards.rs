@@ -19,7 +19,7 @@ fn no_more_objects_are_changed_than_allowed() {
     assert!(
         report
             .summary()
-            .ends_with("stopped: 2 objects changed, as many as max-objects allows"),
+            .ends_with("stopped: 2 objects worked on, as many as max-objects allows"),
         "{}",
         report.summary()
     );
@@ -59,7 +59,7 @@ fn nothing_is_started_when_the_time_is_over() {
     assert!(
         report
             .summary()
-            .starts_with("nothing done: the time of stop-after"),
+            .ends_with("stopped: the time of stop-after, 0 ms, is over"),
         "{}",
         report.summary()
     );
@@ -101,9 +101,7 @@ fn nothing_is_started_while_a_standby_is_behind() {
     let report = optimize(&world, &limits).expect(0);
     assert_eq!(report.done(), [""; 0]);
     assert!(
-        report
-            .summary()
-            .starts_with("nothing done: standby standby is"),
+        report.summary().contains("stopped: standby standby is"),
         "{}",
         report.summary()
     );
@@ -129,6 +127,79 @@ fn nothing_is_started_while_a_standby_is_behind() {
 }
 
 #[test]
+fn nothing_is_started_while_a_standby_is_missing() {
+    let mut world = granted(World::alone(NEWEST, &Options::default()));
+    world.configure("expected-standbys = 1\n");
+    let missing = |world: &World| {
+        let report = optimize(world, &["lag-patience=0s"]).expect(0);
+        assert_eq!(report.done(), [""; 0]);
+        report.summary().to_owned()
+    };
+    let said = missing(&world);
+    assert!(
+        said.ends_with("stopped: 0 of 1 expected standbys stream"),
+        "{said}"
+    );
+    let standby = Server::standby_of(world.server()).unwrap();
+    standby.wait_for(world.server()).unwrap();
+    world.until("SELECT FROM pg_stat_replication WHERE state = 'streaming'");
+    let report = optimize(&world, &["max-objects=1"]).expect(0);
+    assert_eq!(report.done().len(), 1, "{:?}", report.done());
+
+    // What it leaves is a slot that keeps log for nobody.
+    drop(standby);
+    let settings = world.read("windlass.toml");
+    world.write(
+        "windlass.toml",
+        &settings.replace("expected-standbys = 1", "expected-standbys = 0"),
+    );
+    world.until("SELECT FROM pg_replication_slots WHERE NOT active");
+    world.as_owner("CREATE TABLE news AS SELECT n FROM generate_series(1, 20000) n");
+    let limits = ["lag-patience=0s", "max-lag-bytes=256kB"];
+    let report = optimize(&world, &limits).expect(0);
+    assert_eq!(report.done(), [""; 0]);
+    assert!(
+        report.summary().contains("stopped: nobody uses the slot"),
+        "{}",
+        report.summary()
+    );
+}
+
+#[test]
+fn what_the_budget_would_refuse_cannot_be_asked_for() {
+    let world = granted(World::bloated_on(NEWEST));
+    let typed = |set| {
+        let words = ["plan", "pg-optimize", "--target", "orders", "--set", set];
+        world.windlass(&words)
+    };
+    let refused = typed("max-objects=500").expect(2);
+    assert!(refused.stderr.contains("at most 200"), "{refused}");
+    let refused = typed("stop-after=4h").expect(1);
+    assert!(
+        refused.stdout.contains("at most 3 h 30 min")
+            || refused.stderr.contains("at most 3 h 30 min"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_budget_ends_the_work_and_not_the_run() {
+    let world = granted(World::bloated_on(NEWEST));
+    let file = "grants/pg-optimize.orders.toml";
+    let grant = world.read(file);
+    world.write(file, &grant.replace("effects = 200", "effects = 2"));
+    let report = optimize(&world, &[]).expect(0);
+    assert_eq!(report.done().len(), 2, "{:?}", report.done());
+    assert!(
+        report
+            .summary()
+            .ends_with("the budget of 2 effects is used up"),
+        "{}",
+        report.summary()
+    );
+}
+
+#[test]
 fn a_locked_table_is_passed_over() {
     let world = granted(World::bloated_on(NEWEST));
     world.configure("lock-timeout = \"300ms\"\n");
@@ -138,13 +209,18 @@ fn a_locked_table_is_passed_over() {
         holder
             .batch_execute(&format!("BEGIN; LOCK TABLE accounts IN {mode} MODE"))
             .unwrap();
-        let report = optimize(&world, &[]).expect(0);
+        let report = optimize(&world, &[]).expect(4);
         let done = report.done();
         assert!(
             !done.iter().any(|effect| effect.contains("accounts")),
             "{mode}: {done:?}"
         );
-        report.said("warning", "left alone public.accounts");
+        report.said("warning", "tried in vain public.accounts");
+        assert!(report.summary().contains("objects tried in vain"));
+        assert_eq!(
+            report.check("leftovers are gone"),
+            "inconclusive: 0 of 1 invalid index dropped"
+        );
         if mode == "ACCESS EXCLUSIVE" {
             assert!(
                 done.contains(&"reindex public.other_v".to_owned()),

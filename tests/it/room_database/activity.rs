@@ -1,5 +1,6 @@
 use super::on_each_server;
-use super::place::{Place, database, refused};
+use super::place::{Place, connect, database, refused, target};
+use std::sync::Arc;
 use std::time::Duration;
 use windlass::contract::ErrorKind;
 use windlass::contract::database_types::{
@@ -7,7 +8,7 @@ use windlass::contract::database_types::{
     TableFacts, XminHolder, XminHolderKind,
 };
 use windlass::database::client::{Expectation, Invariant};
-use windlass::database::{Read, Target};
+use windlass::database::{Client, Read, Target};
 
 on_each_server!(
     holders_of_dead_rows_are_found,
@@ -15,6 +16,8 @@ on_each_server!(
     slots_are_listed,
     statements_are_normalised,
     invariants_are_counted,
+    rows_that_cannot_be_seen_are_not_counted_as_none,
+    the_session_is_set_as_we_need_it,
     a_role_without_rights_is_told_which,
 );
 
@@ -32,6 +35,17 @@ async fn holders_of_dead_rows_are_found(place: Place) {
     let prepared = place.session().await;
     prepared
         .batch_execute("BEGIN; INSERT INTO t VALUES (2); PREPARE TRANSACTION 'moving'")
+        .await
+        .unwrap();
+    // A name alone does not make a session ours.
+    let liar = format!("liar_of_{}", place.database);
+    let password = &place.server.password;
+    place
+        .sql(&format!("CREATE ROLE {liar} LOGIN PASSWORD '{password}'"))
+        .await;
+    let lying = connect(&place.server.url(&liar, &place.database)).await;
+    lying
+        .batch_execute("SET application_name = 'windlass/liar'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
         .await
         .unwrap();
     let holders: Vec<XminHolder> = place
@@ -55,6 +69,7 @@ async fn holders_of_dead_rows_are_found(place: Place) {
         billing.pid.is_some() && billing.backend_start <= billing.since && billing.since.is_some()
     );
     assert!(found("postgres (windlass/0001)").windlass);
+    assert!(!found(&format!("{liar} (windlass/liar)")).windlass);
     assert_eq!(found("moving").kind, XminHolderKind::PreparedTransaction);
     assert!(holders.is_sorted_by(|a, b| a.age >= b.age));
     assert!(
@@ -256,6 +271,64 @@ async fn invariants_are_counted(mut place: Place) {
         place.text("SELECT count(*)::text FROM public.paid").await,
         "20"
     );
+}
+
+fn invariant(name: &str) -> Read {
+    Read::Invariant {
+        database: database(),
+        name: name.into(),
+    }
+}
+
+fn declare(target: &mut Target, name: &str, sql: &str, expect: Expectation) {
+    let invariant = Invariant {
+        sql: sql.to_owned(),
+        expect,
+        max_rows: 10,
+    };
+    target.invariants.insert(name.to_owned(), invariant);
+}
+
+async fn rows_that_cannot_be_seen_are_not_counted_as_none(mut place: Place) {
+    let role = place
+        .as_role(
+            "CREATE TABLE public.paid (n int); INSERT INTO public.paid VALUES (-1);
+             ALTER TABLE public.paid ENABLE ROW LEVEL SECURITY; GRANT SELECT ON public.paid TO {role}",
+        )
+        .await;
+    let mut target = target(&place.server.url(&role, &place.database));
+    let sql = "SELECT FROM public.paid WHERE n < 0";
+    declare(&mut target, "negative", sql, Expectation::NoRows);
+    place.room = Arc::new(Client::new(vec![target]).unwrap());
+    let why = refused(place.read(invariant("negative")).await, ErrorKind::Denied);
+    assert!(why.contains("may not read"), "{why}");
+}
+
+async fn the_session_is_set_as_we_need_it(mut place: Place) {
+    let set = [
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "60000"),
+        ("transaction_isolation", "read committed"),
+    ];
+    place
+        .sql(&format!(
+            "ALTER DATABASE {} SET default_transaction_isolation = serializable",
+            place.database
+        ))
+        .await;
+    place.with(|target| {
+        for (name, value) in set {
+            let sql =
+                format!("SELECT FROM pg_settings WHERE name = '{name}' AND setting = '{value}'");
+            declare(target, name, &sql, Expectation::SomeRows);
+        }
+    });
+    for (name, _) in set {
+        let result: InvariantResult = place.facts(invariant(name)).await;
+        assert!(result.holds, "{name}");
+    }
 }
 
 async fn a_role_without_rights_is_told_which(mut place: Place) {

@@ -1,7 +1,8 @@
 //! Servers that die, and standbys.
 
 use super::place::{
-    LONG, Place, analyze, connect, database, refused, reindex, runtime, set, target, vacuum,
+    Announced, LONG, Place, analyze, connect, database, refused, reindex, runtime, set, target,
+    vacuum,
 };
 use std::sync::Arc;
 use windlass::call::{Confirmed, Reverted, Undo};
@@ -9,14 +10,10 @@ use windlass::contract::ErrorKind;
 use windlass::contract::database_types::{ReplicationFacts, ServerFacts};
 use windlass::database::{Client, Read};
 use windlass::journal::RunId;
-use xtask::postgres::{Binaries, NEWEST, OLDEST, Options, Server};
+use xtask::postgres::{NEWEST, OLDEST, Options, Server, required};
 
 fn start(major: u32) -> Server {
-    Server::start(
-        &Binaries::major(major).unwrap(),
-        &Options::default().durable(),
-    )
-    .unwrap()
+    Server::start(&required(major).unwrap(), &Options::default().durable()).unwrap()
 }
 
 #[test]
@@ -33,7 +30,7 @@ fn dies_in_a_rebuild(major: u32) {
     let mut server = start(major);
     let runtime = runtime();
     let mut place = runtime.block_on(Place::new(&server));
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let (gate, announced) = runtime.block_on(async {
         place.slow_index().await;
         let gate = place.session().await;
@@ -129,25 +126,24 @@ fn a_standby_is_looked_at_and_not_maintained() {
     let standby = Server::standby_of(&primary).unwrap();
     let runtime = runtime();
     let mut place = runtime.block_on(Place::new(&primary));
-    runtime.block_on(place.sql("CREATE TABLE t (n int PRIMARY KEY)"));
+    runtime.block_on(async {
+        place.sql("CREATE TABLE t (n int PRIMARY KEY)").await;
+        // A standby knows no such transactions, so a session there must not begin one.
+        let database = &place.database;
+        place
+            .sql(&format!(
+                "ALTER DATABASE {database} SET default_transaction_isolation = serializable"
+            ))
+            .await;
+    });
     standby.wait_for(&primary).unwrap();
     runtime.block_on(async {
-        let facts: ReplicationFacts = place
-            .facts(Read::Replication {
-                database: database(),
-            })
+        place
+            .until("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn IS NOT NULL)")
             .await;
-        assert_eq!(
-            (facts.standbys.len(), facts.slots.len()),
-            (1, 1),
-            "{facts:?}"
-        );
-        assert_eq!(
-            (facts.standbys[0].state.as_str(), facts.slots[0].active),
-            ("streaming", true)
-        );
-        assert!(facts.standbys[0].lag_bytes.is_some());
+        one_standby_is_seen(&place).await;
         let url = standby.url("postgres", &place.database);
+        let tuned = tuned_behind_its_back(&place, &url).await;
         place.room = Arc::new(Client::new(vec![target(&url)]).unwrap());
         let facts: ServerFacts = place
             .facts(Read::Server {
@@ -155,6 +151,7 @@ fn a_standby_is_looked_at_and_not_maintained() {
             })
             .await;
         assert!(facts.is_standby);
+        it_cannot_tell(&place, &tuned).await;
         for read in [
             Read::Tables {
                 database: database(),
@@ -187,6 +184,58 @@ fn a_standby_is_looked_at_and_not_maintained() {
     });
 }
 
+async fn one_standby_is_seen(place: &Place) {
+    let facts: ReplicationFacts = place
+        .facts(Read::Replication {
+            database: database(),
+        })
+        .await;
+    assert_eq!(
+        (facts.standbys.len(), facts.slots.len()),
+        (1, 1),
+        "{facts:?}"
+    );
+    assert_eq!(
+        (facts.standbys[0].state.as_str(), facts.slots[0].active),
+        ("streaming", true)
+    );
+    assert!(facts.standbys[0].lag_bytes.is_some());
+}
+
+/// What is done on the primary is not done where nobody replays it.
+async fn tuned_behind_its_back(place: &Place, url: &str) -> Announced {
+    let behind = connect(url).await;
+    for sql in [
+        "SET default_transaction_isolation = 'read committed'",
+        "SELECT pg_wal_replay_pause()",
+    ] {
+        behind.batch_execute(sql).await.unwrap();
+    }
+    let tuned = place
+        .announce(set("t", &[("autovacuum_enabled", Some("off"))]))
+        .await;
+    tuned.apply(&place.permit()).await.unwrap();
+    tuned
+}
+
+async fn it_cannot_tell(place: &Place, tuned: &Announced) {
+    let note = tuned.note();
+    let asked = place
+        .room
+        .confirm(
+            &place.permit(),
+            &tuned.effect,
+            &tuned.prepared,
+            note.as_ref(),
+        )
+        .await
+        .unwrap();
+    let Confirmed::CannotTell(why) = asked else {
+        panic!("{asked:?}");
+    };
+    assert!(why.contains("standby"), "{why}");
+}
+
 async fn nothing_is_maintained(place: &Place) {
     for effect in [
         vacuum("t"),
@@ -196,5 +245,37 @@ async fn nothing_is_maintained(place: &Place) {
     ] {
         let why = refused(place.prepare(&effect).await, ErrorKind::Conflict);
         assert!(why.contains("standby"), "{why}");
+    }
+}
+
+/// It receives changes of rows and replays no log.
+#[test]
+fn a_subscription_is_no_standby() {
+    for major in [OLDEST, NEWEST] {
+        let options = Options::default().set("wal_level", "logical");
+        let server = Server::start(&required(major).unwrap(), &options).unwrap();
+        runtime().block_on(async {
+            let place = Place::new(&server).await;
+            let subscriber = Place::new(&server).await;
+            place
+                .each("CREATE PUBLICATION p FOR ALL TABLES; SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+                .await;
+            subscriber
+                .sql(&format!(
+                    "CREATE SUBSCRIPTION s CONNECTION '{}' PUBLICATION p WITH (create_slot = false)",
+                    place.url
+                ))
+                .await;
+            place
+                .until("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL)")
+                .await;
+            let facts: ReplicationFacts = place
+                .facts(Read::Replication {
+                    database: database(),
+                })
+                .await;
+            assert_eq!(facts.standbys, [], "{facts:?}");
+            assert!(facts.slots.iter().any(|slot| slot.name == "s" && slot.active));
+        });
     }
 }

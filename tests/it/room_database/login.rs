@@ -12,6 +12,7 @@ on_each_server!(
     each_way_to_be_refused_is_told_apart,
     the_maintenance_role_is_taken,
     a_role_that_may_not_be_taken_is_refused,
+    the_logins_own_role_is_no_obstacle,
     a_database_is_probed,
     a_look_ends_at_its_deadline,
 );
@@ -130,6 +131,35 @@ async fn a_role_that_may_not_be_taken_is_refused(mut place: Place) {
         ErrorKind::Denied,
     );
     assert!(why.contains("SET ROLE"), "{why}");
+    let mut target = super::place::target(&place.url);
+    target.role = Some("nobody_of_that_name".into());
+    place.room = std::sync::Arc::new(Client::new(vec![target]).unwrap());
+    let why = refused(
+        place
+            .read(Read::Server {
+                database: database(),
+            })
+            .await,
+        ErrorKind::NotFound,
+    );
+    assert!(why.contains("does not exist"), "{why}");
+}
+
+/// A login can be set to begin as another role, which need not see what the login does.
+async fn the_logins_own_role_is_no_obstacle(mut place: Place) {
+    let role = format!("maintainer_of_{}", place.database);
+    place
+        .sql(&format!(
+            "CREATE ROLE {role}; CREATE TABLE t (n int); ALTER TABLE t OWNER TO {role}"
+        ))
+        .await;
+    let login = place.as_role(&format!("GRANT {role} TO {{role}}")).await;
+    place
+        .sql(&format!(
+            "ALTER ROLE {login} NOINHERIT; ALTER ROLE {login} SET role = '{role}'"
+        ))
+        .await;
+    place.apply(super::place::vacuum("t")).await.unwrap();
 }
 
 async fn a_database_is_probed(mut place: Place) {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod activity;
+mod beside;
 mod crash;
 mod drop_index;
 mod login;
@@ -11,7 +12,7 @@ mod place;
 mod reads;
 mod reindex;
 mod sessions;
-mod tls;
+pub(crate) mod tls;
 mod vacuum;
 
 /// Makes one test per end of the supported versions out of each `async fn(Place)`. Those after `quiet` run alone.

@@ -8,6 +8,7 @@ on_each_server!(
     another_hands_change_stays,
     a_renamed_table_is_found_and_a_dropped_one_reported,
     a_change_meanwhile_is_a_conflict,
+    what_is_there_under_the_lock_counts,
     the_server_judges_values,
     only_tables_of_ours_are_set,
     the_servers_word_decides,
@@ -152,6 +153,52 @@ async fn a_change_meanwhile_is_a_conflict(place: Place) {
     );
 }
 
+/// Whatever isolation the operator set, and however long the lock is waited for.
+async fn what_is_there_under_the_lock_counts(mut place: Place) {
+    table(&place).await;
+    let database = &place.database;
+    place
+        .sql(&format!(
+            "ALTER DATABASE {database} SET default_transaction_isolation = 'repeatable read'"
+        ))
+        .await;
+    place.with(|target| target.lock_timeout = super::place::LONG);
+    let other = place.session().await;
+    let changes = async |value: &str| {
+        let sql = format!("BEGIN; ALTER TABLE t SET (autovacuum_vacuum_scale_factor = {value})");
+        other.batch_execute(&sql).await.unwrap();
+    };
+    let commits = async || {
+        place
+            .until(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND application_name LIKE 'windlass/%')",
+            )
+            .await;
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let announced = place.announce(set("t", &[(SCALE, Some("0.02"))])).await;
+    changes("0.777").await;
+    let permit = place.permit();
+    let (applied, ()) = tokio::join!(announced.apply(&permit), commits());
+    let why = failed(applied, ErrorKind::Conflict);
+    assert!(why.contains("changed meanwhile"), "{why}");
+
+    let announced = place.announce(set("t", &[(SCALE, Some("0.02"))])).await;
+    announced.apply(&permit).await.unwrap();
+    changes("0.888").await;
+    let undo = undo(&announced.prepared);
+    let (reverted, ()) = tokio::join!(place.revert(&undo), commits());
+    assert!(
+        matches!(reverted, Ok(Reverted::LeftAlone(_))),
+        "{reverted:?}"
+    );
+    assert_eq!(
+        options(&place, "t").await,
+        "{fillfactor=70,autovacuum_vacuum_scale_factor=0.888}"
+    );
+}
+
 async fn the_server_judges_values(place: Place) {
     table(&place).await;
     let announced = place
@@ -172,8 +219,19 @@ async fn the_server_judges_values(place: Place) {
     assert!(why.contains("autovacuum"), "{why}");
     // A table without a TOAST table takes such a parameter without a word, and without effect.
     place.sql("CREATE TABLE narrow (n int)").await;
-    let announced = place.announce(set("narrow", &[(TOAST, Some("off"))])).await;
-    failed(announced.apply(&place.permit()).await, ErrorKind::Conflict);
+    let narrow = place.prepare(&set("narrow", &[(TOAST, Some("off"))])).await;
+    let why = refused(narrow, ErrorKind::Conflict);
+    assert!(why.contains("no TOAST table"), "{why}");
+    place
+        .prepare(&set("narrow", &[(TOAST, None)]))
+        .await
+        .unwrap();
+    let newer = set("t", &[("autovacuum_vacuum_max_threshold", Some("1000"))]);
+    if place.major >= 18 {
+        place.apply(newer).await.unwrap();
+    } else {
+        refused(place.prepare(&newer).await, ErrorKind::Invalid);
+    }
 }
 
 async fn only_tables_of_ours_are_set(mut place: Place) {

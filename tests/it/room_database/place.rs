@@ -17,7 +17,7 @@ use windlass::database::{Client, Effect, Read, Revert, Target};
 use windlass::engine::{ChangePermit, Permit, Progress};
 use windlass::grant::{Budget, Capabilities, Effective};
 use windlass::journal::{Begin, Entry, RunId, Store};
-use xtask::postgres::{Binaries, NEWEST, OLDEST, Options, Server, url_on_loopback};
+use xtask::postgres::{NEWEST, OLDEST, Options, Server, required, url_on_loopback};
 
 pub(super) const LONG: Duration = Duration::from_mins(1);
 
@@ -55,7 +55,7 @@ fn server(major: u32) -> &'static Server {
     };
     slot.get_or_init(|| {
         let options = Options::default().set("max_connections", "200");
-        Server::start(&Binaries::major(major).unwrap(), &options).unwrap()
+        Server::start(&required(major).unwrap(), &options).unwrap()
     })
 }
 
@@ -94,6 +94,7 @@ pub(super) async fn connect(url: &str) -> tokio_postgres::Client {
 pub(super) fn target(url: &str) -> Target {
     let mut target = Target::new("orders", Secret::new(url));
     target.lock_timeout = Duration::from_secs(2);
+    target.transaction_wait = Duration::from_secs(2);
     target
 }
 

@@ -27,7 +27,7 @@ on_each_server!(
     the_size_without_bloat_is_foreseen
 );
 
-const BLOATED: &str = "
+pub(super) const BLOATED: &str = "
     CREATE TABLE a (n int, t text);
     INSERT INTO a SELECT n, md5(n::text) FROM generate_series(1, 50000) n;
     CREATE INDEX a_t ON a (t);
@@ -85,6 +85,8 @@ async fn what_cannot_be_rebuilt_is_refused(place: Place) {
         .batch_execute("CREATE UNIQUE INDEX CONCURRENTLY a_n ON a (n)")
         .await
         .unwrap_err();
+    // The error is told before the locks are given back; the next answer comes after that.
+    place.sql("SELECT 1").await;
     for (index, word) in [
         ("e_r_excl", "exclusion"),
         ("p_n", "partition"),
@@ -148,7 +150,7 @@ async fn an_old_transaction_is_met_before_the_work(mut place: Place) {
 }
 
 /// A rebuild of `slow_i` that waits until the suite lets it go.
-async fn started(place: &Place) -> tokio_postgres::Client {
+pub(super) async fn started(place: &Place) -> tokio_postgres::Client {
     place.slow_index().await;
     let gate = place.session().await;
     gate.batch_execute("SELECT pg_advisory_lock(7)")
@@ -200,7 +202,7 @@ async fn earlier_leftovers_are_not_touched(place: Place) {
 }
 
 async fn the_deadline_cancels_and_sweeps(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let _gate = started(&place).await;
     let announced = place.announce(reindex("slow_i")).await;
     let short = place.permit_with(Duration::from_secs(1), &everything(), None);
@@ -215,7 +217,7 @@ async fn the_deadline_cancels_and_sweeps(mut place: Place) {
 }
 
 async fn a_rebuild_in_work_is_nobodys_leftover(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let gate = started(&place).await;
     // Of a session of another login the progress view shows nothing but that it is there.
     let administrators = Arc::clone(&place.room);
@@ -253,7 +255,7 @@ async fn a_rebuild_in_work_is_nobodys_leftover(mut place: Place) {
 }
 
 async fn a_running_rebuild_is_adopted(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let gate = started(&place).await;
     let announced = place.announce(reindex("slow_i")).await;
     announced
@@ -291,7 +293,7 @@ async fn a_running_rebuild_is_adopted(mut place: Place) {
 }
 
 async fn a_rebuild_that_broke_off_is_swept(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let _gate = started(&place).await;
     let announced = place.announce(reindex("slow_i")).await;
     announced
@@ -314,7 +316,7 @@ async fn a_rebuild_that_broke_off_is_swept(mut place: Place) {
 /// The last wait of a rebuild is for readers of the old index. Giving up there leaves the new index in place.
 async fn a_late_failure_is_a_success_to_sweep(mut place: Place) {
     place.each(BLOATED).await;
-    place.with(|target| target.lock_timeout = Duration::from_secs(5));
+    place.with(|target| target.transaction_wait = Duration::from_millis(500));
     let before = oid(&place, "a_t").await;
     let announced = place.announce(reindex("a_t")).await;
     let reader = place.session().await;
@@ -340,7 +342,7 @@ async fn a_late_failure_is_a_success_to_sweep(mut place: Place) {
 }
 
 async fn a_stop_leaves_it_to_the_server(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     let gate = started(&place).await;
     let announced = place.announce(reindex("slow_i")).await;
     let permit = place.permit();

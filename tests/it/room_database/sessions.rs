@@ -1,9 +1,10 @@
 use super::on_each_server;
-use super::place::{LONG, Place, connect, database, refused, reindex};
+use super::place::{LONG, Place, connect, database, failed, refused, reindex, target, vacuum};
+use std::sync::Arc;
 use windlass::call::{Confirmed, Undo};
 use windlass::clock::Clock;
 use windlass::contract::ErrorKind;
-use windlass::database::{Effect, LockError, Read};
+use windlass::database::{Client, Effect, LockError, Read};
 use windlass::journal::RunId;
 
 on_each_server!(
@@ -12,7 +13,9 @@ on_each_server!(
     a_runs_own_lock_is_waited_for,
     own_sessions_can_be_cancelled,
     others_cannot,
-    an_idle_session_has_nothing_to_cancel
+    an_idle_session_has_nothing_to_cancel,
+    only_the_statement_that_was_seen_is_cancelled,
+    a_server_that_knows_of_no_lock_is_not_changed
 );
 
 async fn one_run_at_a_time(place: Place) {
@@ -68,7 +71,7 @@ async fn cancel(place: &Place, condition: &str) -> Effect {
 }
 
 async fn own_sessions_can_be_cancelled(mut place: Place) {
-    place.with(|target| target.lock_timeout = LONG);
+    place.with(|target| target.transaction_wait = LONG);
     place.slow_index().await;
     let gate = place.session().await;
     gate.batch_execute("SELECT pg_advisory_lock(7)")
@@ -90,10 +93,10 @@ async fn own_sessions_can_be_cancelled(mut place: Place) {
         };
         let applied = announced.apply(&place.permit()).await.unwrap();
         assert_eq!(applied.answer, true);
-        assert!(matches!(
-            announced.confirm(&place.permit()).await.unwrap(),
-            Confirmed::Done(_)
-        ));
+        let Confirmed::Done(confirmed) = announced.confirm(&place.permit()).await.unwrap() else {
+            panic!("it does not run any more");
+        };
+        assert_eq!(confirmed.after, "no longer running");
     });
     let failure = failure.unwrap_err();
     assert_eq!(
@@ -154,4 +157,76 @@ async fn an_idle_session_has_nothing_to_cancel(place: Place) {
         };
         refused(place.prepare(&other).await, kind);
     }
+}
+
+async fn only_the_statement_that_was_seen_is_cancelled(place: Place) {
+    let gate = place.session().await;
+    gate.batch_execute("SELECT pg_advisory_lock(7)")
+        .await
+        .unwrap();
+    let ours = Arc::new(place.session().await);
+    ours.batch_execute("SET application_name = 'windlass/ours'")
+        .await
+        .unwrap();
+    let wait = || {
+        let ours = Arc::clone(&ours);
+        tokio::spawn(async move {
+            ours.batch_execute("SELECT pg_advisory_lock_shared(7)")
+                .await
+        })
+    };
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                 AND application_name = 'windlass/ours' AND wait_event = 'advisory')";
+    let condition = "application_name = 'windlass/ours'";
+    let while_idle = place.announce(cancel(&place, condition).await).await;
+    let first = wait();
+    place.until(waits).await;
+    let while_first = place.announce(cancel(&place, condition).await).await;
+    let applied = while_idle.apply(&place.permit()).await.unwrap();
+    assert_eq!((applied.answer, while_idle.note()), (false.into(), None));
+    gate.batch_execute("SELECT pg_advisory_unlock(7)")
+        .await
+        .unwrap();
+    first.await.unwrap().unwrap();
+    ours.batch_execute("SELECT pg_advisory_unlock_shared(7)")
+        .await
+        .unwrap();
+    gate.batch_execute("SELECT pg_advisory_lock(7)")
+        .await
+        .unwrap();
+    let second = wait();
+    place.until(waits).await;
+    let applied = while_first.apply(&place.permit()).await.unwrap();
+    assert_eq!(
+        (applied.answer, applied.after.as_str()),
+        (false.into(), "nothing was running")
+    );
+    drop(gate);
+    second.await.unwrap().unwrap();
+}
+
+/// As after a failover: the session that holds the lock looks alive, and the server that answers now never heard of it.
+async fn a_server_that_knows_of_no_lock_is_not_changed(place: Place) {
+    place.sql("CREATE TABLE t (n int)").await;
+    let run = RunId(format!("test-{}", place.database));
+    let lock = place.room.lock("orders", &run).await.unwrap();
+    place.apply(vacuum("t")).await.unwrap();
+    lock.release().await;
+    let announced = place.announce(vacuum("t")).await;
+    let why = failed(
+        announced.apply(&place.permit()).await,
+        ErrorKind::Unavailable,
+    );
+    assert!(why.contains("lock on database `orders` was lost"), "{why}");
+    assert_eq!(announced.note(), None, "nothing was sent");
+    let other = RunId("other".into());
+    let others = Client::new(vec![target(&place.url)]).unwrap();
+    let held = others.lock("orders", &other).await.unwrap();
+    failed(
+        announced.apply(&place.permit()).await,
+        ErrorKind::Unavailable,
+    );
+    held.release().await;
+    let _lock = place.room.lock("orders", &run).await.unwrap();
+    announced.apply(&place.permit()).await.unwrap();
 }

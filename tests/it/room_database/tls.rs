@@ -1,14 +1,15 @@
 //! Encrypted connections: whom to believe is the operator's or the platform's word, and the host name always counts.
 
-use super::place::{Place, database, refused, runtime, target};
+use super::place::{LONG, Place, database, refused, runtime, target};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use windlass::contract::{CallError, ErrorKind};
 use windlass::database::{Client, Read};
-use xtask::postgres::{Binaries, NEWEST, Options, Server, connect};
+use xtask::postgres::{NEWEST, Options, Server, connect, required};
+use xtask::until;
 
 /// A certificate for the name and the authority that signed it, in PEM; the second is the key.
-fn certificate(name: &str) -> (String, String, String) {
+pub(crate) fn certificate(name: &str) -> (String, String, String) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,14 +40,11 @@ fn encrypt(server: &Server, name: &str) -> String {
     let mut session = connect(&server.admin_url()).unwrap();
     session.execute("ALTER SYSTEM SET ssl = on", &[]).unwrap();
     session.execute("SELECT pg_reload_conf()", &[]).unwrap();
-    while session
-        .query_one("SHOW ssl", &[])
-        .unwrap()
-        .get::<_, &str>(0)
-        != "on"
-    {
-        std::thread::yield_now();
-    }
+    let encrypts = until(LONG, || {
+        let row = session.query_one("SHOW ssl", &[]).unwrap();
+        (row.get::<_, &str>(0) == "on").then_some(())
+    });
+    assert!(encrypts.is_some(), "the server does not encrypt");
     root
 }
 
@@ -73,7 +71,7 @@ async fn read(place: &Place, url: &str, ca: Option<&str>) -> Result<serde_json::
 
 #[test]
 fn certificates_are_verified() {
-    let server = Server::start(&Binaries::major(NEWEST).unwrap(), &Options::default()).unwrap();
+    let server = Server::start(&required(NEWEST).unwrap(), &Options::default()).unwrap();
     let root = encrypt(&server, "127.0.0.1");
     runtime().block_on(async {
         let place = Place::new(&server).await;
@@ -105,7 +103,7 @@ fn certificates_are_verified() {
 
 #[test]
 fn a_statement_over_tls_is_cancelled() {
-    let server = Server::start(&Binaries::major(NEWEST).unwrap(), &Options::default()).unwrap();
+    let server = Server::start(&required(NEWEST).unwrap(), &Options::default()).unwrap();
     let root = encrypt(&server, "127.0.0.1");
     runtime().block_on(async {
         let mut place = Place::new(&server).await;
@@ -116,7 +114,7 @@ fn a_statement_over_tls_is_cancelled() {
             .unwrap();
         let mut target = target(&format!("{}?sslmode=require", place.url));
         target.ca = Some(root.into_bytes());
-        target.lock_timeout = super::place::LONG;
+        target.transaction_wait = super::place::LONG;
         place.room = std::sync::Arc::new(Client::new(vec![target]).unwrap());
         let announced = place.announce(super::place::reindex("slow_i")).await;
         let short = place.permit_with(

@@ -16,7 +16,8 @@ on_each_server!(
     a_replaced_table_is_left_alone,
     progress_is_shown,
     the_deadline_cancels,
-    what_was_done_is_confirmed;
+    what_was_done_is_confirmed,
+    what_is_done_is_done_whoever_holds_the_table;
     quiet dead_rows_go
 );
 
@@ -270,13 +271,47 @@ async fn what_was_done_is_confirmed(place: Place) {
     };
     assert_eq!(why, "the statement was never sent");
     let applied = announced.apply(&place.permit()).await.unwrap();
-    assert_eq!(
-        announced.confirm(&place.permit()).await.unwrap(),
-        Confirmed::Done(applied)
-    );
+    let Confirmed::Done(confirmed) = announced.confirm(&place.permit()).await.unwrap() else {
+        panic!("it was done");
+    };
+    assert_eq!(confirmed.answer, applied.answer);
+    // The server does not say by whom.
+    let by = format!("{}; done since, by this session or another", applied.after);
+    assert_eq!(confirmed.after, by);
     place.sql("DROP TABLE a").await;
     assert!(matches!(
         announced.confirm(&place.permit()).await.unwrap(),
         Confirmed::NotDone { .. }
     ));
+}
+
+/// Whoever waits for the table has it as soon as the vacuum is over, before anybody can look.
+async fn what_is_done_is_done_whoever_holds_the_table(place: Place) {
+    bloated(&place).await;
+    slow_vacuum(&place, 2).await;
+    for analyze in [false, true] {
+        let effect = Effect::Vacuum {
+            database: database(),
+            table: object("a"),
+            analyze,
+        };
+        let announced = place.announce(effect).await;
+        let holder = place.session().await;
+        let permit = place.permit();
+        let (applied, holder) = tokio::join!(announced.apply(&permit), async {
+            place
+                .until("SELECT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE datname = current_database())")
+                .await;
+            holder.batch_execute("BEGIN; LOCK TABLE a").await.unwrap();
+            holder
+        });
+        if analyze {
+            let why = failed(applied, ErrorKind::Conflict);
+            assert!(why.contains("was vacuumed"), "{why}");
+        } else {
+            let answer: Vacuumed = serde_json::from_value(applied.unwrap().answer).unwrap();
+            assert!(answer.bytes_after > 0, "{answer:?}");
+        }
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    }
 }

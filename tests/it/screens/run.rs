@@ -29,6 +29,11 @@ fn a_plan_and_its_run() {
       not set → autovacuum_vacuum_scale_factor = 0.02
       undo: reset autovacuum_vacuum_scale_factor
 
+    assumed
+      read replication: as of now, before these effects
+      read server facts: as of now, before these effects
+      read index sizes: as of now, before these effects
+
     foreseen
       1 leftover dropped ([size]), 4 indexes rebuilt ([size] → [size]), 1 table
       vacuumed (5,333 → 0 dead rows), 1 table tuned
@@ -36,14 +41,14 @@ fn a_plan_and_its_run() {
     pg-optimize 0.1.0 on orders, by tester
     - look
     - drop leftovers
-    ✓ leftovers are gone: 1 invalid index dropped
+    ✓ leftovers are gone: assumed: 1 invalid index dropped
     - rebuild indexes
     - vacuum tables
     - tune autovacuum
     - check
-    ✓ rebuilt indexes are not larger: 4 looked at: public.accounts_abalance [size] →
-      [size] · public.accounts_bid_abalance [size] → [size] · public.accounts_pkey
-      [size] → [size] · public.accounts_bid [size] → [size]
+    ✓ rebuilt indexes are not larger: assumed: 4 looked at: public.accounts_abalance
+      [size] → [size] · public.accounts_bid_abalance [size] → [size] ·
+      public.accounts_pkey [size] → [size] · public.accounts_bid [size] → [size]
 
     Nothing was changed.  Plan [digest] is in plan.json.
     windlass run pg-optimize --target orders --plan plan.json
@@ -221,30 +226,35 @@ fn a_report_and_its_undo() {
     | Type | drop invalid index, reindex, vacuum (analyze), set parameters |
     | Target | orders |
     | Procedure | pg-optimize 0.1.0, sha256:[digest] |
-    | Parameters | {"min-size":"[size]","min-dead-rows":100,"tune-autovacuum":true,"max-objects":200,"stop-after":"[span]","index-bloat":30,"dead-rows":5,"modified-rows":10,"min-modified-rows":1000,"parent-statistics-age":"7d","max-lag":"[span]","max-lag-bytes":"[size]","lag-patience":"[span]","max-size-when-disk-unknown":"[size]","report-transactions":"[span]","drop-failed-creations":false,"tune-above":20,"tune-to":2,"cancel-abandoned":false} |
+    | Parameters | `{"min-size":"[size]","min-dead-rows":100,"tune-autovacuum":true,"max-objects":200,"stop-after":"[span]","index-bloat":30,"dead-rows":5,"modified-rows":10,"min-modified-rows":1000,"parent-statistics-age":"7d","max-lag":"[span]","max-lag-bytes":"[size]","lag-patience":"[span]","max-size-when-disk-unknown":"[size]","report-transactions":"[span]","drop-failed-creations":false,"tune-above":20,"tune-to":2,"cancel-abandoned":false,"notify":null}` |
     | Grants | grants/pg-optimize.orders.toml sha256:[digest] |
     | Plan | none |
     | People | started by tester ([time]) |
     | Rollback | no |
+    | Head | [digest] |
 
     ## Changes
 
     | # | Change | Object | Before | After | Outcome | Undo | Took |
     |---|---|---|---|---|---|---|---|
-    | 1 | drop invalid index | public.accounts\_abalance\_ccnew | [size] | gone | done | not needed: no query can use it | [span] |
-    | 2 | reindex | public.accounts\_abalance | [size] | [size] | done | not needed: same index, rebuilt | [span] |
-    | 3 | reindex | public.accounts\_bid\_abalance | [size] | [size] | done | not needed: same index, rebuilt | [span] |
-    | 4 | reindex | public.accounts\_pkey | [size] | [size] | done | not needed: same index, rebuilt | [span] |
-    | 5 | reindex | public.accounts\_bid | [size] | [size] | done | not needed: same index, rebuilt | [span] |
+    | 1 | drop invalid index | `public.accounts_abalance_ccnew` | [size] | gone | done | not needed: no query can use it | [span] |
+    | 2 | reindex | `public.accounts_abalance` | [size] | [size] | done | not needed: same index, rebuilt | [span] |
+    | 3 | reindex | `public.accounts_bid_abalance` | [size] | [size] | done | not needed: same index, rebuilt | [span] |
+    | 4 | reindex | `public.accounts_pkey` | [size] | [size] | done | not needed: same index, rebuilt | [span] |
+    | 5 | reindex | `public.accounts_bid` | [size] | [size] | done | not needed: same index, rebuilt | [span] |
     | 6 | vacuum (analyze) | public.accounts | 5333 dead | 0 dead | done | not needed: rows are unchanged | [span] |
-    | 7 | set parameters | public.accounts | not set | autovacuum\_vacuum\_scale\_factor = 0.02 | done | reset autovacuum\_vacuum\_scale\_factor | [span] |
+    | 7 | set parameters | public.accounts | not set | `autovacuum_vacuum_scale_factor = 0.02` | done | `reset autovacuum_vacuum_scale_factor` | [span] |
 
     ## Checks
 
     | Check | Verdict | Evidence |
     |---|---|---|
     | leftovers are gone | pass | 1 invalid index dropped |
-    | rebuilt indexes are not larger | pass | 4 looked at: public.accounts\_abalance [size] → [size] · public.accounts\_bid\_abalance [size] → [size] · public.accounts\_pkey [size] → [size] · public.accounts\_bid [size] → [size] |
+    | rebuilt indexes are not larger | pass | `4 looked at: public.accounts_abalance [size] → [size] · public.accounts_bid_abalance [size] → [size] · public.accounts_pkey [size] → [size] · public.accounts_bid [size] → [size]` |
+
+    ## Messages
+
+    None.
 
     ## Issues
 
@@ -336,7 +346,7 @@ fn a_report_and_its_undo() {
     $ windlass audit verify
     exit code: 0
     ----- stdout -----
-    The record is whole: 62 entries of 1 run.
+    The record is whole up to this head: 63 entries of 1 run.
     head [digest]
     ----- stderr -----
     Note the head where windlass cannot write, and pass it back later with --head.
@@ -362,7 +372,7 @@ fn a_run_that_broke_off() {
     $ windlass show [run]
     exit code: 0
     ----- stdout -----
-    run [run] has not ended: 2 effects, 0 undone, 0 in doubt
+    run [run] was interrupted: 2 effects, 0 undone, 0 in doubt
       pg-optimize 0.1.0 on orders, by tester, [time]
 
     look  [span]
@@ -383,10 +393,9 @@ fn a_run_that_broke_off() {
     ");
     assert_snapshot!(screen(&world, &["cancel", &run]), @"
     $ windlass cancel [run]
-    exit code: 1
+    exit code: 0
     ----- stdout -----
-    run [run] was cancelled after [span] and taken back: 2 effects, 0 undone, 0
-      in doubt
+    run [run] was cancelled after [span]: 2 effects, 0 undone, 0 in doubt
       pg-optimize 0.1.0 on orders, by tester, [time], resumed by
       tester, cancelled by tester
 

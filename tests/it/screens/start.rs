@@ -31,6 +31,7 @@ fn help() {
       show  Show the report of a run
       audit  Prove that the record is whole
       doctor  Look at all that a run needs, and say what is missing
+      selftest  Let hostile components try, and say whether each is held
       completions  Print the completions for a shell
 
     Options:
@@ -182,6 +183,7 @@ fn a_first_day() {
       vacuum, analyze, reindex, drop-invalid-index on orders, all tables
       set-parameters on orders, all tables
       cancel-backend on orders
+    sends  start, end to any channel
     budget  200 effects, 10000 calls, [span]
     until  [time]
     approved  by tester: Repairs bloat of one PostgreSQL database while it is in
@@ -211,6 +213,7 @@ fn a_first_day() {
       vacuum, analyze, reindex, drop-invalid-index on orders, all tables
       set-parameters on orders, all tables
       cancel-backend on orders
+    sends  start, end to any channel
     budget  200 effects, 10000 calls, [span]
     until  [time]
     approved  by tester: Repairs bloat of one PostgreSQL database while it is in
@@ -231,25 +234,40 @@ fn inspected_procedures() {
     sha256:[digest]
     Tells whether one PostgreSQL database is healthy, with evidence.
 
-    danger  read
+    danger  send
     needs  database-read: server, sessions, replication on the target
       to see its role, its connections and what its standbys have received
       database-read: tables, indexes on the target, all tables
       to find invalid indexes and tables that near the end of their
       transaction numbers
       database-read: invariants on the target
-      to evaluate the invariants that you declared; rows are counted, not seen
+      to evaluate the invariants that you declared; rows are counted, not
+      seen
       database-read: statements on the target
       to report which statements cost most since the last run; texts are
       normalised
+      notify-send: start, end to the channel of `notify`
+      to say when it starts and how it ended, only with notify
     budget  0 effects, 1000 calls, [span]
     takes  about [span], the author says
     can  read server facts, read table sizes, read index sizes, read sessions,
-      read replication, read statement statistics, check invariants
+      read replication, read statement statistics, check invariants, send
+      messages
     cannot  change a database: it does not import database-maintain
       read, write or delete rows: it imports no interface that carries rows
-      see a connection string or a password: no interface carries one
+      see a connection string, a password or where a channel leads: no
+      interface carries one
       open files or sockets, or read the environment: it imports no WASI
+    imports  windlass:procedure/types@0.1.0
+      windlass:procedure/run@0.1.0
+      check, log, now, panicked, parameters, recall, remember, step, target
+      windlass:procedure/database-types@0.1.0
+      windlass:procedure/database-read@0.1.0
+      indexes, invariant, invariants, replication, server, sessions,
+      statements, tables, xmin-holders
+      windlass:procedure/notify-types@0.1.0
+      windlass:procedure/notify-send@0.1.0
+      send
 
     PARAMETER  DEFAULT  MEANING
     expected-standbys  –  How many standbys must be connected. Absent:
@@ -279,6 +297,8 @@ fn inspected_procedures() {
       is declared.
     slow-queries  5  How many of the statements that cost most
       since the last run are reported. 0: none.
+    notify  –  A channel that is told when a run starts and
+      how it ended. Absent: nobody is.
 
     Granted on orders: no.  windlass grant pg-health --target orders
     ----- stderr -----
@@ -302,21 +322,38 @@ fn inspected_procedures() {
       to make autovacuum start earlier, only with tune-autovacuum
       database-maintain: cancel-backend on the target
       to cancel what an earlier run left running, only with cancel-abandoned
+      notify-send: start, end to the channel of `notify`
+      to say when it starts and how it ended, only with notify
     budget  200 effects, 10000 calls, [span]
     takes  about [span], the author says
     can  read server facts, read table sizes, read index sizes, read sessions,
-      read replication, vacuum, analyze, reindex, drop an invalid index,
-      cancel a session's statement, set storage parameters
+      read replication, send messages, vacuum, analyze, reindex, drop an
+      invalid index, cancel a session's statement, set storage parameters
     cannot  read, write or delete rows: it imports no interface that carries rows
-      see a connection string or a password: no interface carries one
+      see a connection string, a password or where a channel leads: no
+      interface carries one
       open files or sockets, or read the environment: it imports no WASI
+    imports  windlass:procedure/types@0.1.0
+      windlass:procedure/run@0.1.0
+      check, log, now, panicked, parameters, progress, recall, remember,
+      sleep, step, target
+      windlass:procedure/database-types@0.1.0
+      windlass:procedure/database-read@0.1.0
+      indexes, replication, server, sessions, tables, xmin-holders
+      windlass:procedure/database-maintain@0.1.0
+      analyze, cancel-backend, drop-invalid-index, reindex, set-parameters,
+      vacuum
+      windlass:procedure/notify-types@0.1.0
+      windlass:procedure/notify-send@0.1.0
+      send
 
     PARAMETER  DEFAULT  MEANING
-    max-objects  200  At most so many objects are changed in one
-      run.
+    max-objects  200  At most so many objects are worked on in
+      one run.
     min-size  [size]  Smaller tables are not vacuumed and smaller
       indexes not rebuilt.
-    stop-after  [span]  After this time nothing new is started.
+    stop-after  [span]  After this time nothing new is started. At
+      most [span]: the budget of a run is [span].
     index-bloat  30  Percent of an index that must be bloat
       before it is rebuilt.
     dead-rows  5  Percent of a table's rows that must be dead
@@ -334,7 +371,8 @@ fn inspected_procedures() {
     max-lag  [span]  Nothing is started while a standby is
       further behind in time.
     max-lag-bytes  [size]  Nothing is started while a standby is
-      further behind in bytes.
+      further behind in bytes, or a slot that
+      nobody uses retains more.
     lag-patience  [span]  How long to wait for a standby to catch up
       before stopping.
     max-size-when-disk-unknown  [size]  The largest index that is rebuilt if the
@@ -353,6 +391,8 @@ fn inspected_procedures() {
     cancel-abandoned  false  Cancel statements that an earlier windlass
       run left running, instead of only reporting
       them.
+    notify  –  A channel that is told when a run starts
+      and how it ended. Absent: nobody is.
 
     Granted on orders: no.  windlass grant pg-optimize --target orders
     ----- stderr -----

@@ -1,35 +1,79 @@
-//! The servers that worlds are on: one for each version in this process, started when first wanted.
+//! The servers that worlds are on: one for each version in this process, started when first wanted; or one that somebody gave.
 
+use super::wire::Wire;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use xtask::bloat;
-use xtask::postgres::{Binaries, Instance, NEWEST, OLDEST, Options, Server, Statement, connect};
+use std::time::Duration;
+use xtask::postgres::{
+    Instance, NEWEST, OLDEST, Options, Server, Statement, connect, required, secret,
+    url_on_loopback, with_user,
+};
+use xtask::{bloat, until};
 
 /// The role that windlass is given: it owns its databases, sees what others do, and can do nothing else.
 const ROLE: &str = "windlass";
-const TEMPLATE: &str = "template_bloated";
+/// A server shows statistics within this time, or never.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A server with a template.
 #[derive(Debug)]
 pub(super) struct Fixture {
     instance: Instance,
+    major: u32,
+    guest: Option<Guest>,
     template: OnceLock<()>,
     made: AtomicU32,
 }
 
-/// The server that `DATABASE_URL` names, else the newest supported version.
-pub(super) fn default() -> &'static Fixture {
-    static GIVEN: OnceLock<Option<Fixture>> = OnceLock::new();
-    let given = GIVEN.get_or_init(|| Instance::given().unwrap().map(Fixture::prepare));
-    given.as_ref().unwrap_or_else(|| of(NEWEST))
+/// What the suite needs to be a good guest on somebody's server.
+#[derive(Debug)]
+struct Guest {
+    /// In all names that are made there.
+    mark: String,
+    password: String,
+    wire: Wire,
+    /// Drops everything with the mark when this process ends.
+    _sweeper: Child,
 }
 
-/// The server of this major version. A static is never dropped: the server ends when this process does.
+/// The server that `DATABASE_URL` names, else the newest supported version.
+pub(super) fn default() -> &'static Fixture {
+    of(NEWEST)
+}
+
+/// The server of this major version, unless `DATABASE_URL` names one. A static is never dropped: the server ends when this process does.
 pub(super) fn of(major: u32) -> &'static Fixture {
+    static GIVEN: OnceLock<Option<Fixture>> = OnceLock::new();
     static SERVERS: [OnceLock<Fixture>; (NEWEST - OLDEST + 1) as usize] =
         [const { OnceLock::new() }; (NEWEST - OLDEST + 1) as usize];
+    if let Some(given) = GIVEN.get_or_init(Fixture::given) {
+        return given;
+    }
     let place = usize::try_from(major - OLDEST).unwrap();
     SERVERS[place].get_or_init(|| Fixture::start(major, &Options::default()))
+}
+
+impl Guest {
+    fn on(url: &str) -> Self {
+        let mark = format!("wl{}", &secret()[..6]);
+        // In a group of its own: who ends the suite's group must not end this before it has swept.
+        let sweeper = Command::new(env!("CARGO_BIN_EXE_sweeper"))
+            .arg(&mark)
+            .env("DATABASE_URL", url)
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self {
+            mark,
+            password: secret(),
+            wire: Wire::to(url),
+            _sweeper: sweeper,
+        }
+    }
 }
 
 impl Fixture {
@@ -40,24 +84,58 @@ impl Fixture {
             .set("max_connections", "200")
             // Tests hold locks with them.
             .set("max_prepared_transactions", "50");
-        let binaries = Binaries::major(major).unwrap();
-        Self::prepare(Instance::start(&binaries, &options).unwrap())
+        let binaries = required(major).unwrap();
+        Self::prepare(Instance::start(&binaries, &options).unwrap(), None)
     }
 
-    fn prepare(instance: Instance) -> Self {
-        if let Some(server) = instance.server() {
-            let password = server.password();
-            let sql = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{password}' IN ROLE pg_monitor");
-            connect(&server.admin_url())
-                .unwrap()
-                .batch_execute(&sql)
-                .unwrap();
-        }
-        Self {
+    fn given() -> Option<Self> {
+        let given = Instance::given().unwrap()?;
+        let guest = Guest::on(&given.admin_url());
+        Some(Self::prepare(given, Some(guest)))
+    }
+
+    fn prepare(instance: Instance, guest: Option<Guest>) -> Self {
+        let major = instance
+            .check()
+            .unwrap_or_else(|error| panic!("{}", error.story()));
+        let fixture = Self {
             instance,
+            major,
+            guest,
             template: OnceLock::new(),
             made: AtomicU32::new(0),
+        };
+        let (role, password) = (fixture.role(), fixture.password());
+        fixture.administer(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE pg_monitor"
+        ));
+        fixture
+    }
+
+    pub(super) fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// The name of the role that windlass is given.
+    pub(super) fn role(&self) -> String {
+        match &self.guest {
+            // As long as the other, so that lines are folded alike.
+            Some(guest) => guest.mark.clone(),
+            None => ROLE.to_owned(),
         }
+    }
+
+    fn password(&self) -> &str {
+        match (&self.guest, self.instance.server()) {
+            (Some(guest), _) => &guest.password,
+            (None, Some(server)) => server.password(),
+            (None, None) => panic!("a server is ours or somebody's"),
+        }
+    }
+
+    /// Where the server's data is, if it is ours.
+    pub(super) fn data(&self) -> Option<PathBuf> {
+        self.instance.server().map(Server::data)
     }
 
     pub(super) fn server_mut(&mut self) -> &mut Server {
@@ -66,9 +144,13 @@ impl Fixture {
 
     /// The URL of a database for windlass.
     pub(super) fn url(&self, database: &str) -> String {
-        match self.instance.server() {
-            Some(server) => server.url(ROLE, database),
-            None => self.admin_url(database),
+        self.url_of(&self.role(), database)
+    }
+
+    fn url_of(&self, role: &str, database: &str) -> String {
+        match &self.guest {
+            Some(guest) => url_on_loopback(guest.wire.port(), role, &guest.password, database),
+            None => with_user(&self.admin_url(database), role, self.password()).unwrap(),
         }
     }
 
@@ -82,33 +164,23 @@ impl Fixture {
         session.batch_execute(sql).unwrap();
     }
 
-    fn owner(&self) -> String {
-        let ours = self.instance.server().is_some();
-        if ours {
-            format!("OWNER {ROLE}")
-        } else {
-            String::new()
-        }
-    }
-
-    /// A new name for each database and role; a given server may have some from another process.
+    /// A new name for each database and role; on somebody's server nobody else has such a one.
     fn name(&self, kind: &str) -> String {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
-        format!("{kind}_{}_{number}", std::process::id())
+        let whose = self.guest.as_ref().map_or("ours", |guest| &guest.mark);
+        format!("{kind}_{whose}_{number}")
     }
 
     /// Makes a database, empty or as a copy of the bloated one.
     pub(super) fn make_database(&self, bloated: bool) -> String {
-        let name = self.name("orders");
+        let (name, owner) = (self.name("orders"), self.role());
         if !bloated {
-            self.administer(&format!("CREATE DATABASE {name} {}", self.owner()));
+            self.administer(&format!("CREATE DATABASE {name} OWNER {owner}"));
             return name;
         }
-        let template = format!("{TEMPLATE}_{}", std::process::id());
-        self.template.get_or_init(|| self.make_template(&template));
+        let template = self.template();
         self.administer(&format!(
-            "CREATE DATABASE {name} TEMPLATE {template} {}",
-            self.owner()
+            "CREATE DATABASE {name} TEMPLATE {template} OWNER {owner}"
         ));
         // Statistics about dead rows are not copied with the rows.
         let mut session = connect(&self.admin_url(&name)).unwrap();
@@ -120,20 +192,23 @@ impl Fixture {
     /// Waits until a new session sees the statistics: up to version 14 the server hands them on with a delay.
     fn await_statistics(&self, database: &str) {
         let shown = "SELECT FROM pg_stat_user_tables WHERE relname = 'accounts' AND n_dead_tup > 0";
-        loop {
+        let seen = until(DEADLINE, || {
             let mut session = connect(&self.admin_url(database)).unwrap();
-            if session.query_opt(shown, &[]).unwrap().is_some() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+            session.query_opt(shown, &[]).unwrap()
+        });
+        assert!(seen.is_some(), "{database} has no dead rows");
     }
 
-    fn make_template(&self, template: &str) {
-        self.administer(&format!("CREATE DATABASE {template} {}", self.owner()));
-        let url = self.url(template);
-        bloat::fill(&url, super::ROWS).unwrap();
-        bloat::leave_invalid_index(&url, "accounts_abalance").unwrap();
+    fn template(&self) -> String {
+        let whose = self.guest.as_ref().map_or("ours", |guest| &guest.mark);
+        let template = format!("template_bloated_{whose}");
+        self.template.get_or_init(|| {
+            self.administer(&format!("CREATE DATABASE {template} OWNER {}", self.role()));
+            let url = self.url(&template);
+            bloat::fill(&url, super::ROWS).unwrap();
+            bloat::leave_invalid_index(&url, "accounts_abalance").unwrap();
+        });
+        template
     }
 
     pub(super) fn drop_database(&self, name: &str) {
@@ -142,23 +217,25 @@ impl Fixture {
 
     /// A role that may log in and no more, and the URL with which it does.
     pub(super) fn make_stranger(&self, database: &str) -> String {
-        let Some(server) = self.instance.server() else {
-            panic!("roles are made on servers of ours only: use World::on");
-        };
-        let name = self.name("stranger");
-        let password = server.password();
+        let (name, password) = (self.name("stranger"), self.password());
         self.administer(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
-        server.url(&name, database)
+        self.url_of(&name, database)
     }
 
+    /// A mark for [`Self::statements`].
     pub(super) fn log_length(&self) -> usize {
-        self.instance.server().map_or(0, Server::log_length)
+        match &self.guest {
+            Some(guest) => guest.wire.length(),
+            None => self.instance.server().map_or(0, Server::log_length),
+        }
     }
 
+    /// What was sent since: as the server's log has it, or as it was seen on its way where the log is somebody's.
     pub(super) fn statements(&self, mark: usize) -> Vec<Statement> {
-        match self.instance.server() {
-            Some(server) => server.statements(mark),
-            None => panic!("a given server keeps its log to itself: use World::on"),
+        match (&self.guest, self.instance.server()) {
+            (Some(guest), _) => guest.wire.statements(mark),
+            (None, Some(server)) => server.statements(mark),
+            (None, None) => Vec::new(),
         }
     }
 }

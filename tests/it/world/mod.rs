@@ -4,21 +4,28 @@ mod fixture;
 mod output;
 mod redact;
 mod steps;
+mod wire;
 
 pub(crate) use output::{Output, Running};
 
 use fixture::Fixture;
 use postgres::{Client, SimpleQueryMessage};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use tempfile::TempDir;
 use xtask::postgres::{Options, Server, Statement, connect};
 
 /// The variable that the world's `windlass.toml` names.
 pub(crate) const VARIABLE: &str = "ORDERS_DATABASE_URL";
+/// How the folders of worlds begin, in the system's temporary one; their process's number follows.
+const FOLDERS: &str = "windlass-world-";
 /// Rows of `accounts` before a third of them was deleted, in a world that is bloated.
 pub(crate) const ROWS: u32 = 4_000;
 
@@ -76,12 +83,14 @@ impl World {
     }
 
     fn with(home: Home, bloated: bool) -> Self {
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(sweep_folders);
         let fixture = home.fixture();
         let log_mark = fixture.log_length();
         let database = fixture.make_database(bloated);
         let url = fixture.url(&database);
         let folder = tempfile::Builder::new()
-            .prefix("windlass-world-")
+            .prefix(&format!("{FOLDERS}{}-", std::process::id()))
             .tempdir()
             .unwrap();
         let text = format!(
@@ -113,6 +122,11 @@ impl World {
     /// The connection string of another role that may log in, made for this world, without any rights of its own.
     pub(crate) fn stranger(&self) -> String {
         self.home.fixture().make_stranger(&self.database)
+    }
+
+    /// The major version of its server.
+    pub(crate) fn major(&self) -> u32 {
+        self.home.fixture().major()
     }
 
     /// The server's own name of the database.
@@ -147,6 +161,26 @@ impl World {
     /// The project's folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The files that the server keeps the database in, with their sizes, where the server is ours. Their content is not compared: a look
+    /// may note on a page that a transaction has ended, and a checkpoint writes when it likes.
+    pub(crate) fn server_files(&self) -> Vec<String> {
+        let Some(data) = self.home.fixture().data() else {
+            return Vec::new();
+        };
+        let oid = &self.sql("SELECT oid FROM pg_database WHERE datname = current_database()")[0];
+        let files = fs::read_dir(data.join("base").join(oid)).unwrap();
+        let about = files.map(|file| {
+            let file = file.unwrap();
+            let name = file.file_name().to_string_lossy().into_owned();
+            format!("file {name} {}", file.metadata().unwrap().len())
+        });
+        // Left out: the server's own cache of how catalogs look, which the first session makes, and empty files, which stay of what was
+        // dropped before until some checkpoint.
+        about
+            .filter(|file| !file.contains("pg_internal.init") && !file.ends_with(" 0"))
+            .collect()
     }
 
     /// Where runs are recorded.
@@ -231,11 +265,12 @@ impl World {
 
     /// A text with everything that differs from run to run replaced, for snapshots.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let port = url_port(&self.url);
+        let (port, role) = (url_port(&self.url), self.home.fixture().role());
         let own = [
             (self.path().to_str().unwrap(), "[project]"),
             (self.database.as_str(), "[database]"),
             (port.as_str(), "[port]"),
+            (role.as_str(), "windlass"),
         ];
         redact::redact(text, &own)
     }
@@ -256,6 +291,21 @@ impl Drop for World {
     fn drop(&mut self) {
         if let Home::Shared(fixture) = &self.home {
             fixture.drop_database(&self.database);
+        }
+    }
+}
+
+/// Removes the folders of processes that are gone: who is killed removes nothing.
+fn sweep_folders() {
+    for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name
+            .strip_prefix(FOLDERS)
+            .and_then(|rest| rest.split('-').next()?.parse().ok())
+            .and_then(Pid::from_raw);
+        if owner.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+            // Another process may be at it.
+            let _: io::Result<()> = fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -1,13 +1,15 @@
 //! How an invocation of windlass ended, and one that has not yet.
 
+use rustix::process::{WaitOptions, waitpid};
 use serde_json::Value;
 use std::fmt;
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
+use xtask::until;
 
 /// No invocation in the suite takes longer, unless it hangs.
 const DEADLINE: Duration = Duration::from_mins(3);
@@ -69,7 +71,9 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
+        // In a group of its own: if we are killed, the kernel wakes and hangs up what is stopped in a group that nobody is left to tell.
         let mut child = command
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -103,8 +107,11 @@ impl Running {
     /// Waits until it has stopped itself (see `src/main.rs`).
     pub(crate) fn until_paused(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
-        let (_, status) = status.unwrap().unwrap();
+        let options = WaitOptions::UNTRACED | WaitOptions::NOHANG;
+        let changed = until(DEADLINE, || waitpid(Some(pid), options).unwrap());
+        let Some((_, status)) = changed else {
+            panic!("it neither pauses nor ends");
+        };
         assert!(status.stopped(), "it ended instead of pausing: {status:?}");
     }
 

@@ -1,9 +1,9 @@
 //! Steps that several tests take in their world.
 
 use super::World;
-use std::time::{Duration, Instant};
-use xtask::bloat;
+use std::time::Duration;
 use xtask::postgres::connect;
+use xtask::{bloat, until};
 
 /// Nothing that a test waits for takes longer.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -26,10 +26,7 @@ impl World {
     #[track_caller]
     pub(crate) fn until(&self, query: &str) {
         let mut session = self.session();
-        let start = Instant::now();
-        while session.query(query, &[]).unwrap().is_empty() {
-            assert!(start.elapsed() < DEADLINE, "never: {query}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let seen = until(DEADLINE, || session.query(query, &[]).unwrap().pop());
+        assert!(seen.is_some(), "never: {query}");
     }
 }

@@ -69,7 +69,8 @@ pub(crate) fn demo() -> Result<(), Trouble> {
 
 /// Builds windlass, and answers where cargo put it.
 fn build() -> Result<PathBuf, Trouble> {
-    let build = ["build", "--package", "windlass"];
+    // Of the whole workspace, as the suite builds it: alone, dependencies would have other features and be built once more.
+    let build = ["build", "--locked", "--workspace", "--bin", "windlass"];
     shell::run(cargo().args(build))?;
     // There is nothing left to build now; this only asks for the path.
     let mut again = cargo();

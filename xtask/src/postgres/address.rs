@@ -28,6 +28,16 @@ pub fn with_database(url: &str, database: &str) -> Result<String, Error> {
     ))
 }
 
+/// The same URL for another user.
+pub fn with_user(url: &str, user: &str, password: &str) -> Result<String, Error> {
+    let (scheme, rest) = url.split_once("://").ok_or(Error::NotUrl)?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (place, rest) = rest.split_at(end);
+    let server = place.rsplit_once('@').map_or(place, |(_, server)| server);
+    let (user, password) = (escaped(user), escaped(password));
+    Ok(format!("{scheme}://{user}:{password}@{server}{rest}"))
+}
+
 /// Percent-encodes what has a meaning in a URL.
 fn escaped(part: &str) -> String {
     use std::fmt::Write as _;
@@ -43,7 +53,7 @@ fn escaped(part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{url_on_loopback, with_database};
+    use super::{url_on_loopback, with_database, with_user};
 
     #[test]
     fn what_has_a_meaning_is_encoded() {
@@ -51,6 +61,16 @@ mod tests {
         assert_eq!(url, "postgres://o%27brien:p%40ss%2Fword@127.0.0.1:1/a%20b");
         let config: postgres::Config = url.parse().unwrap();
         assert_eq!(config.get_password(), Some(b"p@ss/word".as_slice()));
+    }
+
+    #[test]
+    fn only_the_user_is_replaced() {
+        let with = |url| with_user(url, "w", "p/q").unwrap();
+        assert_eq!(
+            with("postgres://u:p@h:1/x?a=b"),
+            "postgres://w:p%2Fq@h:1/x?a=b"
+        );
+        assert_eq!(with("postgresql://h?a=b@c"), "postgresql://w:p%2Fq@h?a=b@c");
     }
 
     #[test]

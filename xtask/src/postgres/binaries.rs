@@ -136,6 +136,26 @@ pub fn client_tool(name: &str) -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::NoClientTool(name.to_owned()))
 }
 
+/// The client programs that the suite compares windlass with, and the oldest version of each that has the options it is called with.
+const COMPARED: [(&str, u32); 3] = [("pgbench", 15), ("vacuumdb", 14), ("reindexdb", 14)];
+
+/// Looks for the client programs that the suite needs, and answers their versions.
+pub fn check_client_tools() -> Result<Vec<(&'static str, Version)>, Error> {
+    let mut found = Vec::new();
+    for (name, oldest) in COMPARED {
+        let program = client_tool(name)?;
+        let said = shell::output(Command::new(&program).arg("--version"))?;
+        let version = version_in(&said).filter(|version| version.major >= oldest);
+        let version = version.ok_or_else(|| Error::OldClientTool {
+            name: name.to_owned(),
+            found: said.trim().to_owned(),
+            oldest,
+        })?;
+        found.push((name, version));
+    }
+    Ok(found)
+}
+
 /// Reads `postgres (PostgreSQL) 15.18 (Debian …)`; a version under development has no minor part.
 fn version_in(said: &str) -> Option<Version> {
     let number = said.split_whitespace().nth(2)?;

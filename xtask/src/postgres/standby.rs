@@ -2,7 +2,9 @@
 //!
 //! `pg_basebackup` does not come with fetched servers; what it does is done here with the functions that it calls itself.
 
+use super::server::DEADLINE;
 use super::{Error, Server};
+use crate::until;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -49,19 +51,12 @@ impl Server {
             .query_one("SELECT pg_current_wal_lsn()::text", &[])?
             .get(0);
         let mut session = super::connect(&self.admin_url())?;
-        for _ in 0..6_000 {
-            let there: bool = session
-                .query_one(
-                    "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)",
-                    &[&position],
-                )?
-                .get(0);
-            if there {
-                return Ok(());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        Err(self.late("catch up"))
+        let sql = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)";
+        let caught_up = until(DEADLINE, || match session.query_one(sql, &[&position]) {
+            Ok(row) => row.get::<_, bool>(0).then_some(Ok(())),
+            Err(error) => Some(Err(error.into())),
+        });
+        caught_up.unwrap_or_else(|| Err(self.late("catch up")))
     }
 
     fn follow(&self, primary: &Self, label: &str) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Cancelling the statement of a session that windlass itself opened. It is done as the login role, which opened that session too.
 
 use super::failure::{Outcome, refuse};
+use super::lock;
 use super::room::{Room, within};
 use super::session::{APPLICATION, Purpose, Session};
 use super::work::{self, applied, in_doubt, not_done};
@@ -36,6 +37,7 @@ const CANCEL: &str = "
     FROM pg_stat_activity a
     WHERE a.pid = $1 AND floor(extract(epoch FROM a.backend_start) * 1000)::int8 = $2
       AND starts_with(a.application_name, $3) AND a.state = 'active'
+      AND floor(extract(epoch FROM a.query_start) * 1000000)::int8 IS NOT DISTINCT FROM $4
       AND a.usesysid = (SELECT m.usesysid FROM pg_stat_activity m WHERE m.pid = pg_backend_pid())";
 
 /// Looks at the session; changes nothing.
@@ -104,7 +106,7 @@ fn key(pid: u32, backend_start: u64) -> Result<(i32, i64), CallError> {
     ))
 }
 
-/// Asks the server to cancel what the session does.
+/// Asks the server to cancel the statement that was running when it was prepared. A later one is not meant.
 pub(super) async fn apply(
     room: &Room,
     permit: &ChangePermit,
@@ -114,20 +116,30 @@ pub(super) async fn apply(
 ) -> Result<Applied, ApplyFailure> {
     let before: Before = work::from_value(&prepared.before).map_err(not_done)?;
     let (pid, start) = key(pid, backend_start).map_err(not_done)?;
+    if !before.active {
+        return answer(false).map_err(in_doubt);
+    }
     let watch = room
         .open(Purpose::Watch, permit, permit.deadline())
         .await
         .map_err(not_done)?;
+    lock::refuse_unlocked(&watch, room)
+        .await
+        .map_err(|failure| not_done(failure.into_call(room.name())))?;
     work::announce(room, permit, &watch, None)
         .await
         .map_err(not_done)?;
-    match watch.query_opt(CANCEL, &[&pid, &start, &APPLICATION]).await {
-        Ok(cancelled) => answer(cancelled.is_some() && before.active).map_err(in_doubt),
+    let cancelled = watch
+        .query_opt(CANCEL, &[&pid, &start, &APPLICATION, &before.statement])
+        .await
+        .and_then(|row| row.map_or(Ok(false), |row| row.try_get(0)));
+    match cancelled {
+        Ok(cancelled) => answer(cancelled).map_err(in_doubt),
         Err(error) => {
             let failure = super::failure::Failure::from(error);
-            let lost = failure.is_lost();
+            let unknown = failure.is_lost() || failure.code().is_none();
             let error = failure.into_call(room.name());
-            Err(if lost {
+            Err(if unknown {
                 in_doubt(error)
             } else {
                 not_done(error)
@@ -160,7 +172,8 @@ pub(super) async fn confirm(
     let deadline = permit.deadline().min(permit.clock().instant() + NOTICING);
     let ended = within(permit, deadline, ended(&watch, pid, backend_start, before)).await;
     match ended {
-        Ok(Ok(())) => answer(true).map(Confirmed::Done),
+        // Nobody can say whether it was cancelled or came to its end.
+        Ok(Ok(())) => applied(&true, "no longer running".into(), None).map(Confirmed::Done),
         Ok(Err(failure)) => Err(failure.into_call(room.name())),
         Err(_) => Ok(Confirmed::NotDone {
             why: format!("session {pid} still runs the same statement"),

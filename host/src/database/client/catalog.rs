@@ -3,6 +3,7 @@
 use super::failure::{Outcome, refuse};
 use super::rights::maintain;
 use super::session::Session;
+use super::tables::HELD;
 use crate::contract::ErrorKind;
 use crate::contract::database_types::{ObjectName, StorageParameter};
 use crate::database::call::dotted;
@@ -20,6 +21,8 @@ pub(super) struct Table {
     pub(super) owned: bool,
     /// Whether the role may vacuum and analyze it.
     pub(super) maintained: bool,
+    /// Whether it has a TOAST table.
+    pub(super) toasted: bool,
     /// The table's own parameters, those of its TOAST table with `toast.` before them.
     pub(super) parameters: Vec<StorageParameter>,
 }
@@ -45,14 +48,15 @@ pub(super) struct Index {
     pub(super) temporary: bool,
     /// Whether a session builds or drops an index of this table now.
     pub(super) in_work: bool,
-    pub(super) definition: String,
+    /// Unknown while another session holds the index or its table exclusively: printing it would wait for that session.
+    pub(super) definition: Option<String>,
 }
 
 const TABLE: &str = "
     SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence = 't',
            pg_has_role(c.relowner, 'USAGE'),
            pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE') OR {maintain},
-           c.reloptions, t.reloptions
+           c.reloptions, t.reloptions, t.oid IS NOT NULL
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_database d ON d.datname = current_database()
@@ -60,16 +64,20 @@ const TABLE: &str = "
     WHERE ";
 
 const INDEX: &str = "
+    WITH {held}
     SELECT i.oid, n.nspname, i.relname, i.relkind::text, tn.nspname, c.relname, c.oid,
            pg_has_role(c.relowner, 'USAGE'),
            pg_has_role(c.relowner, 'USAGE') OR {maintain},
            x.indisvalid, x.indisexclusion, c.relpersistence = 't',
-           NOT x.indisvalid AND {in_work}, pg_get_indexdef(i.oid)
+           NOT x.indisvalid AND {in_work},
+           CASE WHEN h.oid IS NULL AND t.oid IS NULL THEN pg_get_indexdef(i.oid) END
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
     JOIN pg_class c ON c.oid = x.indrelid
     JOIN pg_namespace tn ON tn.oid = c.relnamespace
+    LEFT JOIN held h ON h.oid = i.oid
+    LEFT JOIN held t ON t.oid = c.oid
     WHERE ";
 
 /// True of an index `x` that some session builds or drops now. The progress view hides what other roles build; locks do not.
@@ -125,6 +133,7 @@ fn read_table(row: &Row) -> Outcome<Table> {
         kind,
         owned: row.try_get(5)?,
         maintained: row.try_get(6)?,
+        toasted: row.try_get(9)?,
         parameters: read_parameters(row.try_get(7)?, row.try_get(8)?),
     })
 }
@@ -162,6 +171,7 @@ fn index_sql(session: &Session) -> String {
     INDEX
         .replace("{maintain}", maintain(session))
         .replace("{in_work}", IN_WORK)
+        .replace("{held}", HELD)
 }
 
 fn read_index(row: &Row) -> Outcome<Index> {

@@ -11,10 +11,11 @@ use super::session::{APPLICATION, Purpose, Session};
 use super::settings;
 use super::vacuum::{self, Job, Recorded};
 use super::work::{self, Note};
-use crate::call::{Confirmed, Prepared, Revert};
+use crate::call::{Applied, Confirmed, Prepared, Revert};
 use crate::contract::CallError;
 use crate::contract::database_types::ObjectName;
 use crate::database::Effect;
+use crate::database::call::dotted;
 use crate::database::parameters::{self, Setting};
 use crate::engine::{Permit, Progress};
 use serde_json::Value;
@@ -24,11 +25,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A session whose client is gone ends by itself. One that stays idle this long waits for a machine that will not come back.
 const IDLE: i64 = 5;
 
+/// Of another login's session the start may be hidden, never the pid and the name.
 const BACKEND: &str = "
-    SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0)
+    SELECT coalesce(a.state, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.state_change)::int8, 0),
+           a.backend_start IS NOT NULL
     FROM pg_stat_activity a
-    WHERE a.pid = $1 AND floor(extract(epoch FROM a.backend_start) * 1000000)::int8 = $2
-      AND starts_with(a.application_name, $3)";
+    WHERE a.pid = $1 AND starts_with(a.application_name, $3)
+      AND (a.backend_start IS NULL OR floor(extract(epoch FROM a.backend_start) * 1000000)::int8 = $2)";
 
 const RESTARTED: &str =
     "SELECT floor(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8 > $1";
@@ -51,6 +54,12 @@ pub(super) async fn confirm(
     };
     let note: Note = work::from_value(note)?;
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
+    if watch.is_standby() {
+        return Ok(Confirmed::CannotTell(format!(
+            "`{}` is a standby and may be behind; only its primary can tell",
+            room.name()
+        )));
+    }
     if let Effect::CancelBackend {
         pid, backend_start, ..
     } = effect
@@ -65,7 +74,11 @@ pub(super) async fn confirm(
     )
     .await;
     match ended {
-        Ok(outcome) => outcome.map_err(|failure| failure.into_call(room.name()))?,
+        Ok(outcome) => {
+            if let Seen::Hidden = outcome.map_err(|failure| failure.into_call(room.name()))? {
+                return Ok(hidden(room, &note));
+            }
+        }
         Err(_) => {
             return Ok(Confirmed::CannotTell(format!(
                 "session {} of `{}` still works on it",
@@ -78,19 +91,39 @@ pub(super) async fn confirm(
     asked.map_err(|failure| failure.into_call(room.name()))
 }
 
+/// Whether the session that ran the statement can be watched.
+enum Seen {
+    /// It is over.
+    Over,
+    /// It may be at work: this login is not shown what it does.
+    Hidden,
+}
+
+/// The login of now may be another one than the session's, as where each lives for an hour.
+fn hidden(room: &Room, note: &Note) -> Confirmed {
+    Confirmed::CannotTell(format!(
+        "session {} of `{}` may still work on it, and this login is not shown what it does; GRANT pg_read_all_stats to the login",
+        note.pid,
+        room.name()
+    ))
+}
+
 /// Waits until the session that ran the statement is over, says that it does, and shows its progress.
-async fn ended(room: &Room, watch: &Session, permit: &Permit, note: &Note) -> Outcome<()> {
+async fn ended(room: &Room, watch: &Session, permit: &Permit, note: &Note) -> Outcome<Seen> {
     let mut told = false;
     loop {
         let row = watch
             .query_opt(BACKEND, &[&note.pid, &note.backend_start, &APPLICATION])
             .await?;
         let Some(row) = row else {
-            return Ok(());
+            return Ok(Seen::Over);
         };
+        if !row.try_get::<_, bool>(2)? {
+            return Ok(Seen::Hidden);
+        }
         let (state, seconds): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         if state == "idle" && seconds >= IDLE {
-            return Ok(());
+            return Ok(Seen::Over);
         }
         if !told {
             permit.progress(waiting(room, note));
@@ -157,7 +190,8 @@ async fn ask_statistics(
         return Ok(not_done("the table no longer exists", None));
     };
     if known {
-        return Ok(Confirmed::Done(vacuum::answer(job, &before, &now)?));
+        let applied = vacuum::answer(job, &before, &now)?;
+        return Ok(Confirmed::Done(by_someone(applied)));
     }
     let restarted: bool = watch.query_one(RESTARTED, &[&note.at]).await?.try_get(0)?;
     Ok(not_done(
@@ -170,6 +204,16 @@ async fn ask_statistics(
     ))
 }
 
+/// The server's statistics say when a table was maintained last, not by whom.
+fn by_someone(applied: Applied) -> Applied {
+    let since = "done since, by this session or another";
+    let after = match applied.after.as_str() {
+        "" => since.to_owned(),
+        after => format!("{after}; {since}"),
+    };
+    Applied { after, ..applied }
+}
+
 async fn ask_index(
     room: &Room,
     watch: &Session,
@@ -179,6 +223,9 @@ async fn ask_index(
     let before: reindex::Before = work::from_value(&prepared.before)?;
     Ok(match reindex::look(watch, room, name, &before).await? {
         Found::Rebuilt(applied) => Confirmed::Done(applied),
+        Found::Held(_) => {
+            Confirmed::CannotTell(format!("another session holds `{}`", dotted(name)))
+        }
         Found::Unchanged { sweep } => not_done("the index is the one that was there before", sweep),
         Found::Other(why) => Confirmed::CannotTell(why),
     })

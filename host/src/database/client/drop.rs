@@ -2,8 +2,9 @@
 
 use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
+use super::obstacles;
 use super::reindex::{bytes, touch};
-use super::rights::{lacks_right, same_object};
+use super::rights::lacks_right;
 use super::room::Room;
 use super::session::Session;
 use super::text;
@@ -15,6 +16,9 @@ use crate::database::call::dotted;
 use crate::database::names::quote_object;
 use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What was there before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,7 +46,7 @@ pub(super) async fn prepare(
     let before = Before {
         oid: index.oid,
         bytes: bytes(session, index.oid).await?,
-        definition: index.definition.clone(),
+        definition: index.definition.clone().unwrap_or_default(),
     };
     Ok(Prepared {
         foreseen: work::to_value(&before.bytes)?,
@@ -76,21 +80,32 @@ pub(super) async fn apply(
     prepared: &Prepared,
 ) -> Result<Applied, ApplyFailure> {
     let before: Before = work::from_value(&prepared.before).map_err(not_done)?;
-    let work = Work::open(room, permit).await.map_err(not_done)?;
-    let session = &work.session;
-    let index = work
-        .look(catalog::index(session, name))
+    let work = Work::open_concurrent(room, permit)
         .await
         .map_err(not_done)?;
-    same_object(index.oid, before.oid, name).map_err(not_done)?;
+    let index = work.index(name, before.oid).await.map_err(not_done)?;
+    free(&work, &index).await.map_err(not_done)?;
+    work.note(None).await.map_err(not_done)?;
+    // Last of all: nothing may come between this look and the statement.
+    let index = work.index(name, before.oid).await.map_err(not_done)?;
     check(&index)
         .map_err(|failure| failure.into_call(room.name()))
         .map_err(not_done)?;
-    work.note(None).await.map_err(not_done)?;
     work.run(&sql(name))
         .await
         .map_err(|ended| work.failed(ended))?;
     answer(&before).map_err(in_doubt)
+}
+
+async fn free(work: &Work<'_>, index: &Index) -> Result<(), CallError> {
+    let clock = work.permit.clock();
+    work.look(obstacles::table_is_free(
+        &work.session,
+        work.room,
+        clock,
+        index.table_oid,
+    ))
+    .await
 }
 
 /// The answer of a drop that happened.
@@ -102,26 +117,24 @@ fn sql(name: &ObjectName) -> String {
     format!("DROP INDEX CONCURRENTLY {}", quote_object(name))
 }
 
-/// Drops the leftovers of a rebuild that are still there, still invalid, and nobody's work.
+/// Drops the leftovers of a rebuild that are still there and still invalid. What another session works on is waited for.
 pub(super) async fn leftovers(
     room: &Room,
     permit: &ChangePermit,
     leftovers: &[(ObjectName, u32)],
 ) -> Result<Reverted, CallError> {
-    let work = Work::open(room, permit).await?;
+    let work = Work::open_concurrent(room, permit).await?;
     let mut dropped = Vec::new();
     let mut kept = Vec::new();
     for (name, oid) in leftovers {
-        let Some(index) = work
-            .look(catalog::index_by_oid(&work.session, *oid))
-            .await?
-        else {
+        let Some(index) = work.look(when_idle(&work, *oid)).await? else {
             continue;
         };
         if let Err(failure) = check(&index) {
             kept.push(failure.into_call(room.name()).message);
             continue;
         }
+        free(&work, &index).await?;
         match work.run(&sql(&index.name)).await {
             Ok(()) => dropped.push(dotted(name)),
             // Whoever dropped it did what was to be done.
@@ -135,4 +148,21 @@ pub(super) async fn leftovers(
         (false, true) => Reverted::Restored(format!("dropped {}", dropped.join(", "))),
         (true, true) => Reverted::NothingToDo("the leftovers are gone".into()),
     })
+}
+
+/// The index as soon as no session builds or drops one of its table; none if it is gone.
+async fn when_idle(work: &Work<'_>, oid: u32) -> Outcome<Option<Index>> {
+    let clock = work.permit.clock();
+    let end = clock.instant() + work.room.target.transaction_wait;
+    loop {
+        match catalog::index_by_oid(&work.session, oid).await? {
+            Some(index) if index.in_work => {
+                if clock.instant() >= end {
+                    return check(&index).map(|()| Some(index));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            found => return Ok(found),
+        }
+    }
 }

@@ -2,14 +2,17 @@
 
 use super::failure::Outcome;
 use super::session::Session;
-use super::tables::amount;
+use super::tables::{age, amount};
 use super::target::Target;
-use crate::contract::database_types::ServerFacts;
+use crate::contract::database_types::{ServerFacts, StorageParameter};
 
 const SERVER: &str = "
     SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int4,
            pg_is_in_recovery(), floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)::int8,
-           pg_database_size(current_database())";
+           pg_database_size(current_database()), age(d.datfrozenxid), mxid_age(d.datminmxid)
+    FROM pg_database d WHERE d.datname = current_database()";
+
+const AUTOVACUUM: &str = "SELECT s.name, s.setting FROM pg_settings s WHERE starts_with(s.name, 'autovacuum') ORDER BY 1";
 
 /// Whether the role may measure all that [`USED`] does. Asked apart: the server refuses a statement for a function in it that is not reached.
 const MAY_MEASURE: &str = "
@@ -38,7 +41,21 @@ pub(super) async fn server(session: &Session, target: &Target) -> Outcome<Server
             .zip(used)
             .map(|(size, used)| size.saturating_sub(used)),
         expected_standbys: target.expected_standbys,
+        autovacuum: autovacuum(session).await?,
+        frozen_age: age(&row, 5)?,
+        multixact_age: age(&row, 6)?,
     })
+}
+
+async fn autovacuum(session: &Session) -> Outcome<Vec<StorageParameter>> {
+    let mut settings = Vec::new();
+    for row in session.query(AUTOVACUUM, &[]).await? {
+        settings.push(StorageParameter {
+            name: row.try_get(0)?,
+            value: row.try_get(1)?,
+        });
+    }
+    Ok(settings)
 }
 
 /// Nothing where the role may not measure all.

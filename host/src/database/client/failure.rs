@@ -97,6 +97,7 @@ fn kind_of(code: &SqlState) -> ErrorKind {
             "28" => ErrorKind::Denied,
             "22" | "42" | "0A" => ErrorKind::Invalid,
             "08" | "53" | "57" | "58" => ErrorKind::Unavailable,
+            "23" | "XX" => ErrorKind::Damaged,
             _ => ErrorKind::Conflict,
         },
     }
@@ -152,6 +153,22 @@ impl ConnectFailure {
             kind,
             reason,
             detail: detail(error),
+        }
+    }
+
+    /// From the driver's error when the configured role was to be taken.
+    pub(super) fn from_role(error: &tokio_postgres::Error) -> Self {
+        let (kind, reason) = match error.as_db_error().map(|answer| answer.code().code()) {
+            Some("42501") => (
+                ErrorKind::Denied,
+                "the login may not SET ROLE to the configured role",
+            ),
+            Some("22023" | "42704") => (ErrorKind::NotFound, "the configured role does not exist"),
+            Some(_) | None => return Self::from_driver(error),
+        };
+        Self {
+            detail: detail(error),
+            ..Self::new(kind, reason)
         }
     }
 

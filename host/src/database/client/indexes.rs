@@ -5,19 +5,21 @@ use super::catalog::IN_WORK;
 use super::failure::Outcome;
 use super::measure::Measure;
 use super::session::Session;
-use super::tables::{HELD, MOST_OBJECTS, amount};
+use super::tables::{HELD, MOST_OBJECTS, amount, largest};
 use crate::contract::database_types::{IndexFacts, Leftover, ObjectName};
 use crate::database::names::is_system_schema;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
+/// Invalid ones are few, and what is to be found: they come before any cap.
 const CANDIDATES: &str = "
-    SELECT i.oid, n.nspname, c.relname
+    SELECT i.oid, n.nspname, c.relname, x.indisvalid
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
     JOIN pg_class c ON c.oid = x.indrelid AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    ORDER BY i.relpages DESC, i.oid";
+    ORDER BY x.indisvalid, i.relpages DESC, i.oid";
 
 /// To print a definition the server locks the table, to measure an index that index: neither is asked where somebody is in the way.
 const FACTS: &str = "
@@ -27,14 +29,17 @@ const FACTS: &str = "
                 ELSE i.relpages * current_setting('block_size')::int8 END,
            pg_stat_get_numscans(i.oid), x.indisvalid, x.indisexclusion,
            CASE WHEN x.indisvalid THEN false ELSE {in_work} END,
-           CASE WHEN h.oid IS NULL AND t.oid IS NULL THEN pg_get_indexdef(i.oid) ELSE '' END,
-           h.oid IS NOT NULL OR t.oid IS NOT NULL
+           CASE WHEN h.oid IS NULL AND t.oid IS NULL THEN left(pg_get_indexdef(i.oid), 10000) ELSE '' END,
+           h.oid IS NOT NULL OR t.oid IS NOT NULL,
+           CASE WHEN ts.spcname <> 'pg_default' THEN ts.spcname END
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
     JOIN pg_class c ON c.oid = x.indrelid
     JOIN pg_namespace tn ON tn.oid = c.relnamespace
     JOIN pg_am m ON m.oid = i.relam
+    JOIN pg_database d ON d.datname = current_database()
+    JOIN pg_tablespace ts ON ts.oid = CASE WHEN i.reltablespace = 0 THEN d.dattablespace ELSE i.reltablespace END
     LEFT JOIN held h ON h.oid = i.oid
     LEFT JOIN held t ON t.oid = c.oid
     WHERE x.indexrelid = ANY($1)";
@@ -72,18 +77,24 @@ const SHAPES: &str = "
     WHERE x.indexrelid = ANY($1)
     GROUP BY x.indexrelid, i.relpages, i.reltuples, i.reloptions, x.indisunique, x.indnatts, x.indnkeyatts";
 
-/// The indexes of tables that `shows` lets through, largest first.
+/// The indexes of tables that `shows` lets through, invalid ones first, then the largest.
 pub(super) async fn read(
     session: &Session,
     shows: &(dyn Fn(&str, &str) -> bool + Sync),
 ) -> Outcome<Vec<IndexFacts>> {
-    let mut oids: Vec<u32> = Vec::new();
+    let (mut oids, mut valid): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     for row in session.query(CANDIDATES, &[]).await? {
         let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
         if !is_system_schema(&schema) && shows(&schema, &table) {
-            oids.push(row.try_get(0)?);
+            let list = if row.try_get(3)? {
+                &mut valid
+            } else {
+                &mut oids
+            };
+            list.push(row.try_get(0)?);
         }
     }
+    oids.extend(largest(session, valid).await?);
     oids.truncate(MOST_OBJECTS);
     let shapes = shapes(session, &oids).await?;
     let sql = FACTS.replace("{held}", HELD).replace("{in_work}", IN_WORK);
@@ -100,7 +111,7 @@ pub(super) async fn read(
         facts.push(index);
     }
     measure(session, &shapes, &mut facts, measurable).await?;
-    facts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.oid.cmp(&b.oid)));
+    facts.sort_by_key(|index| (index.valid, Reverse(index.bytes), index.oid));
     Ok(facts)
 }
 
@@ -201,6 +212,7 @@ fn read_row(row: &Row, shapes: &HashMap<u32, IndexShape>) -> Outcome<IndexFacts>
         leftover: leftover(&name, valid, in_work),
         not_rebuildable: not_rebuildable(exclusion),
         definition: row.try_get(11)?,
+        tablespace: row.try_get(13)?,
         name: ObjectName {
             schema: row.try_get(1)?,
             name,

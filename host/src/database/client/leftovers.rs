@@ -37,7 +37,8 @@ pub(super) fn belongs_to(index: &str, leftover: &str) -> bool {
     stem == index || (index.starts_with(stem) && leftover.len() + LONGEST_CHARACTER > LONGEST_NAME)
 }
 
-/// The leftovers of rebuilds of the index that are not in `known` and that nobody works on.
+/// The leftovers of rebuilds of the index that are not in `known`. What another session works on is among them: the server does not say
+/// on which index of a table that is, and whoever drops them waits and looks again.
 pub(super) async fn new_ones(
     session: &Session,
     table: u32,
@@ -46,9 +47,7 @@ pub(super) async fn new_ones(
 ) -> Outcome<Vec<Index>> {
     let mut found = catalog::invalid_indexes(session, table).await?;
     found.retain(|candidate| {
-        !known.contains(&candidate.oid)
-            && !candidate.in_work
-            && belongs_to(index, &candidate.name.name)
+        !known.contains(&candidate.oid) && belongs_to(index, &candidate.name.name)
     });
     Ok(found)
 }

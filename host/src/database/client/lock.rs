@@ -1,9 +1,9 @@
 //! One run at a time for each database: an advisory lock on a session of its own.
 
-use super::failure::Failure;
-use super::room::Room;
+use super::failure::{Failure, Outcome, refuse};
+use super::room::{LockHolder, Room};
 use super::session::{Purpose, Session, application_name};
-use crate::contract::CallError;
+use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;
 use std::time::Duration;
 
@@ -59,8 +59,16 @@ impl LockError {
 
 /// Proof that no other run works on the database, for as long as its session lives.
 pub struct Lock {
-    session: Session,
+    held: Held,
     database: String,
+}
+
+enum Held {
+    /// As long as this session lives.
+    By(Box<Session>),
+    /// See [`super::Client::stand_in`].
+    #[cfg(feature = "testing")]
+    Always,
 }
 
 impl std::fmt::Debug for Lock {
@@ -75,7 +83,20 @@ impl std::fmt::Debug for Lock {
 impl Lock {
     /// Whether the session that holds the lock is still connected. Asks nobody.
     pub fn is_held(&self) -> bool {
-        !self.session.is_closed()
+        match &self.held {
+            Held::By(session) => !session.is_closed(),
+            #[cfg(feature = "testing")]
+            Held::Always => true,
+        }
+    }
+
+    /// The lock of a database that is not there.
+    #[cfg(feature = "testing")]
+    pub(super) fn stand_in(database: &str) -> Self {
+        Self {
+            held: Held::Always,
+            database: database.to_owned(),
+        }
     }
 
     /// The logical name of the locked database.
@@ -85,11 +106,16 @@ impl Lock {
 
     /// Gives the lock back at once. Dropping it does the same a moment later.
     pub async fn release(self) {
-        // The server frees it with the session if this does not arrive.
-        let _ = self
-            .session
-            .query_one("SELECT pg_advisory_unlock($1)", &[&KEY])
-            .await;
+        match &self.held {
+            Held::By(session) => {
+                // The server frees it with the session if this does not arrive.
+                let _ = session
+                    .query_one("SELECT pg_advisory_unlock($1)", &[&KEY])
+                    .await;
+            }
+            #[cfg(feature = "testing")]
+            Held::Always => {}
+        }
     }
 }
 
@@ -106,8 +132,12 @@ pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
     loop {
         match attempt(&session).await {
             Ok(None) => {
+                room.locked_by(LockHolder {
+                    pid: session.pid(),
+                    application: application_name(run),
+                });
                 return Ok(Lock {
-                    session,
+                    held: Held::By(Box::new(session)),
                     database: room.name().to_owned(),
                 });
             }
@@ -125,6 +155,28 @@ pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
             Err(failure) => return Err(unavailable(failure.into_call(room.name()))),
         }
     }
+}
+
+/// Refuses to change a server that does not know of the lock: after a failover the session that holds it may look alive for a while, and
+/// another run may have locked the new primary. Without a lock there is nothing to ask for.
+pub(super) async fn refuse_unlocked(session: &Session, room: &Room) -> Outcome<()> {
+    let Some(ours) = room.lock_holder() else {
+        return Ok(());
+    };
+    let row = session.query_opt(HOLDER, &[&KEY]).await?;
+    let holder = row.map(|row| {
+        Ok::<_, Failure>((
+            row.try_get::<_, Option<String>>(0)?,
+            row.try_get::<_, Option<i32>>(1)?,
+        ))
+    });
+    if holder.transpose()? == Some((Some(ours.application), Some(ours.pid))) {
+        return Ok(());
+    }
+    refuse(
+        ErrorKind::Unavailable,
+        format!("the lock on database `{}` was lost", room.name()),
+    )
 }
 
 struct Holder {

@@ -12,6 +12,7 @@ mod invariants;
 mod leftovers;
 mod lock;
 mod measure;
+mod obstacles;
 mod probe;
 mod progress;
 mod reindex;
@@ -21,6 +22,8 @@ mod room;
 mod session;
 mod sessions;
 mod settings;
+#[cfg(feature = "testing")]
+mod stand_in;
 mod statements;
 mod tables;
 mod target;
@@ -30,11 +33,12 @@ mod tls;
 mod vacuum;
 mod work;
 
+pub use crate::secret::Secret;
 pub use lock::{Lock, LockError};
 pub use probe::Probe;
 pub use target::{
-    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_ROWS, DEFAULT_STATEMENT_TIMEOUT, Expectation, Invariant,
-    Secret, Target, TargetError,
+    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_ROWS, DEFAULT_STATEMENT_TIMEOUT, DEFAULT_TRANSACTION_WAIT,
+    Expectation, Invariant, Target, TargetError,
 };
 
 use self::failure::Outcome;
@@ -53,6 +57,8 @@ use std::time::Duration;
 /// All configured databases. It connects when it is first asked.
 pub struct Client {
     rooms: BTreeMap<String, Room>,
+    #[cfg(feature = "testing")]
+    is_stand_in: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -71,7 +77,20 @@ impl Client {
                 return Err(TargetError::Twice(name));
             }
         }
-        Ok(Self { rooms })
+        Ok(Self {
+            rooms,
+            #[cfg(feature = "testing")]
+            is_stand_in: false,
+        })
+    }
+
+    /// Answers for any database at once and touches none: for benchmarks of what is around a room.
+    #[cfg(feature = "testing")]
+    pub fn stand_in() -> Self {
+        Self {
+            rooms: BTreeMap::new(),
+            is_stand_in: true,
+        }
     }
 
     /// Logical names of the configured databases.
@@ -90,6 +109,10 @@ impl Client {
 
     /// Looks, in a read-only transaction. Answers the JSON of the type in the contract.
     pub async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return stand_in::read(read);
+        }
         let room = self.room(read.database())?;
         if let Read::Invariants { .. } = read {
             return work::to_value(&invariants::names(&room.target));
@@ -107,6 +130,10 @@ impl Client {
     /// Looks at what an effect would change, and says how it would be undone. Changes nothing.
     pub async fn prepare(&self, permit: &Permit, effect: &Effect) -> Result<Prepared, CallError> {
         effect.check()?;
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return Ok(stand_in::prepare(effect));
+        }
         let room = self.room(effect.database())?;
         if let Effect::CancelBackend {
             pid, backend_start, ..
@@ -129,6 +156,10 @@ impl Client {
         prepared: &Prepared,
     ) -> Result<Applied, ApplyFailure> {
         effect.check().map_err(work::not_done)?;
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return Ok(stand_in::apply(effect));
+        }
         let room = self.room(effect.database()).map_err(work::not_done)?;
         match effect {
             Effect::Vacuum { table, .. } | Effect::Analyze { table, .. } => {
@@ -157,6 +188,10 @@ impl Client {
         prepared: &Prepared,
         note: Option<&Value>,
     ) -> Result<Confirmed, CallError> {
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return Ok(stand_in::confirm(effect));
+        }
         confirm::confirm(
             self.room(effect.database())?,
             permit,
@@ -173,6 +208,10 @@ impl Client {
         permit: &ChangePermit,
         revert: &Revert,
     ) -> Result<Reverted, CallError> {
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return Ok(stand_in::revert());
+        }
         let room = self.room(revert.database())?;
         quiet(room, permit).await?;
         match revert {
@@ -187,6 +226,10 @@ impl Client {
 
     /// Locks the database for one run. The lock lives as long as its session.
     pub async fn lock(&self, database: &str, run: &RunId) -> Result<Lock, LockError> {
+        #[cfg(feature = "testing")]
+        if self.is_stand_in {
+            return Ok(Lock::stand_in(database));
+        }
         let room = self.room(database).map_err(|why| LockError::Unavailable {
             database: database.to_owned(),
             why,
@@ -258,15 +301,17 @@ fn job(effect: &Effect) -> Job {
     }
 }
 
+/// Another login's session may be seen without its state; then it counts as at work.
 const OTHERS_AT_WORK: &str = "
     SELECT a.pid FROM pg_stat_activity a
-    WHERE a.application_name = $1 AND a.pid <> pg_backend_pid() AND a.state <> 'idle'
+    WHERE a.application_name = $1 AND a.pid <> pg_backend_pid() AND a.state IS DISTINCT FROM 'idle'
       AND a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
     LIMIT 1";
 
 /// After a crash the server may still work on what the run's last process sent. Taking back begins when that is over.
 async fn quiet(room: &Room, permit: &Permit) -> Result<(), CallError> {
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
+    work::refuse_standby(&watch, room)?;
     within(permit, permit.deadline(), others_ended(&watch, permit))
         .await?
         .map_err(|failure| failure.into_call(room.name()))

@@ -1,6 +1,7 @@
 //! What an operator has to know of a database before the first run: who we are there and what we may do.
 
 use super::failure::Outcome;
+use super::reindex::{CORRUPTS, corrupts};
 use super::rights::maintain;
 use super::room::Room;
 use super::session::{NEWEST_MAJOR, Purpose, Session};
@@ -121,6 +122,7 @@ fn notes(room: &Room, major: u32, probe: &Probe, sees_log: bool) -> Vec<String> 
         major > NEWEST_MAJOR,
         format!("PostgreSQL {major} is newer than this windlass was tried on ({NEWEST_MAJOR})"),
     );
+    note(corrupts(probe.version_number), CORRUPTS.into());
     note(
         probe.standby,
         "this is a standby: it can be looked at, not maintained".into(),

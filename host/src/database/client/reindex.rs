@@ -4,10 +4,11 @@ use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
 use super::indexes;
 use super::leftovers;
-use super::rights::{lacks_right, same_object};
+use super::obstacles;
+use super::rights::lacks_right;
 use super::room::Room;
 use super::session::Session;
-use super::tables::amount;
+use super::tables::{HELD, amount};
 use super::text;
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Revert, Touch, Undo};
@@ -18,6 +19,7 @@ use crate::database::call::dotted;
 use crate::database::names::quote_object;
 use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What was there before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,21 +33,14 @@ pub(super) struct Before {
     pub(super) invalid: Vec<u32>,
 }
 
-const BYTES: &str = "SELECT pg_relation_size($1::oid::regclass)";
+const BYTES: &str = "
+    WITH {held}
+    SELECT CASE WHEN h.oid IS NULL THEN pg_relation_size(c.oid)
+                ELSE c.relpages * current_setting('block_size')::int8 END
+    FROM pg_class c LEFT JOIN held h ON h.oid = c.oid WHERE c.oid = $1";
 
-/// A rebuild ends by waiting for each transaction that might still use the old index. One that is already older than we would wait makes
-/// it fail at the very end, with all its work lost.
-const IN_THE_WAY: &str = "
-    SELECT concat('session ', a.pid, ' (', coalesce(a.state, 'unknown'), ')'), a.xact_start AS began,
-           extract(epoch FROM clock_timestamp() - a.xact_start)::int8
-    FROM pg_stat_activity a
-    WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-      AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
-      AND a.xact_start < clock_timestamp() - make_interval(secs => $2)
-      AND (a.backend_xmin IS NOT NULL OR EXISTS (
-          SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.relation IN ($1::oid, $3::oid)))
-      AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
-    ORDER BY began LIMIT 1";
+/// Releases whose concurrent builds may leave rows out of an index: the first four of PostgreSQL 14.
+const CORRUPTING: Range<u32> = 140_000..140_004;
 
 /// Looks at the index; changes nothing.
 pub(super) async fn prepare(
@@ -56,6 +51,12 @@ pub(super) async fn prepare(
     work::refuse_standby(session, room)?;
     let index = catalog::index(session, name).await?;
     check(session, &index).await?;
+    let Some(definition) = index.definition.clone() else {
+        return refuse(
+            ErrorKind::Conflict,
+            format!("another session holds `{}`", dotted(name)),
+        );
+    };
     let bytes = bytes(session, index.oid).await?;
     let bloat = indexes::bloat_of(session, index.oid, bytes).await?;
     let foreseen = bytes.saturating_sub(bloat.unwrap_or(0));
@@ -65,7 +66,7 @@ pub(super) async fn prepare(
         table: index.table.clone(),
         table_oid: index.table_oid,
         bytes,
-        definition: index.definition.clone(),
+        definition,
         invalid: invalid.iter().map(|index| index.oid).collect(),
     };
     Ok(Prepared {
@@ -93,6 +94,9 @@ pub(super) fn touch(room: &Room, index: &Index) -> Touch {
 async fn check(session: &Session, index: &Index) -> Outcome<()> {
     let name = dotted(&index.name);
     let conflict = |why: &str| refuse(ErrorKind::Conflict, format!("`{name}` {why}"));
+    if corrupts(session.version()) {
+        return conflict(&format!("is not rebuilt: {CORRUPTS}"));
+    }
     if index.kind != 'i' {
         return conflict("is the index of a partition parent; rebuild those of its partitions");
     }
@@ -116,6 +120,14 @@ async fn check(session: &Session, index: &Index) -> Outcome<()> {
     Ok(())
 }
 
+/// Why no index is rebuilt there.
+pub(super) const CORRUPTS: &str = "PostgreSQL before 14.4 may leave rows out of an index that it rebuilds concurrently; update the server";
+
+/// Whether a server of the version corrupts what it rebuilds.
+pub(super) fn corrupts(version: u32) -> bool {
+    CORRUPTING.contains(&version)
+}
+
 /// Rebuilds the index. What a failure leaves is found and handed back to be cleared away.
 pub(super) async fn apply(
     room: &Room,
@@ -124,14 +136,12 @@ pub(super) async fn apply(
     prepared: &Prepared,
 ) -> Result<Applied, ApplyFailure> {
     let before: Before = work::from_value(&prepared.before).map_err(not_done)?;
-    let work = Work::open(room, permit).await.map_err(not_done)?;
-    let session = &work.session;
-    let index = work
-        .look(catalog::index(session, name))
+    let work = Work::open_concurrent(room, permit)
         .await
         .map_err(not_done)?;
-    same_object(index.oid, before.oid, name).map_err(not_done)?;
-    work.look(refuse_obstacles(session, room, &before, name))
+    let session = &work.session;
+    work.index(name, before.oid).await.map_err(not_done)?;
+    work.look(refuse_obstacles(&work, &before, name))
         .await
         .map_err(not_done)?;
     work.note(None).await.map_err(not_done)?;
@@ -141,10 +151,15 @@ pub(super) async fn apply(
         Err(Ended::Unknown(error)) => return Err(in_doubt(error)),
         Err(Ended::Refused(failure)) => Some(failure.into_call(room.name())),
     };
-    let found = work.look_after(look(session, room, name, &before)).await?;
+    let found = match work.look_after(look(session, room, name, &before)).await {
+        Ok(found) => found,
+        // What the server reported as done is done, whatever keeps us from seeing what it came to.
+        Err(_) if refused.is_none() => return unseen(&before).map_err(in_doubt),
+        Err(failure) => return Err(failure),
+    };
     match (found, refused) {
         // The server gives up on the last wait when the new index is already in place: what is left is the old one.
-        (Found::Rebuilt(applied), _) => Ok(applied),
+        (Found::Rebuilt(applied), _) | (Found::Held(applied), None) => Ok(applied),
         (Found::Unchanged { sweep }, Some(error)) => Err(ApplyFailure {
             error,
             in_doubt: false,
@@ -157,6 +172,7 @@ pub(super) async fn apply(
                 dotted(name)
             ),
         ))),
+        (Found::Held(_), Some(error)) => Err(in_doubt(error)),
         (Found::Other(why), Some(error)) => Err(in_doubt(CallError::new(
             error.kind,
             format!("{}; {why}", error.message),
@@ -164,34 +180,24 @@ pub(super) async fn apply(
     }
 }
 
-async fn refuse_obstacles(
-    session: &Session,
-    room: &Room,
-    before: &Before,
-    name: &ObjectName,
-) -> Outcome<()> {
-    let patience = room.target.lock_timeout.as_secs_f64();
-    let row = session
-        .query_opt(IN_THE_WAY, &[&before.table_oid, &patience, &before.oid])
-        .await?;
-    let Some(row) = row else {
-        return Ok(());
-    };
-    let who: String = row.try_get(0)?;
-    let age = text::span(amount(&row, 2)?);
-    refuse(
-        ErrorKind::Conflict,
-        format!(
-            "{who} has been open for {age}; a rebuild of `{}` would have to wait for it",
-            dotted(name)
-        ),
-    )
+async fn refuse_obstacles(work: &Work<'_>, before: &Before, name: &ObjectName) -> Outcome<()> {
+    let (session, room) = (&work.session, work.room);
+    obstacles::table_is_free(session, room, work.permit.clock(), before.table_oid).await?;
+    obstacles::refuse_old_transactions(session, room, before, name).await
+}
+
+/// Answers where nobody could look afterwards: what was not seen counts as unchanged.
+fn unseen(before: &Before) -> Result<Applied, CallError> {
+    let rebuilt = rebuilt(before.bytes, before.bytes);
+    applied(&rebuilt, "rebuilt, not looked at since".into(), None)
 }
 
 /// What the catalog shows of a rebuild that is over.
 pub(super) enum Found {
     /// A new, valid index of the same name and definition. The old one may have to be cleared away.
     Rebuilt(Applied),
+    /// A new, valid index of the same name. Whether its definition is the same cannot be seen while another session holds it.
+    Held(Applied),
     /// The same index as before. What the rebuild left may have to be cleared away.
     Unchanged { sweep: Option<Revert> },
     /// Neither, for this reason.
@@ -216,19 +222,15 @@ pub(super) async fn look(
     if index.oid == before.oid {
         return Ok(Found::Unchanged { sweep });
     }
-    if !index.valid || index.definition != before.definition {
-        return Ok(Found::Other(format!(
-            "`{}` is another index now",
-            dotted(name)
-        )));
-    }
     let bytes = bytes(session, index.oid).await?;
-    let rebuilt = rebuilt(before.bytes, bytes);
-    Ok(Found::Rebuilt(applied(
-        &rebuilt,
-        text::bytes(bytes),
-        sweep,
-    )?))
+    let applied = applied(&rebuilt(before.bytes, bytes), text::bytes(bytes), sweep)?;
+    Ok(match index.definition {
+        Some(definition) if index.valid && definition == before.definition => {
+            Found::Rebuilt(applied)
+        }
+        None if index.valid => Found::Held(applied),
+        Some(_) | None => Found::Other(format!("`{}` is another index now", dotted(name))),
+    })
 }
 
 fn is_not_found(failure: &super::failure::Failure) -> bool {
@@ -237,12 +239,32 @@ fn is_not_found(failure: &super::failure::Failure) -> bool {
 
 /// The size of an index.
 pub(super) async fn bytes(session: &Session, oid: u32) -> Outcome<u64> {
-    amount(&session.query_one(BYTES, &[&oid]).await?, 0)
+    let sql = BYTES.replace("{held}", HELD);
+    amount(&session.query_one(&sql, &[&oid]).await?, 0)
 }
 
 fn rebuilt(bytes_before: u64, bytes_after: u64) -> Rebuilt {
     Rebuilt {
         bytes_before,
         bytes_after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_releases_of_14_corrupt() {
+        for (version, corrupt) in [
+            (130_023, false),
+            (140_000, true),
+            (140_003, true),
+            (140_004, false),
+            (140_023, false),
+            (180_000, false),
+        ] {
+            assert_eq!(corrupts(version), corrupt, "{version}");
+        }
     }
 }

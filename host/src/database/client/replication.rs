@@ -10,10 +10,14 @@ use crate::contract::database_types::{ReplicationFacts, ReplicationSlot, Standby
 const END: &str = "(CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
     ELSE pg_current_wal_lsn() END)";
 
+/// A standby says what it has replayed. What only receives the log, as a backup does, or changes of rows, as a subscription does, is none.
 const STANDBYS: &str = "
     SELECT r.application_name, coalesce(r.state, 'unknown'), coalesce(r.sync_state IN ('sync', 'quorum'), false),
            pg_wal_lsn_diff({end}, r.replay_lsn)::int8, (extract(epoch FROM r.replay_lag) * 1000)::int8
-    FROM pg_stat_replication r ORDER BY r.application_name, r.pid LIMIT 1000";
+    FROM pg_stat_replication r
+    WHERE r.replay_lsn IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
+    ORDER BY r.application_name, r.pid LIMIT 1000";
 
 const SLOTS: &str = "
     SELECT s.slot_name, s.active, coalesce(s.wal_status, 'unused'), pg_wal_lsn_diff({end}, s.restart_lsn)::int8

@@ -19,6 +19,14 @@ pub(super) struct Room {
     pub(super) config: Config,
     pub(super) tls: Tls,
     reader: Mutex<Option<Session>>,
+    lock: Mutex<Option<LockHolder>>,
+}
+
+/// The session that holds the lock on the database, as the server names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LockHolder {
+    pub(super) pid: i32,
+    pub(super) application: String,
 }
 
 impl Room {
@@ -30,6 +38,7 @@ impl Room {
             config,
             tls,
             reader: Mutex::default(),
+            lock: Mutex::default(),
         })
     }
 
@@ -87,6 +96,19 @@ impl Room {
                 Err(broken_off)
             }
         }
+    }
+
+    /// Remembers who holds the lock, for [`Self::lock_holder`].
+    pub(super) fn locked_by(&self, holder: LockHolder) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
+    }
+
+    /// The session that took the lock last; nothing if none was taken.
+    pub(super) fn lock_holder(&self) -> Option<LockHolder> {
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Session>> {

@@ -1,6 +1,6 @@
 //! One connection to one database: how it is opened, what it may do, how its statement is cancelled.
 
-use super::failure::{self, ConnectFailure};
+use super::failure::ConnectFailure;
 use super::room::Room;
 use crate::contract::ErrorKind;
 use crate::journal::RunId;
@@ -35,8 +35,17 @@ pub(super) enum Purpose {
     Watch,
     /// Holds the lock, as the login role.
     Hold,
-    /// Changes, in the maintenance role.
-    Change,
+    /// Changes, in the maintenance role, with so much patience.
+    Change(Patience),
+}
+
+/// How long the server lets a change wait and work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// For one lock.
+    pub(super) lock: Duration,
+    /// For the whole statement. It ends at the server even if the process that sent it is gone.
+    pub(super) statement: Duration,
 }
 
 /// An open session. Dropping it closes the connection; a statement that runs goes on at the server.
@@ -46,20 +55,34 @@ pub(super) struct Session {
     tls: MakeRustlsConnect,
     warnings: Arc<Mutex<Vec<DbError>>>,
     run: RunId,
-    major: u32,
+    version: u32,
     pid: i32,
     backend_start: i64,
     standby: bool,
 }
 
+/// What is looked at under a lock must be what is there then, not when the transaction began. Sent first and without a snapshot: a standby
+/// gives none to a transaction that is to be serializable.
+const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
+
 const SETTINGS: &str = "
-    SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+    SELECT pg_catalog.set_config('role', 'none', false),
+           pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
            pg_catalog.set_config('application_name', $1, false),
            pg_catalog.set_config('lock_timeout', $2, false),
            pg_catalog.set_config('statement_timeout', $3, false),
            pg_catalog.set_config('default_transaction_read_only', $4, false),
            pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', false),
            pg_catalog.set_config('idle_session_timeout', '0', false),
+           CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 170000
+               THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
+           -- A row that the role may not see must be an error, not a count that is too small.
+           pg_catalog.set_config('row_security', 'off', false),
+           -- Whoever is silent for a minute is gone, and with the session goes its lock.
+           pg_catalog.set_config('tcp_keepalives_idle', '30', false),
+           pg_catalog.set_config('tcp_keepalives_interval', '10', false),
+           pg_catalog.set_config('tcp_keepalives_count', '3', false),
+           pg_catalog.set_config('tcp_user_timeout', '60000', false),
            pg_catalog.set_config('client_min_messages', 'warning', false),
            pg_catalog.set_config('TimeZone', 'UTC', false),
            -- What the server acknowledged must survive its crash, or asking it later would be worthless.
@@ -70,6 +93,7 @@ const IDENTITY: &str = "
     SELECT a.pid, floor(extract(epoch FROM a.backend_start) * 1000000)::int8, pg_is_in_recovery()
     FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()";
 
+/// Nothing means what the login itself is set to.
 const SET_ROLE: &str = "SELECT pg_catalog.set_config('role', $1, false)";
 
 impl Session {
@@ -96,7 +120,8 @@ impl Session {
         })?;
         let driver = |error: tokio_postgres::Error| ConnectFailure::from_driver(&error);
         let (client, connection) = room.config.connect(tls.clone()).await.map_err(driver)?;
-        let major = major_version(connection.parameter("server_version").unwrap_or_default());
+        let version = version_number(connection.parameter("server_version").unwrap_or_default());
+        let major = version / 10_000;
         let warnings = Arc::default();
         tokio::spawn(drive(connection, Arc::clone(&warnings)));
         if major < OLDEST_MAJOR {
@@ -105,6 +130,7 @@ impl Session {
                 format!("the server is PostgreSQL {major}; windlass needs {OLDEST_MAJOR} or newer"),
             ));
         }
+        client.batch_execute(ISOLATION).await.map_err(driver)?;
         let settings = settings(room, purpose, run);
         let [name, lock, statement, read_only] = &settings;
         client
@@ -118,7 +144,7 @@ impl Session {
             tls,
             warnings,
             run: run.clone(),
-            major,
+            version,
             pid: identity.try_get(0).map_err(driver)?,
             backend_start: identity.try_get(1).map_err(driver)?,
             standby: identity.try_get(2).map_err(driver)?,
@@ -128,17 +154,14 @@ impl Session {
     }
 
     async fn take_role(&self, room: &Room, purpose: Purpose) -> Result<(), ConnectFailure> {
-        let (Some(role), Purpose::Look | Purpose::Change) = (&room.target.role, purpose) else {
-            return Ok(());
-        };
-        match self.client.query_one(SET_ROLE, &[role]).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConnectFailure {
-                kind: ErrorKind::Denied,
-                reason: "the login may not SET ROLE to the configured role".into(),
-                detail: failure::detail(&error),
-            }),
+        match purpose {
+            Purpose::Look | Purpose::Change(_) => {}
+            Purpose::Watch | Purpose::Hold => return Ok(()),
         }
+        let taken = self.client.query_one(SET_ROLE, &[&room.target.role]).await;
+        taken
+            .map(drop)
+            .map_err(|error| ConnectFailure::from_role(&error))
     }
 
     /// Whether the server's end of the connection is gone.
@@ -153,7 +176,12 @@ impl Session {
 
     /// The server's major version.
     pub(super) fn major(&self) -> u32 {
-        self.major
+        self.version / 10_000
+    }
+
+    /// Major version times 10,000 plus minor.
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     /// The server process.
@@ -222,17 +250,18 @@ where
 
 fn settings(room: &Room, purpose: Purpose, run: &RunId) -> [String; 4] {
     let milliseconds = |span: Duration| span.as_millis().clamp(1, i32::MAX as u128).to_string();
-    let (statement, read_only) = match purpose {
-        Purpose::Look | Purpose::Watch | Purpose::Hold => {
-            (milliseconds(room.target.statement_timeout), "on")
-        }
-        // A rebuild may take hours; the run's deadline bounds it.
-        Purpose::Change => ("0".to_owned(), "off"),
+    let look = Patience {
+        lock: room.target.lock_timeout,
+        statement: room.target.statement_timeout,
+    };
+    let (patience, read_only) = match purpose {
+        Purpose::Look | Purpose::Watch | Purpose::Hold => (look, "on"),
+        Purpose::Change(patience) => (patience, "off"),
     };
     [
         application_name(run),
-        milliseconds(room.target.lock_timeout),
-        statement,
+        milliseconds(patience.lock),
+        milliseconds(patience.statement),
         read_only.to_owned(),
     ]
 }
@@ -253,10 +282,15 @@ pub(super) fn application_name(run: &RunId) -> String {
         .collect()
 }
 
-/// The first number of "18.4 (Debian 18.4-1)", "19devel" or "17beta2".
-fn major_version(version: &str) -> u32 {
-    let digits = version.split(|c: char| !c.is_ascii_digit()).next();
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+/// 180004 for "18.4 (Debian 18.4-1)"; what is not released yet, as "19devel" or "17beta2", has no minor version.
+fn version_number(version: &str) -> u32 {
+    let word = version.split(' ').next().unwrap_or_default();
+    let mut numbers = word.split('.').map(|part| {
+        let digits = part.split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    });
+    let mut next = || numbers.next().unwrap_or(0_u32).min(9_999);
+    next() * 10_000 + next()
 }
 
 #[cfg(test)]
@@ -265,14 +299,14 @@ mod tests {
 
     #[test]
     fn versions_of_all_kinds_are_read() {
-        for (text, major) in [
-            ("18.4", 18),
-            ("15.18 (Debian 15.18-0+deb12u1)", 15),
-            ("19devel", 19),
-            ("17beta2", 17),
+        for (text, number) in [
+            ("18.4", 180_004),
+            ("15.18 (Debian 15.18-0+deb12u1)", 150_018),
+            ("19devel", 190_000),
+            ("17beta2", 170_000),
             ("", 0),
         ] {
-            assert_eq!(major_version(text), major, "{text}");
+            assert_eq!(version_number(text), number, "{text}");
         }
     }
 

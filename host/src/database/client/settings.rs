@@ -36,6 +36,7 @@ pub(super) async fn prepare(
     work::refuse_standby(session, room)?;
     let table = catalog::table(session, name).await?;
     check(session, &table).await?;
+    check_settings(session, &table, settings)?;
     let before = Before {
         oid: table.oid,
         parameters: parameters::of_names(&table.parameters, settings),
@@ -87,6 +88,26 @@ async fn check(session: &Session, table: &Table) -> Outcome<()> {
             format!("`{name}` is a materialized view; its parameters are not set"),
         ),
     }
+}
+
+/// What the server would refuse, or take without effect, is no plan.
+fn check_settings(session: &Session, table: &Table, settings: &[Setting]) -> Outcome<()> {
+    parameters::check_known(settings, session.major())?;
+    let toast = settings
+        .iter()
+        .find(|(name, value)| parameters::is_of_toast(name) && value.is_some());
+    if let Some((name, _)) = toast
+        && !table.toasted
+    {
+        return refuse(
+            ErrorKind::Conflict,
+            format!(
+                "`{}` has no TOAST table, so `{name}` cannot be set",
+                dotted(&table.name)
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// Sets the parameters in one transaction, whose number is recorded before anything is changed.

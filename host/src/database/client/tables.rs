@@ -26,11 +26,22 @@ pub(super) const HELD: &str = "
         WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
 
-const FACTS: &str = "
-    WITH {held}, busy AS MATERIALIZED (
+/// Tables that cannot be measured, because of themselves, an index or the TOAST table. It stands after [`HELD`].
+pub(super) const BUSY: &str = "
+    busy AS MATERIALIZED (
         SELECT h.oid FROM held h
         UNION SELECT i.indrelid FROM pg_index i JOIN held h ON h.oid = i.indexrelid
-        UNION SELECT c.oid FROM pg_class c JOIN held h ON h.oid = c.reltoastrelid)
+        UNION SELECT c.oid FROM pg_class c JOIN held h ON h.oid = c.reltoastrelid)";
+
+const LARGEST: &str = "
+    WITH {held}
+    SELECT c.oid FROM pg_class c LEFT JOIN held h ON h.oid = c.oid
+    WHERE c.oid = ANY($1)
+    ORDER BY CASE WHEN h.oid IS NULL THEN coalesce(pg_relation_size(c.oid), 0)
+                  ELSE c.relpages * current_setting('block_size')::int8 END DESC, c.oid";
+
+const FACTS: &str = "
+    WITH {held}, {busy}
     SELECT c.oid, n.nspname, c.relname, c.relkind::text,
            CASE WHEN b.oid IS NULL THEN pg_relation_size(c.oid) ELSE c.relpages * page.bytes END,
            CASE WHEN b.oid IS NULL THEN pg_indexes_size(c.oid) ELSE x.pages * page.bytes END,
@@ -41,8 +52,9 @@ const FACTS: &str = "
                pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))) * 1000)::int8,
            floor(extract(epoch FROM greatest(
                pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid))) * 1000)::int8,
-           CASE WHEN c.relfrozenxid = '0'::xid THEN 0 ELSE age(c.relfrozenxid) END,
-           c.reloptions, t.reloptions, c.relpages::float8, c.reltuples::float8
+           CASE WHEN c.relfrozenxid = '0'::xid THEN 0 ELSE greatest(age(c.relfrozenxid), age(t.relfrozenxid)) END,
+           c.reloptions, t.reloptions, c.relpages::float8, c.reltuples::float8,
+           CASE WHEN c.relminmxid = '0'::xid THEN 0 ELSE greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) END
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN (SELECT current_setting('block_size')::int8 AS bytes) page
@@ -78,12 +90,12 @@ pub(super) async fn read(
             oids.push(row.try_get(0)?);
         }
     }
-    oids.truncate(MOST_OBJECTS);
+    let oids = largest(session, oids).await?;
     let mut shapes = HashMap::new();
     for row in session.query(WIDTHS, &[&oids]).await? {
         shapes.insert(row.try_get::<_, u32>(0)?, row);
     }
-    let sql = FACTS.replace("{held}", HELD);
+    let sql = FACTS.replace("{held}", HELD).replace("{busy}", BUSY);
     let mut facts = Vec::new();
     for row in session.query(&sql, &[&oids]).await? {
         // A table that was dropped meanwhile has no size.
@@ -93,6 +105,21 @@ pub(super) async fn read(
     }
     facts.sort_by(|a, b| b.total_bytes.cmp(&a.total_bytes).then(a.oid.cmp(&b.oid)));
     Ok(facts)
+}
+
+/// As many as one look shows. The catalog's own figures may be old, so where there are more, they are measured.
+pub(super) async fn largest(session: &Session, oids: Vec<u32>) -> Outcome<Vec<u32>> {
+    if oids.len() <= MOST_OBJECTS {
+        return Ok(oids);
+    }
+    let sql = LARGEST.replace("{held}", HELD);
+    let rows = session.query(&sql, &[&oids]).await?;
+    let oids: Result<Vec<u32>, _> = rows
+        .iter()
+        .take(MOST_OBJECTS)
+        .map(|row| row.try_get(0))
+        .collect();
+    Ok(oids?)
 }
 
 fn read_row(row: &Row, shapes: &HashMap<u32, Row>) -> Outcome<TableFacts> {
@@ -131,7 +158,8 @@ fn read_row(row: &Row, shapes: &HashMap<u32, Row>) -> Outcome<TableFacts> {
         bloat_bytes,
         last_vacuum: instant(row, 10)?,
         last_analyze: instant(row, 11)?,
-        frozen_age: u32::try_from(row.try_get::<_, i32>(12)?).unwrap_or(0),
+        frozen_age: age(row, 12)?,
+        multixact_age: age(row, 17)?,
         parameters,
     })
 }
@@ -153,6 +181,11 @@ fn shape(row: &Row, widths: &Row, bytes: u64, fill: f64) -> Outcome<Option<Table
         width: widths.try_get(3)?,
         nulls: widths.try_get(4)?,
     }))
+}
+
+/// How many transactions or multixacts ago.
+pub(super) fn age(row: &Row, column: usize) -> Outcome<u32> {
+    Ok(u32::try_from(row.try_get::<_, i32>(column)?).unwrap_or(0))
 }
 
 /// A count or a size; what the server does not know counts as nothing.

@@ -1,13 +1,15 @@
 //! What an operator says about a database: where it is, as whom to work there, what to expect of it.
 
+use crate::secret::Secret;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
 /// How long a statement waits for a lock unless the operator says otherwise.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a rebuild waits for transactions that are under way unless the operator says otherwise.
+pub const DEFAULT_TRANSACTION_WAIT: Duration = Duration::from_mins(10);
 /// How long a look may take unless the operator says otherwise.
 pub const DEFAULT_STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// At how many rows the counting of an invariant stops unless the operator says otherwise.
@@ -15,33 +17,6 @@ pub const DEFAULT_MAX_ROWS: u64 = 1_000;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_mins(1);
-
-/// Text that nobody but this room may see. It prints as `(secret)`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps the text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(in crate::database) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
 
 /// What an invariant has to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +60,8 @@ pub struct Target {
     pub invariants: BTreeMap<String, Invariant>,
     /// How long a statement waits for a lock.
     pub lock_timeout: Duration,
+    /// How long what works concurrently waits for transactions that are under way. It is in nobody's way meanwhile.
+    pub transaction_wait: Duration,
     /// How long a look may take.
     pub statement_timeout: Duration,
 }
@@ -101,6 +78,7 @@ impl Target {
             expected_standbys: None,
             invariants: BTreeMap::new(),
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
+            transaction_wait: DEFAULT_TRANSACTION_WAIT,
             statement_timeout: DEFAULT_STATEMENT_TIMEOUT,
         }
     }
@@ -114,6 +92,12 @@ impl Target {
             .map_err(|error| TargetError::unreadable(&self.name, &error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(TargetError::NoHost {
+                database: self.name.clone(),
+            });
+        }
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        if hosts > 1 && config.get_target_session_attrs() != TargetSessionAttrs::ReadWrite {
+            return Err(TargetError::AnyHost {
                 database: self.name.clone(),
             });
         }
@@ -158,6 +142,14 @@ pub enum TargetError {
         /// Logical name.
         database: String,
     },
+    /// One session could reach the primary and the next a standby that is behind.
+    #[error(
+        "the connection string of database `{database}` names several hosts, any of which might be a standby"
+    )]
+    AnyHost {
+        /// Logical name.
+        database: String,
+    },
     /// The configured certificates cannot be used.
     #[error("the certificates in `ca` of database `{database}` cannot be read")]
     Certificates {
@@ -195,6 +187,9 @@ impl TargetError {
                 }
             }),
             Self::NoHost { .. } => Some("add `host=…`, or the socket's directory".into()),
+            Self::AnyHost { .. } => {
+                Some("add `target_session_attrs=read-write`: then each session reaches the primary".into())
+            }
             Self::Certificates { .. } => {
                 Some("`ca` is a file of PEM certificates, each beginning with -----BEGIN CERTIFICATE-----".into())
             }
@@ -275,6 +270,24 @@ mod tests {
         assert!(error.to_string().ends_with("option `sslmode`"), "{error}");
         let error = refused("host=h sslrootcert=/x");
         assert!(error.hint().unwrap().contains("`ca`"));
+    }
+
+    #[test]
+    fn several_hosts_are_one_primary_or_refused() {
+        for hosts in [
+            "host=a,b user=u",
+            "host=a,b target_session_attrs=any",
+            "host=a hostaddr=1.1.1.1,2.2.2.2",
+        ] {
+            let error = refused(hosts);
+            assert!(matches!(error, TargetError::AnyHost { .. }), "{error}");
+            assert!(error.hint().unwrap().contains("read-write"));
+        }
+        let target = Target::new(
+            "orders",
+            Secret::new("host=a,b target_session_attrs=read-write"),
+        );
+        target.config().unwrap();
     }
 
     #[test]

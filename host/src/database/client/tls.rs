@@ -1,10 +1,8 @@
-//! Whom to believe when a server shows its certificate: the operator's own authorities, else the platform's.
+//! Encrypted connections to one database.
 
 use super::target::{Target, TargetError};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use crate::tls;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
 use std::sync::{Arc, OnceLock};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -19,7 +17,11 @@ impl Tls {
     /// Reads the operator's certificates; the platform's are read when they are first needed.
     pub(super) fn new(target: &Target) -> Result<Self, TargetError> {
         let roots = match &target.ca {
-            Some(pem) => Some(Arc::new(own_roots(&target.name, pem)?)),
+            Some(pem) => Some(
+                tls::own_roots(pem).ok_or_else(|| TargetError::Certificates {
+                    database: target.name.clone(),
+                })?,
+            ),
             None => None,
         };
         Ok(Self {
@@ -40,34 +42,8 @@ impl Tls {
     }
 
     fn build(&self) -> Result<ClientConfig, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let mut config = match &self.roots {
-            Some(roots) => builder.with_root_certificates(Arc::clone(roots)),
-            // Without any authority on this machine each certificate is unknown; connections without TLS still work.
-            None => builder
-                .clone()
-                .with_platform_verifier()
-                .unwrap_or_else(|_| builder.with_root_certificates(RootCertStore::empty())),
-        }
-        .with_no_client_auth();
+        let mut config = tls::client_config(self.roots.as_ref())?;
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(config)
     }
-}
-
-fn own_roots(database: &str, pem: &[u8]) -> Result<RootCertStore, TargetError> {
-    let unreadable = || TargetError::Certificates {
-        database: database.to_owned(),
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| unreadable())?;
-        roots.add(certificate).map_err(|_| unreadable())?;
-    }
-    if roots.is_empty() {
-        return Err(unreadable());
-    }
-    Ok(roots)
 }

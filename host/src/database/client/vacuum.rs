@@ -2,10 +2,10 @@
 
 use super::catalog::{self, Table};
 use super::failure::{Outcome, refuse};
-use super::rights::{lacks_right, same_object};
+use super::rights::lacks_right;
 use super::room::Room;
 use super::session::Session;
-use super::tables::amount;
+use super::tables::{BUSY, HELD, amount};
 use super::text;
 use super::work::{self, Ended, Work, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Prepared, Touch, Undo};
@@ -47,10 +47,16 @@ pub(super) struct Now {
 }
 
 const NOW: &str = "
-    SELECT pg_stat_get_dead_tuples(c.oid), pg_total_relation_size(c.oid),
+    WITH {held}, {busy}
+    SELECT pg_stat_get_dead_tuples(c.oid),
+           CASE WHEN b.oid IS NULL THEN pg_total_relation_size(c.oid)
+                ELSE (c.relpages + coalesce(t.relpages, 0) + (
+                    SELECT coalesce(sum(ic.relpages), 0) FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+                    WHERE i.indrelid = c.oid))::int8 * current_setting('block_size')::int8 END,
            floor(extract(epoch FROM pg_stat_get_last_vacuum_time(c.oid)) * 1000000)::int8,
            floor(extract(epoch FROM pg_stat_get_last_analyze_time(c.oid)) * 1000000)::int8
-    FROM pg_class c WHERE c.oid = $1";
+    FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN busy b ON b.oid = c.oid
+    WHERE c.oid = $1";
 
 const PARTITIONS: &str = "
     SELECT n.nspname, c.relname
@@ -161,21 +167,22 @@ pub(super) async fn apply(
     let before: Before = work::from_value(&prepared.before).map_err(not_done)?;
     let work = Work::open(room, permit).await.map_err(not_done)?;
     let session = &work.session;
-    let found = work
-        .look(catalog::table(session, table))
-        .await
-        .map_err(not_done)?;
-    same_object(found.oid, before.oid, table).map_err(not_done)?;
+    work.table(table, before.oid).await.map_err(not_done)?;
     let note = work.note(None).await.map_err(not_done)?;
     work.run(&sql(session, table, job))
         .await
         .map_err(|ended: Ended| work.failed(ended))?;
     let warnings = session.take_warnings();
     if warnings.iter().any(|code| code.code() == "55P03") {
-        return Err(not_done(held(&work, table, before.oid, note.at).await?));
+        return Err(not_done(held(&work, table, before.oid, note.at).await));
     }
     let looking = recorded(session, permit.clock(), before.oid, job, note.at);
-    let Recorded { now, known } = work.look_after(looking).await?;
+    let Recorded { now, known } = match work.look_after(looking).await {
+        Ok(recorded) => recorded,
+        // Without a warning it is done, whatever keeps us from seeing what it came to.
+        Err(_) if warnings.is_empty() => return unseen(job, &before).map_err(in_doubt),
+        Err(failure) => return Err(failure),
+    };
     let Some(now) = now else {
         return Err(not_done(gone(table)));
     };
@@ -214,20 +221,19 @@ pub(super) async fn recorded(
 }
 
 /// Another session holds the table, and the server skipped it, or the second half of the work.
-async fn held(
-    work: &Work<'_>,
-    table: &ObjectName,
-    oid: u32,
-    since: i64,
-) -> Result<CallError, ApplyFailure> {
+async fn held(work: &Work<'_>, table: &ObjectName, oid: u32, since: i64) -> CallError {
     let name = dotted(table);
-    let now = work.look_after(now(&work.session, oid)).await?;
+    let now = work
+        .look_after(now(&work.session, oid))
+        .await
+        .ok()
+        .flatten();
     let text = if now.is_some_and(|now| now.shows(Job::Vacuum { analyze: false }, since)) {
         format!("`{name}` was vacuumed; another session held it when it was to be analyzed")
     } else {
         format!("another session holds `{name}`; the server skipped it")
     };
-    Ok(CallError::new(ErrorKind::Conflict, text))
+    CallError::new(ErrorKind::Conflict, text)
 }
 
 async fn denied(work: &Work<'_>, table: &ObjectName) -> Result<CallError, ApplyFailure> {
@@ -250,6 +256,20 @@ pub(super) fn answer(job: Job, before: &Before, now: &Now) -> Result<Applied, Ca
     }
 }
 
+/// Answers where nobody could look afterwards: what was not seen counts as unchanged.
+fn unseen(job: Job, before: &Before) -> Result<Applied, CallError> {
+    let now = Now {
+        dead_rows: before.dead_rows,
+        bytes: before.bytes,
+        vacuumed: None,
+        analyzed: None,
+    };
+    Ok(Applied {
+        after: "done, not looked at since".into(),
+        ..answer(job, before, &now)?
+    })
+}
+
 fn vacuumed(before: &Before, dead_rows_after: u64, bytes_after: u64) -> Vacuumed {
     Vacuumed {
         dead_rows_before: before.dead_rows,
@@ -261,7 +281,8 @@ fn vacuumed(before: &Before, dead_rows_after: u64, bytes_after: u64) -> Vacuumed
 
 /// What the server knows of the table now; nothing if it is gone.
 pub(super) async fn now(session: &Session, oid: u32) -> Outcome<Option<Now>> {
-    let Some(row) = session.query_opt(NOW, &[&oid]).await? else {
+    let sql = NOW.replace("{held}", HELD).replace("{busy}", BUSY);
+    let Some(row) = session.query_opt(&sql, &[&oid]).await? else {
         return Ok(None);
     };
     Ok(Some(Now {

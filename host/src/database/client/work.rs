@@ -1,10 +1,14 @@
 //! One statement that changes something: announced, sent, watched, and its end understood.
 
+use super::catalog::{self, Index, Table};
 use super::failure::{Failure, Outcome};
+use super::lock;
 use super::progress;
+use super::rights::same_object;
 use super::room::{Room, aftermath, stopping, within};
-use super::session::{Purpose, Session};
+use super::session::{Patience, Purpose, Session};
 use crate::call::{Applied, ApplyFailure, Revert};
+use crate::contract::database_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::ChangePermit;
 use serde::de::DeserializeOwned;
@@ -14,6 +18,9 @@ use std::time::Duration;
 
 /// How long a cancelled statement may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(15);
+
+/// A statement is cancelled at its deadline by whoever sent it. Where nobody is left to do that, the server does it so much later.
+const ORPHANED: Duration = Duration::from_mins(1);
 
 const CLOCK: &str = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
 
@@ -47,15 +54,53 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// Opens a session that may change something.
     pub(super) async fn open(room: &'a Room, permit: &'a ChangePermit) -> Result<Self, CallError> {
-        let session = room
-            .open(Purpose::Change, permit, permit.deadline())
-            .await?;
+        Self::patient(room, permit, room.target.lock_timeout).await
+    }
+
+    /// Opens a session for a statement that waits for transactions and is in nobody's way meanwhile.
+    pub(super) async fn open_concurrent(
+        room: &'a Room,
+        permit: &'a ChangePermit,
+    ) -> Result<Self, CallError> {
+        Self::patient(room, permit, room.target.transaction_wait).await
+    }
+
+    async fn patient(
+        room: &'a Room,
+        permit: &'a ChangePermit,
+        lock: Duration,
+    ) -> Result<Self, CallError> {
+        let left = permit
+            .deadline()
+            .saturating_duration_since(permit.clock().instant());
+        let purpose = Purpose::Change(Patience {
+            lock,
+            statement: left + ORPHANED,
+        });
+        let session = room.open(purpose, permit, permit.deadline()).await?;
         refuse_standby(&session, room)?;
-        Ok(Self {
+        let work = Self {
             room,
             permit,
             session,
-        })
+        };
+        work.look(lock::refuse_unlocked(&work.session, room))
+            .await?;
+        Ok(work)
+    }
+
+    /// The table, which must still be the one that was prepared.
+    pub(super) async fn table(&self, name: &ObjectName, oid: u32) -> Result<Table, CallError> {
+        let table = self.look(catalog::table(&self.session, name)).await?;
+        same_object(table.oid, oid, name)?;
+        Ok(table)
+    }
+
+    /// The index, which must still be the one that was prepared.
+    pub(super) async fn index(&self, name: &ObjectName, oid: u32) -> Result<Index, CallError> {
+        let index = self.look(catalog::index(&self.session, name)).await?;
+        same_object(index.oid, oid, name)?;
+        Ok(index)
     }
 
     /// A look before the statement is sent; it is given up at the deadline.
@@ -68,7 +113,7 @@ impl<'a> Work<'a> {
             .map_err(|failure| failure.into_call(self.room.name()))
     }
 
-    /// A look after the statement ended. If it fails, nobody knows what the statement came to.
+    /// A look after the statement ended. If it fails where the server did not report success, nobody knows what the statement came to.
     pub(super) async fn look_after<T>(
         &self,
         work: impl Future<Output = Outcome<T>>,
@@ -115,7 +160,8 @@ impl<'a> Work<'a> {
             return Ok(());
         };
         let failure = Failure::from(error);
-        if failure.is_lost() {
+        // Only the server itself can say that a statement did not happen.
+        if failure.is_lost() || failure.code().is_none() {
             return Err(Ended::Unknown(failure.into_call(self.room.name())));
         }
         let was_cancelled = failure.code().is_some_and(|code| code.code() == "57014");

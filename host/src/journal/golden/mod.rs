@@ -6,6 +6,7 @@ use crate::call::{Effect, Read, Revert, Reverted, Undo};
 use crate::contract::{ErrorKind, Level, Verdict};
 use crate::database;
 use crate::grant::Side;
+use crate::notify;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -112,7 +113,13 @@ impl Seen {
     }
 
     fn effect(&mut self, effect: &Effect) {
-        let Effect::Database(effect) = effect;
+        let effect = match effect {
+            Effect::Database(effect) => effect,
+            Effect::Notify(notify::Effect::Send { .. }) => {
+                self.values.insert("effect: send");
+                return;
+            }
+        };
         self.values.insert(match effect {
             database::Effect::Vacuum { .. } => "effect: vacuum",
             database::Effect::Analyze { .. } => "effect: analyze",
@@ -157,6 +164,7 @@ impl Seen {
             ErrorKind::Conflict => "error: conflict",
             ErrorKind::Unavailable => "error: unavailable",
             ErrorKind::Limit => "error: limit",
+            ErrorKind::Damaged => "error: damaged",
             ErrorKind::Cancelled => "error: cancelled",
         });
     }
@@ -180,7 +188,7 @@ impl Seen {
 }
 
 /// How many values the closed matches of [`Seen`] name, besides the kinds.
-const VALUES: usize = 15 + 4 + 6 + 2 + 3 + 3 + 5 + 7 + 4 + 3;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

@@ -12,8 +12,10 @@ use super::entry::{Begin, Entry, Outcome, Stamped};
 use crate::call::{Effect, Prepared, Revert};
 use crate::clock::Millis;
 use crate::contract::Verdict;
+use crate::grant::Side;
 use serde_json::Value;
 use std::fmt;
+use std::time::Duration;
 
 pub use effect::{EffectState, Status, Sweep, UndoState};
 pub use legal::{Fault, Illegal};
@@ -30,6 +32,8 @@ pub enum Phase {
     Stopped {
         /// Why.
         why: String,
+        /// Whether it cannot go on, because the procedure did not repeat itself.
+        diverged: bool,
     },
     /// What it did is being taken back; the procedure is not asked again.
     Unwinding,
@@ -78,6 +82,9 @@ pub struct State {
     reverting: Option<(u64, Part)>,
     checks: Vec<Finding>,
     refusals: u64,
+    refused_last: bool,
+    worked: Duration,
+    denied: Option<String>,
     step: Option<String>,
     panicked: Option<String>,
     cancel_requested: Option<String>,
@@ -103,6 +110,7 @@ impl State {
             return Err(self.illegal(&stamped.entry, Fault::Position(stamped.seq)));
         }
         self.legal(&stamped.entry)?;
+        self.work_until(stamped.at, matches!(stamped.entry, Entry::Resumed { .. }));
         self.take(&stamped.entry, Some(stamped.at));
         Ok(())
     }
@@ -114,10 +122,21 @@ impl State {
         Ok(())
     }
 
-    /// Passes an entry that was legal when it was stored and that changes nothing but the position.
-    pub(super) fn pass(&mut self, at: Millis) {
+    /// Passes an entry that was legal when it was stored and that changes nothing but the position; `answered` if it was a call's answer.
+    pub(super) fn pass(&mut self, at: Millis, answered: bool) {
         self.entries += 1;
+        self.work_until(at, false);
         self.last = Some(at);
+        self.refused_last &= !answered;
+    }
+
+    /// Nobody worked on the run before it was taken over.
+    fn work_until(&mut self, at: Millis, taken_over: bool) {
+        if let Some(last) = self.last
+            && !taken_over
+        {
+            self.worked += Duration::from_millis(at.since(last));
+        }
     }
 
     fn take(&mut self, entry: &Entry, at: Option<Millis>) {
@@ -130,8 +149,9 @@ impl State {
                 self.phase = Phase::Running;
             }
             Entry::Resumed { .. } => self.phase = self.working(),
-            Entry::Observed { .. } | Entry::Waiting { .. } | Entry::Log { .. } => {}
-            Entry::Refused { .. } => self.refusals += 1,
+            Entry::Observed { .. } => self.refused_last = false,
+            Entry::Waiting { .. } | Entry::Log { .. } => {}
+            Entry::Refused { side, error, .. } => self.refuse(*side, &error.message),
             Entry::Step { name } => self.step = Some(name.clone()),
             Entry::Check {
                 name,
@@ -143,7 +163,10 @@ impl State {
                 evidence: evidence.clone(),
             }),
             Entry::Panicked { message } => self.panicked = Some(message.clone()),
-            Entry::Intended { call, prepared, .. } => self.intend(call, prepared, at),
+            Entry::Intended { call, prepared, .. } => {
+                self.refused_last = false;
+                self.intend(call, prepared, at);
+            }
             Entry::Noted { effect, note } => self.note(*effect, note),
             Entry::Done { .. }
             | Entry::Failed { .. }
@@ -154,17 +177,34 @@ impl State {
                 self.end_revert(UndoState::Undone(reverted.clone()));
             }
             Entry::UndoFailed { error, .. } => self.end_revert(UndoState::Failed(error.clone())),
-            Entry::Stopped { why } => self.phase = Phase::Stopped { why: why.clone() },
+            Entry::Stopped { why, diverged } => {
+                self.phase = Phase::Stopped {
+                    why: why.clone(),
+                    diverged: *diverged,
+                }
+            }
             Entry::CancelRequested { by } => self.cancel_requested = Some(by.clone()),
             Entry::UndoRequested { by } => {
                 self.undo_requested = Some(by.clone());
-                self.unwind(Outcome::Undone, format!("undone by {by}"));
+                let undone = || (Outcome::Undone, format!("undone by {by}"));
+                let (outcome, why) = self.unwinding.take().unwrap_or_else(undone);
+                self.unwind(outcome, why);
             }
             Entry::Unwinding { outcome, why } => self.unwind(*outcome, why.clone()),
             Entry::End { outcome, summary } => {
                 self.phase = Phase::Ended(*outcome);
                 self.summary = Some(summary.clone());
             }
+        }
+    }
+
+    fn refuse(&mut self, side: Side, message: &str) {
+        self.refusals += 1;
+        self.refused_last = true;
+        // What is one too many, or not in the plan, the procedure may get over.
+        let is_bound = matches!(side, Side::Budget | Side::Plan);
+        if !is_bound && self.denied.is_none() {
+            self.denied = Some(message.to_owned());
         }
     }
 
@@ -351,6 +391,21 @@ impl State {
     /// How many calls were not allowed.
     pub fn refusals(&self) -> u64 {
         self.refusals
+    }
+
+    /// Whether the last call was not allowed.
+    pub fn was_refused_last(&self) -> bool {
+        self.refused_last
+    }
+
+    /// How long processes have worked on the run, where the times are known. What lay between them does not count.
+    pub fn worked(&self) -> Duration {
+        self.worked
+    }
+
+    /// What was said to the first call that was denied, rather than one too many.
+    pub fn denied(&self) -> Option<&str> {
+        self.denied.as_deref()
     }
 
     /// The step that began last.

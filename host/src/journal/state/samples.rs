@@ -176,11 +176,15 @@ pub(crate) fn check(name: &str, verdict: Verdict) -> Entry {
 pub(crate) fn stopped() -> Entry {
     Entry::Stopped {
         why: "Ctrl-C".into(),
+        diverged: false,
     }
 }
 
 pub(crate) fn resumed() -> Entry {
-    Entry::Resumed { by: "bob".into() }
+    Entry::Resumed {
+        by: "bob".into(),
+        grants: Vec::new(),
+    }
 }
 
 pub(crate) fn cancel() -> Entry {
@@ -204,5 +208,6 @@ pub(crate) fn refused() -> Entry {
         value: json!({}),
         side: Side::Grant,
         error: CallError::new(ErrorKind::Denied, "the grant covers schema `sales` only"),
+        touch: None,
     }
 }

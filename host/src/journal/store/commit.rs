@@ -1,15 +1,14 @@
-//! The one thread that records: it takes all that waits, commits it at once, and only then answers.
+//! How entries are committed: all that waits in one transaction, and only then whoever waits is answered.
 
 use super::super::entry::{Entry, RunId, Stamped};
 use super::super::state::State;
 use super::body::Body;
 use super::chain::{GENESIS, Hash, Link};
 use super::ledger::Ledger;
-use super::{Receipt, StoreError, Watcher, lock, read, write};
-use crate::clock::{Clock, Millis};
-use rusqlite::{Connection, TransactionBehavior, params};
-use std::collections::HashMap;
-use std::sync::mpsc::Receiver;
+use super::{Moment, Receipt, StoreError, Watcher, lock, read, write};
+use crate::clock::Millis;
+use rusqlite::{Connection, params};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
@@ -18,19 +17,24 @@ const BATCH: usize = 1024;
 
 pub(super) type Reply = oneshot::Sender<Result<Receipt, StoreError>>;
 
-/// An entry to append. Its place and time are filled in when it is written.
+/// An entry to append. Its place is filled in when it is written.
 pub(super) struct Append {
     run: RunId,
     stamped: Stamped,
     body: Body,
     refused: Option<StoreError>,
-    reply: Reply,
+    /// Who waits, if somebody does.
+    reply: Option<Reply>,
 }
 
 impl Append {
-    pub(super) fn new(run: RunId, entry: Entry, body: Body, reply: Reply) -> Self {
-        let (seq, at) = (0, Millis(0));
-        let stamped = Stamped { seq, at, entry };
+    pub(super) fn new(
+        run: RunId,
+        (at, entry): (Millis, Entry),
+        body: Body,
+        reply: Option<Reply>,
+    ) -> Self {
+        let stamped = Stamped { seq: 0, at, entry };
         Self {
             run,
             stamped,
@@ -40,14 +44,25 @@ impl Append {
         }
     }
 
-    /// Tells who waits. Someone who no longer does is fine.
-    fn answer(self, failure: Option<&StoreError>) {
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// Tells who waits; someone who no longer does is fine. An error that nobody waits for is handed back.
+    fn answer(self, failure: Option<&StoreError>) -> Option<(RunId, StoreError)> {
         let stamped = self.stamped;
         let answer = match failure.cloned().or(self.refused) {
             Some(error) => Err(error),
             None => Ok(Receipt { stamped }),
         };
-        let _ = self.reply.send(answer);
+        match (self.reply, answer) {
+            (Some(reply), answer) => {
+                let _ = reply.send(answer);
+                None
+            }
+            (None, Ok(_)) => None,
+            (None, Err(error)) => Some((self.run, error)),
+        }
     }
 }
 
@@ -56,68 +71,116 @@ impl Append {
 struct Open {
     id: Option<i64>,
     state: State,
+    /// Another process has written since, perhaps to this run.
+    doubtful: bool,
 }
 
-/// What the thread owns.
+impl Open {
+    /// Whether the run is as this process left it.
+    fn is_current(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+        if let (true, Some(id)) = (self.doubtful, self.id) {
+            let known = self.state.entries().checked_sub(1);
+            self.doubtful = read::last_seq(connection, id)? != known;
+        }
+        Ok(!self.doubtful)
+    }
+}
+
+/// What whoever commits holds.
 pub(super) struct Committer {
     ledger: Arc<Mutex<Ledger>>,
-    clock: Clock,
     watcher: Option<Watcher>,
     open: HashMap<RunId, Open>,
+    /// Runs of which an entry was lost that nobody waited for: nothing may follow it.
+    lost: HashMap<RunId, StoreError>,
     last: (i64, Hash),
 }
 
 impl Committer {
-    pub(super) fn new(ledger: Arc<Mutex<Ledger>>, clock: Clock, watcher: Option<Watcher>) -> Self {
+    pub(super) fn new(ledger: Arc<Mutex<Ledger>>, watcher: Option<Watcher>) -> Self {
         Self {
             ledger,
-            clock,
             watcher,
             open: HashMap::new(),
+            lost: HashMap::new(),
             last: (0, GENESIS),
         }
     }
 
-    /// Writes until nobody can ask any more.
-    pub(super) fn serve(mut self, requests: &Receiver<Append>) {
-        while let Ok(first) = requests.recv() {
-            let waiting = std::iter::once(first).chain(requests.try_iter());
-            self.commit(waiting.take(BATCH).collect());
-        }
+    /// Whether more than one run is at work.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.open.len() > 1
     }
 
-    fn commit(&mut self, mut batch: Vec<Append>) {
-        let ledger = Arc::clone(&self.ledger);
-        let written = self.write(&mut lock(&ledger), &mut batch);
+    pub(super) fn is_watched(&self) -> bool {
+        self.watcher.is_some()
+    }
+
+    /// Commits what waits, and tells who waits for it. While another process writes, a patient caller waits for it, and in the end tells
+    /// all that it did not let go; an impatient one leaves them waiting.
+    pub(super) fn commit(&mut self, waiting: &Mutex<VecDeque<Append>>, patient: bool) {
+        let mut batch = Vec::new();
+        let written = {
+            let ledger = Arc::clone(&self.ledger);
+            let mut ledger = lock(&ledger);
+            self.write(&mut ledger, waiting, patient, &mut batch)
+        };
         if let Err(failure) = &written {
+            if batch.is_empty() && !patient && matches!(failure, StoreError::Busy { .. }) {
+                return;
+            }
             // The states have taken entries that are not there.
             self.open.clear();
+            if batch.is_empty() {
+                batch = take(waiting);
+            }
             tracing::error!(error = %failure, "the journal could not be written");
         }
+        if written.is_ok() {
+            self.show(Moment::AfterCommit, &batch);
+        }
         for append in batch {
-            if let (Some(watcher), Ok(()), None) = (&self.watcher, &written, &append.refused) {
-                watcher(&append.run, &append.stamped);
+            if let Some((run, error)) = append.answer(written.as_ref().err()) {
+                self.lost.insert(run, error);
             }
-            append.answer(written.as_ref().err());
         }
     }
 
-    fn write(&mut self, ledger: &mut Ledger, batch: &mut [Append]) -> Result<(), StoreError> {
-        let path = &ledger.path;
-        let sqlite = |error| StoreError::sqlite(path, error);
-        let transaction = ledger
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sqlite)?;
+    fn show(&self, moment: Moment, batch: &[Append]) {
+        let Some(watcher) = &self.watcher else { return };
+        for append in batch {
+            if append.refused.is_none() {
+                watcher(moment, &append.run, &append.stamped);
+            }
+        }
+    }
+
+    /// Takes what waits only when nothing but the disk can be in the way.
+    fn write(
+        &mut self,
+        ledger: &mut Ledger,
+        waiting: &Mutex<VecDeque<Append>>,
+        patient: bool,
+        batch: &mut Vec<Append>,
+    ) -> Result<(), StoreError> {
+        let path = ledger.path.clone();
+        let sqlite = |error| StoreError::sqlite(&path, error);
+        let transaction = ledger.begin(patient).map_err(sqlite)?;
         let head = read::head(&transaction).map_err(sqlite)?;
         if head.0 != self.last.0 {
-            // Another process has written meanwhile, perhaps to a run that we know.
-            self.open.clear();
+            for open in self.open.values_mut() {
+                open.doubtful = true;
+            }
         }
         self.last = head;
-        for append in batch {
+        *batch = take(waiting);
+        for append in batch.iter_mut() {
             self.append(&transaction, append, &sqlite)?;
+            if let (Some(error), None) = (&append.refused, &append.reply) {
+                self.lost.insert(append.run.clone(), error.clone());
+            }
         }
+        self.show(Moment::BeforeCommit, batch);
         transaction.commit().map_err(sqlite)?;
         self.open.retain(|_, open| open.state.is_live());
         Ok(())
@@ -130,7 +193,15 @@ impl Committer {
         sqlite: &impl Fn(rusqlite::Error) -> StoreError,
     ) -> Result<(), StoreError> {
         let run = &append.run;
-        if !self.open.contains_key(run) {
+        if let Some(error) = self.lost.get(run) {
+            append.refused = Some(error.clone());
+            return Ok(());
+        }
+        let known = match self.open.get_mut(run) {
+            Some(open) => open.is_current(connection).map_err(sqlite)?,
+            None => false,
+        };
+        if !known {
             let open = match take_over(connection, run, sqlite) {
                 Ok(open) => open,
                 // A fault in this run's record is no reason to refuse the others in the batch.
@@ -150,7 +221,6 @@ impl Committer {
             return Err(StoreError::Closed);
         };
         append.stamped.seq = open.state.entries();
-        append.stamped.at = self.clock.now();
         if let Err(source) = open.state.record(&append.stamped) {
             let run = run.clone();
             append.refused = Some(StoreError::Illegal { run, source });
@@ -166,6 +236,12 @@ impl Committer {
     }
 }
 
+fn take(waiting: &Mutex<VecDeque<Append>>) -> Vec<Append> {
+    let mut waiting = lock(waiting);
+    let most = waiting.len().min(BATCH);
+    waiting.drain(..most).collect()
+}
+
 /// The run as it is stored, so that it can be gone on with.
 fn take_over(
     connection: &Connection,
@@ -178,7 +254,11 @@ fn take_over(
     let state = read::fold(connection, id, run, sqlite)?;
     // A name that is only reserved has yet to be filled in.
     let id = (state.entries() > 0).then_some(id);
-    Ok(Open { id, state })
+    Ok(Open {
+        id,
+        state,
+        doubtful: false,
+    })
 }
 
 fn begin_run(connection: &Connection, run: &RunId, first: &Entry) -> rusqlite::Result<i64> {

@@ -76,6 +76,14 @@ pub enum StoreError {
         /// The journal's file.
         path: PathBuf,
     },
+    /// The file system does not carry a write-ahead log.
+    #[error("the journal `{path}` cannot have a write-ahead log here; SQLite offers `{mode}`")]
+    NoLog {
+        /// The journal's file.
+        path: PathBuf,
+        /// The journal mode that SQLite fell back to.
+        mode: String,
+    },
     /// A newer windlass wrote it.
     #[error("the journal `{path}` has format {found}; this windlass knows formats up to {known}")]
     Newer {
@@ -170,7 +178,7 @@ pub enum StoreError {
         /// As noted.
         head: String,
     },
-    /// The thread that records has ended.
+    /// Who committed the entry broke off before it told how that ended.
     #[error("the journal is closed")]
     Closed,
     /// Anything else that SQLite reports.
@@ -246,6 +254,7 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::Foreign { .. }
             | Self::Busy { .. }
+            | Self::NoLog { .. }
             | Self::Newer { .. }
             | Self::UnknownKind { .. }
             | Self::Undecodable { .. }
@@ -284,6 +293,7 @@ impl StoreError {
                 "keep a copy of the file as evidence, and compare it with your last backup".into(),
             ),
             Self::Busy { .. } => Some("`windlass runs` shows which runs are at work".into()),
+            Self::NoLog { .. } => Some("keep the state directory on a local disk".into()),
             Self::Newer { .. } | Self::UnknownKind { .. } => {
                 Some("use the windlass that wrote it, or a newer one".into())
             }

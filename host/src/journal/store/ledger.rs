@@ -2,7 +2,9 @@
 
 use super::super::entry::FORMAT;
 use super::StoreError;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,7 +17,7 @@ use std::time::Duration;
 const FILE: &str = "journal.db";
 /// Marks the file as ours: "wndl".
 const APPLICATION: i64 = 0x776e_646c;
-/// How long another process may hold the write lock. A commit takes well under a millisecond.
+/// A commit takes well under a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Entries are in the order of the chain. `kind` and `run` repeat what the bodies say, for looking up; verifying compares them.
@@ -48,11 +50,17 @@ CREATE TABLE blob (
 CREATE TABLE signal (run TEXT PRIMARY KEY, cancel_by TEXT NOT NULL) STRICT;
 ";
 
+/// When each channel may be sent something next. No part of the record: journals from before it are given it when they are opened to write.
+const PACE: &str =
+    "CREATE TABLE IF NOT EXISTS pace (channel TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;";
+
 /// An open journal file.
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
+    /// How long another process may hold the write lock.
+    pub(super) patience: Duration,
 }
 
 impl Ledger {
@@ -123,13 +131,29 @@ impl Ledger {
         let path = PathBuf::from(":memory:");
         let connection =
             Connection::open_in_memory().map_err(|error| StoreError::sqlite(&path, error))?;
-        let mut ledger = Self { connection, path };
+        let mut ledger = Self {
+            connection,
+            path,
+            patience: PATIENCE,
+        };
         ledger.make_tables()?;
         Ok(ledger)
     }
 
     pub(super) fn fail(&self, error: rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, error)
+    }
+
+    /// Begins to write, if no other process writes; a patient caller waits a while for it to end.
+    pub(super) fn begin(&mut self, patient: bool) -> rusqlite::Result<Transaction<'_>> {
+        if !patient {
+            self.connection.busy_timeout(Duration::ZERO)?;
+        }
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        if !patient {
+            self.connection.busy_timeout(self.patience)?;
+        }
+        begun
     }
 
     fn connect(path: &Path, name: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
@@ -144,6 +168,7 @@ impl Ledger {
         Ok(Self {
             connection: open().map_err(|error| StoreError::sqlite(path, error))?,
             path: path.to_owned(),
+            patience: PATIENCE,
         })
     }
 
@@ -157,12 +182,27 @@ impl Ledger {
         // Recognised before anything is changed: the file may be someone else's.
         let known = self.recognise()?;
         let modes = || {
-            self.connection
-                .pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-            self.connection.pragma_update(None, "synchronous", "full")
+            let mode: String =
+                self.connection
+                    .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+            self.connection.pragma_update(None, "synchronous", "full")?;
+            Ok(mode)
         };
-        modes().map_err(|error| self.fail(error))?;
-        if known { Ok(()) } else { self.make_tables() }
+        let mode = modes().map_err(|error| self.fail(error))?;
+        if mode != "wal" {
+            // Some network file systems cannot share the memory that it needs; in another mode a commit is not what we rely on.
+            return Err(StoreError::NoLog {
+                path: self.path.clone(),
+                mode,
+            });
+        }
+        if known {
+            self.connection
+                .execute_batch(PACE)
+                .map_err(|error| self.fail(error))
+        } else {
+            self.make_tables()
+        }
     }
 
     /// True for a journal that we can read, false for an empty file.
@@ -177,7 +217,7 @@ impl Ledger {
             });
         }
         match self.format().map_err(|error| self.fail(error))? {
-            Some(FORMAT) => Ok(true),
+            Some(1..=FORMAT) => Ok(true),
             Some(found) => Err(StoreError::Newer {
                 path: self.path.clone(),
                 found,
@@ -215,6 +255,7 @@ impl Ledger {
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(PACE)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES ('format', ?1)",
@@ -227,6 +268,10 @@ impl Ledger {
 }
 
 /// Makes the directory and holds it until the file in it is ready, so that two processes do not both make it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "SQLite takes a path, not a directory: what it opens is made and held by path too"
+)]
 fn enter(dir: &Path) -> Result<File, StoreError> {
     let failed = |error| StoreError::directory(dir, error);
     DirBuilder::new()
@@ -240,6 +285,10 @@ fn enter(dir: &Path) -> Result<File, StoreError> {
 }
 
 /// Whether it had to be made. SQLite gives its log files the mode of this one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "SQLite takes a path, not a directory: what it opens is made and held by path too"
+)]
 fn make_file(path: &Path) -> Result<bool, StoreError> {
     let made = OpenOptions::new()
         .write(true)
@@ -253,6 +302,10 @@ fn make_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "SQLite takes a path, not a directory: what it opens is made and held by path too"
+)]
 fn sync_directory(dir: &Path) -> Result<(), StoreError> {
     if dir.as_os_str().is_empty() {
         return Ok(());

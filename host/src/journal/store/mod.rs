@@ -1,4 +1,4 @@
-//! Where runs are recorded: one SQLite file, one thread that writes, a hash chain over all entries.
+//! Where runs are recorded: one SQLite file, one writer at a time, a hash chain over all entries.
 //!
 //! Several processes may share the file. What is committed survives the loss of power; what is answered was committed.
 
@@ -11,29 +11,38 @@ mod name;
 mod read;
 mod verify;
 mod write;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use super::entry::{Entry, RunId, Stamped};
 use super::state::State;
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use body::{Blob, Body};
 use commit::{Append, Committer};
 use ledger::Ledger;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
+use writer::Writer;
 
 pub use error::StoreError;
-pub use verify::Verified;
+pub use verify::{Lost, Verified};
 
-/// Is shown each entry after its commit and before whoever appended it learns of it, on the committing thread. It must not block.
-pub type Watcher = Arc<dyn Fn(&RunId, &Stamped) + Send + Sync>;
+/// When a [`Watcher`] is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// The entry is written, and the next thing is to make it durable.
+    BeforeCommit,
+    /// It is durable, and whoever appended it does not know yet.
+    AfterCommit,
+}
+
+/// Is shown each entry before and after its commit, on the thread that commits. It must not block.
+pub type Watcher = Arc<dyn Fn(Moment, &RunId, &Stamped) + Send + Sync>;
 
 /// Where runs are recorded. Cheap to clone; the last clone closes the file.
 #[derive(Clone)]
@@ -43,38 +52,41 @@ pub struct Store {
 
 /// In this order they are dropped: whoever closes the file last must be able to write it, to leave it without a log.
 struct Inner {
+    clock: Clock,
     reader: Arc<Mutex<Ledger>>,
     /// Absent in a store that only reads.
     writer: Option<Writer>,
 }
 
-/// In this order they are dropped: the thread ends when nobody can ask it any more.
-struct Writer {
-    requests: Sender<Append>,
-    ledger: Arc<Mutex<Ledger>>,
-    _committer: Joined,
-}
-
-/// A thread that has ended when this is dropped.
-struct Joined(Option<JoinHandle<()>>);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take()
-            && handle.thread().id() != thread::current().id()
-        {
-            // It panicked if a watcher did; that was reported then.
-            let _ = handle.join();
-        }
-    }
-}
+/// A run with its state, or why that cannot be read.
+pub type Listed = (RunId, Result<State, StoreError>);
 
 /// Proof that an entry is durable. Only the store makes one.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct Receipt {
+    stamped: Stamped,
+}
+
+impl Receipt {
     /// The stored entry.
-    pub stamped: Stamped,
+    pub fn stamped(&self) -> &Stamped {
+        &self.stamped
+    }
+
+    /// The stored entry, for whoever keeps it.
+    pub fn into_stamped(self) -> Stamped {
+        self.stamped
+    }
+
+    /// Number of the effect whose change, or whose taking back, the entry announces; none for any other entry.
+    pub fn announces(&self) -> Option<u64> {
+        if let Entry::Intended { effect, .. } | Entry::Undoing { effect, .. } = &self.stamped.entry
+        {
+            Some(*effect)
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Debug for Store {
@@ -84,9 +96,9 @@ impl fmt::Debug for Store {
     }
 }
 
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic between two statements leaves no transaction open: they roll back when dropped.
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
@@ -100,6 +112,7 @@ impl Store {
     /// Opens the journal of a state directory for reading. Works in a directory that cannot be written; appending fails.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let inner = Inner {
+            clock: Clock::system(),
             reader: Arc::new(Mutex::new(Ledger::read(dir)?)),
             writer: None,
         };
@@ -121,19 +134,15 @@ impl Store {
         watcher: Option<Watcher>,
     ) -> Result<Self, StoreError> {
         let path = lock(&reader).path.clone();
-        let (sender, requests) = channel();
-        let committer = Committer::new(Arc::clone(&writer), clock, watcher);
-        let thread = thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || committer.serve(&requests))
+        let committer = Committer::new(Arc::clone(&writer), watcher);
+        let writer = Writer::start(writer, committer)
             .map_err(|error| StoreError::directory(&path, error))?;
-        let writer = Writer {
-            requests: sender,
-            ledger: writer,
-            _committer: Joined(Some(thread)),
-        };
         let writer = Some(writer);
-        let inner = Inner { reader, writer };
+        let inner = Inner {
+            clock,
+            reader,
+            writer,
+        };
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -144,11 +153,20 @@ impl Store {
     pub async fn append(&self, run: &RunId, entry: Entry) -> Result<Receipt, StoreError> {
         let body = Body::encode(run, &entry)?;
         let (reply, answer) = oneshot::channel();
-        self.writer()?
-            .requests
-            .send(Append::new(run.clone(), entry, body, reply))
-            .map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        let now = (self.inner.clock.now(), entry);
+        let append = Append::new(run.clone(), now, body, Some(reply));
+        self.writer()?.append(append, answer).await
+    }
+
+    /// Appends without waiting: the entry becomes durable before any that is appended after it, and within some milliseconds anyway.
+    /// If that fails, or the entry may not stand there, every later one of this run is refused with that error. Answers the time that it
+    /// is recorded under.
+    pub fn append_soon(&self, run: &RunId, entry: Entry) -> Result<Millis, StoreError> {
+        let body = Body::encode(run, &entry)?;
+        let at = self.inner.clock.now();
+        let append = Append::new(run.clone(), (at, entry), body, None);
+        self.writer()?.append_soon(append);
+        Ok(at)
     }
 
     /// Reserves a name for a run that begins now, such as `251121-k3f`. Names sort by time and no two runs get the same.
@@ -161,17 +179,36 @@ impl Store {
     /// Keeps content under its `sha256:…` digest: a run's component and plan, so that it can be resumed when their files have changed.
     /// Keeping it again does nothing.
     pub fn keep(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let blob = Blob::pack(bytes);
-        if parse(digest)? != blob.digest {
+        let named = parse(digest)?;
+        if named != chain::digest(bytes) {
             let digest = digest.to_owned();
             return Err(StoreError::Digest { digest });
         }
+        {
+            let ledger = lock(&self.inner.reader);
+            if read::has_blob(&ledger.connection, &named).map_err(|error| ledger.fail(error))? {
+                return Ok(());
+            }
+        }
+        let blob = Blob::pack(bytes);
         self.write(|connection| write::keep(connection, &blob))
     }
 
     /// Asks the process that works on the run, wherever it is, to end it and take it back. The first to ask is remembered.
     pub fn request_cancel(&self, run: &RunId, by: &str) -> Result<(), StoreError> {
         self.write(|connection| write::request_cancel(connection, run, by))
+    }
+
+    /// Reserves the next time at which a channel may be sent something: now, or as soon as `apart` milliseconds have passed since the time
+    /// that was reserved before, by whichever process. None if that is later than `latest`; nothing is reserved then.
+    pub fn reserve_time(
+        &self,
+        channel: &str,
+        apart: u64,
+        now: Millis,
+        latest: Millis,
+    ) -> Result<Option<Millis>, StoreError> {
+        self.write(|connection| write::reserve_time(connection, channel, apart, (now, latest)))
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
@@ -222,16 +259,16 @@ impl Store {
         read::fold(&ledger.connection, id, run, &sqlite)
     }
 
-    /// All runs that have begun and their states, newest first.
-    pub fn runs(&self) -> Result<Vec<(RunId, State)>, StoreError> {
+    /// All runs that have begun and their states, newest first; one that cannot be read hides no other.
+    pub fn runs(&self) -> Result<Vec<Listed>, StoreError> {
         let ledger = lock(&self.inner.reader);
         let sqlite = |error| ledger.fail(error);
         let names = read::names(&ledger.connection).map_err(sqlite)?;
         let fold = |(id, run): (i64, RunId)| {
-            let state = read::fold(&ledger.connection, id, &run, &sqlite)?;
-            Ok((run, state))
+            let state = read::fold(&ledger.connection, id, &run, &sqlite);
+            (run, state)
         };
-        names.into_iter().map(fold).collect()
+        Ok(names.into_iter().map(fold).collect())
     }
 
     /// The run that is meant by the beginning of its name, or of the part after the day.
@@ -264,6 +301,13 @@ impl Store {
                 path: ledger.path.clone(),
                 what: format!("content {digest}: {what}"),
             })
+    }
+
+    /// Hash of the last entry of a run, in hex; none if it has no entries. Noted elsewhere, it proves later that nothing up to there was
+    /// cut off or rewritten.
+    pub fn head_of(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        verify::head_of(&ledger.connection, run).map_err(|error| ledger.fail(error))
     }
 
     /// Proves that the record is whole, or tells where it is not. With a head that was noted earlier also that nothing up to it was cut

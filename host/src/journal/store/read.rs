@@ -152,7 +152,7 @@ pub(super) fn fold(
     for raw in raw(connection, &sql, [id]).map_err(sqlite)? {
         let (seq, at) = (raw.seq, raw.at);
         if kind::passes(&raw.label) && seq == state.entries() {
-            state.pass(at);
+            state.pass(at, kind::answers(&raw.label));
             continue;
         }
         let stamped = raw.decode(run)?;
@@ -199,7 +199,7 @@ pub(super) fn find(names: Vec<(i64, RunId)>, typed: &str) -> Result<RunId, Store
     }
 }
 
-/// What the newest succeeded run of the procedure on the target remembered under the key.
+/// What the newest run of the procedure on the target that counts remembered under the key.
 pub(super) fn remembered(
     connection: &Connection,
     procedure: &str,
@@ -220,14 +220,15 @@ pub(super) fn remembered(
         list().map_err(sqlite)?
     };
     for (id, run) in runs {
-        if succeeded(connection, id, &run, sqlite)? {
+        if counts(connection, id, &run, sqlite)? {
             return remembered_in(connection, id, &run, key, sqlite);
         }
     }
     Ok(None)
 }
 
-fn succeeded(
+/// Whether later runs may build on it: it came to its end, and nothing of it was taken back. What it could not decide does not matter.
+fn counts(
     connection: &Connection,
     id: i64,
     run: &RunId,
@@ -237,7 +238,10 @@ fn succeeded(
         format!("SELECT {COLUMNS} {FROM} e.blob WHERE e.run = ?1 ORDER BY e.seq DESC LIMIT 1");
     for raw in raw(connection, &sql, [id]).map_err(sqlite)? {
         if let Entry::End { outcome, .. } = raw.decode(run)?.entry {
-            return Ok(outcome == Outcome::Succeeded);
+            return Ok(matches!(
+                outcome,
+                Outcome::Succeeded | Outcome::Inconclusive
+            ));
         }
     }
     Ok(false)
@@ -275,6 +279,21 @@ pub(super) fn cancel_requested(
         .prepare_cached("SELECT cancel_by FROM signal WHERE run = ?1")?
         .query_row([&run.0], |row| row.get(0))
         .optional()
+}
+
+/// Whether there is content under this digest.
+pub(super) fn has_blob(connection: &Connection, digest: &Hash) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?
+        .exists([digest])
+}
+
+/// Position of the last entry of a run.
+pub(super) fn last_seq(connection: &Connection, run: i64) -> rusqlite::Result<Option<u64>> {
+    let seq: Option<i64> = connection
+        .prepare_cached("SELECT max(seq) FROM entry WHERE run = ?1")?
+        .query_row([run], |row| row.get(0))?;
+    Ok(seq.map(i64::cast_unsigned))
 }
 
 /// Content under a digest.

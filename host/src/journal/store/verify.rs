@@ -6,8 +6,9 @@ use super::StoreError;
 use super::body::Blob;
 use super::chain::{GENESIS, Hash, Link, Stored};
 use super::ledger::Ledger;
-use super::read::Raw;
-use rusqlite::Row;
+use super::read::{self, Raw};
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
 use std::collections::HashMap;
 
 /// A record that is whole.
@@ -19,6 +20,19 @@ pub struct Verified {
     pub runs: u64,
     /// Hash of the last entry, in hex. Note it elsewhere: a later check proves with it that nothing before was cut off or rewritten.
     pub head: String,
+    /// Components and plans of runs that are no longer kept, so that these runs cannot be resumed.
+    pub lost: Vec<Lost>,
+}
+
+/// Content that a run names by its digest and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// The run.
+    pub run: RunId,
+    /// `component` or `plan`.
+    pub what: &'static str,
+    /// `sha256:…`.
+    pub digest: String,
 }
 
 /// Where the check stands.
@@ -27,6 +41,8 @@ struct Walk<'a> {
     states: HashMap<RunId, State>,
     entries: u64,
     head: Hash,
+    /// The last entry that is intact.
+    last: Option<(RunId, u64)>,
     /// The head that was noted earlier and has not come by yet.
     noted: Option<&'a str>,
 }
@@ -36,16 +52,17 @@ pub(super) fn verify(ledger: &Ledger, noted: Option<&str>) -> Result<Verified, S
     let sqlite = |error| ledger.fail(error);
     // Dropped without a commit: it only read.
     let _snapshot = ledger.connection.unchecked_transaction().map_err(sqlite)?;
-    check_file(ledger)?;
     let mut walk = Walk {
         ledger,
         states: HashMap::new(),
         entries: 0,
         head: GENESIS,
+        last: None,
         noted: noted.filter(|head| *head != hex::encode(GENESIS)),
     };
-    walk.entries()?;
-    walk.contents()?;
+    // The entries first: how far they are intact is told even where a page is damaged.
+    let walked = walk.all();
+    walk.with_pages(walked)?;
     if let Some(head) = walk.noted {
         return Err(StoreError::HeadLost {
             path: ledger.path.clone(),
@@ -56,23 +73,30 @@ pub(super) fn verify(ledger: &Ledger, noted: Option<&str>) -> Result<Verified, S
         entries: walk.entries,
         runs: walk.states.len() as u64,
         head: hex::encode(walk.head),
+        lost: walk.lost()?,
     })
 }
 
-/// SQLite's own check of pages, indexes and constraints.
-fn check_file(ledger: &Ledger) -> Result<(), StoreError> {
-    let finding: String = ledger
+/// Hash of the last entry of a run, in hex.
+pub(super) fn head_of(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<String>> {
+    let last: Option<Hash> = connection
+        .prepare_cached(
+            "SELECT e.hash FROM entry e JOIN run r ON r.id = e.run WHERE r.name = ?1
+             ORDER BY e.seq DESC LIMIT 1",
+        )?
+        .query_row([&run.0], |row| row.get(0))
+        .optional()?;
+    Ok(last.map(hex::encode))
+}
+
+/// What SQLite's own check of pages, indexes and constraints finds first.
+fn page_finding(ledger: &Ledger) -> Option<String> {
+    let checked = ledger
         .connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| ledger.fail(error))?;
-    if finding == "ok" {
-        return Ok(());
-    }
-    let finding = finding.trim_start_matches("*** in database main ***");
-    Err(StoreError::Damaged {
-        path: ledger.path.clone(),
-        what: finding.trim().replace('\n', " "),
-    })
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+    let finding: String = checked.unwrap_or_else(|error| error.to_string());
+    let told = finding.trim_start_matches("*** in database main ***");
+    (finding != "ok").then(|| told.trim().replace('\n', " "))
 }
 
 /// An entry with what only the check looks at.
@@ -107,6 +131,84 @@ impl Filed {
 }
 
 impl Walk<'_> {
+    fn all(&mut self) -> Result<(), StoreError> {
+        self.entries()?;
+        self.begun()?;
+        self.contents()
+    }
+
+    /// What was found so far, with what the pages say. A place that is named exactly says more than they do.
+    fn with_pages(&self, walked: Result<(), StoreError>) -> Result<(), StoreError> {
+        let of_the_file = match &walked {
+            Ok(()) => None,
+            Err(StoreError::Corrupt { source, .. }) => Some(source.to_string()),
+            Err(_) => return walked,
+        };
+        let Some(finding) = page_finding(self.ledger).or(of_the_file) else {
+            return Ok(());
+        };
+        let upto = match (&walked, &self.last) {
+            (Ok(()), _) => "every entry can be read and is intact".to_owned(),
+            (Err(_), Some((run, seq))) => format!(
+                "intact are the first {}, up to entry {seq} of run `{run}`",
+                self.entries
+            ),
+            (Err(_), None) => "no entry can be read".to_owned(),
+        };
+        Err(StoreError::Damaged {
+            path: self.ledger.path.clone(),
+            what: format!("{upto} ({finding})"),
+        })
+    }
+
+    /// A run that has begun has entries, unless somebody removed them.
+    fn begun(&self) -> Result<(), StoreError> {
+        let sqlite = |error| self.ledger.fail(error);
+        let bare: Option<String> = self
+            .ledger
+            .connection
+            .query_row(
+                "SELECT name FROM run WHERE procedure IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM entry WHERE run = run.id) LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(sqlite)?;
+        bare.map_or(Ok(()), |name| {
+            Err(StoreError::Broken {
+                run: RunId(name),
+                seq: 0,
+                what: "the run has begun, and its entries were removed".into(),
+            })
+        })
+    }
+
+    /// What runs name by its digest and is not kept.
+    fn lost(&self) -> Result<Vec<Lost>, StoreError> {
+        let mut lost = Vec::new();
+        for (run, state) in &self.states {
+            let Some(begin) = state.begin() else { continue };
+            let plan = begin.plan.as_ref().map(|plan| ("plan", plan));
+            for (what, digest) in [("component", &begin.digest)].into_iter().chain(plan) {
+                if !self.is_kept(digest)? {
+                    let (run, digest) = (run.clone(), digest.clone());
+                    lost.push(Lost { run, what, digest });
+                }
+            }
+        }
+        lost.sort_by(|one, other| one.run.cmp(&other.run));
+        Ok(lost)
+    }
+
+    fn is_kept(&self, digest: &str) -> Result<bool, StoreError> {
+        let Ok(digest) = super::parse(digest) else {
+            return Ok(false);
+        };
+        let blob = read::blob(&self.ledger.connection, &digest);
+        Ok(blob.map_err(|error| self.ledger.fail(error))?.is_some())
+    }
+
     fn entries(&mut self) -> Result<(), StoreError> {
         let sqlite = |error| self.ledger.fail(error);
         let mut statement = self
@@ -151,6 +253,7 @@ impl Walk<'_> {
                 "the run is filed under another procedure or target".into(),
             ));
         }
+        self.last = Some((run, seq));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use super::super::entry::RunId;
 use super::body::Blob;
 use super::name;
 use crate::clock::Millis;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Stores content once.
 pub(super) fn keep(connection: &Connection, blob: &Blob) -> rusqlite::Result<()> {
@@ -45,4 +45,27 @@ pub(super) fn request_cancel(
         )?
         .execute(params![run.0, by])
         .map(drop)
+}
+
+/// One statement, so that no other process comes in between.
+pub(super) fn reserve_time(
+    connection: &Connection,
+    channel: &str,
+    apart: u64,
+    (now, latest): (Millis, Millis),
+) -> rusqlite::Result<Option<Millis>> {
+    let (apart, now, latest) = (
+        apart.cast_signed(),
+        now.0.cast_signed(),
+        latest.0.cast_signed(),
+    );
+    let next: Option<i64> = connection
+        .prepare_cached(
+            "INSERT INTO pace (channel, next) VALUES (?1, ?3 + ?2)
+             ON CONFLICT (channel) DO UPDATE SET next = max(next, ?3) + ?2 WHERE max(next, ?3) <= ?4
+             RETURNING next",
+        )?
+        .query_row(params![channel, apart, now, latest], |row| row.get(0))
+        .optional()?;
+    Ok(next.map(|next| Millis((next - apart).cast_unsigned())))
 }

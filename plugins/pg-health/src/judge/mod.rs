@@ -7,8 +7,8 @@ use windlass_sdk::database::{
 };
 use windlass_sdk::{Finding, text};
 
-/// As many as a look at tables answers at most.
-const TABLES_CAP: usize = 5000;
+/// As many as a look at tables or indexes answers at most.
+const CAP: usize = 5000;
 
 pub(crate) fn role(server: &ServerFacts) -> Finding {
     if server.is_standby {
@@ -44,9 +44,11 @@ pub(crate) fn standbys(standbys: &[Standby], expected: Option<u32>) -> Finding {
     }
 }
 
-pub(crate) fn lag(standbys: &[Standby], parameters: &Parameters) -> Finding {
-    // Whether some are missing is the check before this one.
-    let none = Finding::pass("no standby is connected, so none is behind");
+pub(crate) fn lag(standbys: &[Standby], expected: Option<u32>, parameters: &Parameters) -> Finding {
+    let none = match expected {
+        Some(0) => Finding::pass("no standby is connected, and none is expected"),
+        Some(_) | None => Finding::inconclusive("no standby is connected, so none was measured"),
+    };
     Finding::of_each_or(none, real(standbys), |standby| lag_of(standby, parameters))
 }
 
@@ -56,9 +58,7 @@ fn lag_of(standby: &Standby, parameters: &Parameters) -> Finding {
         return Finding::fail(format!("{name} is in state `{}`", standby.state));
     }
     let Some(bytes) = standby.lag_bytes else {
-        return Finding::inconclusive(format!(
-            "{name} streams, but the role may not see how far: grant it pg_monitor"
-        ));
+        return Finding::inconclusive(format!("{name} streams, but has not said how far it is"));
     };
     // The server gives no time for a standby that has nothing left to replay; the bytes then tell all.
     let time = standby.lag.unwrap_or(0);
@@ -193,7 +193,7 @@ fn holder_text(holder: &XminHolder) -> String {
 }
 
 fn transactions_text(age: u32) -> String {
-    format!("{} transactions", text::number(u64::from(age)))
+    text::count(age, "transaction")
 }
 
 pub(crate) fn tables(tables: &[TableFacts], parameters: &Parameters) -> Finding {
@@ -207,27 +207,50 @@ pub(crate) fn tables(tables: &[TableFacts], parameters: &Parameters) -> Finding 
     }
 }
 
-pub(crate) fn wraparound(tables: &[TableFacts], parameters: &Parameters) -> Finding {
-    let Some(oldest) = tables.iter().max_by_key(|table| table.frozen_age) else {
-        return Finding::pass("there is no table");
+/// The database's own age counts, which is that of its oldest table, seen or not; the oldest that is seen is named.
+pub(crate) fn wraparound(
+    server: &ServerFacts,
+    tables: &[TableFacts],
+    parameters: &Parameters,
+) -> Finding {
+    let limit = parameters.max_wraparound_age;
+    let oldest = |age: fn(&TableFacts) -> u32| {
+        let table = tables.iter().max_by_key(|table| age(table))?;
+        Some((text::name(&table.name), age(table)))
     };
-    let seen = format!(
-        "{}: {}",
-        text::name(&oldest.name),
-        transactions_text(oldest.frozen_age)
-    );
-    if oldest.frozen_age > parameters.max_wraparound_age {
-        Finding::fail(format!(
-            "{seen}, at most {} are allowed",
-            text::number(u64::from(parameters.max_wraparound_age))
-        ))
-    } else if tables.len() >= TABLES_CAP {
-        Finding::inconclusive(format!(
-            "{seen}, but only the {TABLES_CAP} largest tables were seen"
-        ))
-    } else {
-        Finding::pass(format!("oldest is {seen}"))
-    }
+    let ages = [
+        (
+            server.frozen_age,
+            "transaction",
+            oldest(|table| table.frozen_age),
+        ),
+        (
+            server.multixact_age,
+            "multixact",
+            oldest(|table| table.multixact_age),
+        ),
+    ];
+    Finding::of_each(ages, |(age, unit, oldest)| {
+        // Of the two looks one is later.
+        let age = age.max(oldest.as_ref().map_or(0, |(_, age)| *age));
+        let seen = match oldest {
+            Some((name, own)) if own == age => format!("{name}: {}", text::count(age, unit)),
+            Some((name, own)) => format!(
+                "{}, of a table that is not seen; {name}: {}",
+                text::count(age, unit),
+                text::number(u64::from(own))
+            ),
+            None => text::count(age, unit),
+        };
+        if age > limit {
+            Finding::fail(format!(
+                "{seen}, at most {} are allowed",
+                text::number(u64::from(limit))
+            ))
+        } else {
+            Finding::pass(seen)
+        }
+    })
 }
 
 pub(crate) fn indexes(indexes: &[IndexFacts], tables: &[TableFacts]) -> Finding {
@@ -237,10 +260,12 @@ pub(crate) fn indexes(indexes: &[IndexFacts], tables: &[TableFacts]) -> Finding 
         );
     }
     let invalid: Vec<&IndexFacts> = indexes.iter().filter(|index| !index.valid).collect();
-    let none = Finding::pass(format!(
-        "{} seen, all valid",
-        text::count(indexes.len(), "index")
-    ));
+    let seen = text::count(indexes.len(), "index");
+    let none = if indexes.len() < CAP {
+        Finding::pass(format!("{seen} seen, all valid"))
+    } else {
+        Finding::inconclusive(format!("{seen} seen, all valid, but there may be more"))
+    };
     Finding::of_each_or(none, invalid, |index| {
         let why = match index.leftover {
             Some(Leftover::RebuildNew) => "left by a rebuild that never finished",

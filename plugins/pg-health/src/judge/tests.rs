@@ -2,50 +2,8 @@
 
 use super::*;
 use windlass_sdk::Verdict::{self, Fail, Inconclusive, Pass};
-use windlass_sdk::database::{ObjectName, TableKind};
-
-fn standby(name: &str) -> Standby {
-    Standby {
-        name: name.to_owned(),
-        state: "streaming".to_owned(),
-        synchronous: false,
-        lag_bytes: Some(0),
-        lag: None,
-    }
-}
-
-fn table(name: &str) -> TableFacts {
-    TableFacts {
-        name: ObjectName {
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-        },
-        oid: 1,
-        kind: TableKind::Table,
-        heap_bytes: 8192,
-        index_bytes: 8192,
-        total_bytes: 16384,
-        live_rows: 1,
-        dead_rows: 0,
-        modified_since_analyze: 0,
-        bloat_bytes: None,
-        last_vacuum: None,
-        last_analyze: None,
-        frozen_age: 100,
-        parameters: Vec::new(),
-    }
-}
-
-fn sessions() -> SessionFacts {
-    SessionFacts {
-        limit: 100,
-        used: 10,
-        waiting_for_locks: 0,
-        oldest_transaction: None,
-        oldest_idle_in_transaction: None,
-        pools: Vec::new(),
-    }
-}
+use windlass_sdk::sample;
+use windlass_sdk::sample::{sessions, standby, table};
 
 fn verdict_of_standbys(count: usize, expected: Option<u32>) -> Verdict {
     standbys(&vec![standby("a"); count], expected).verdict
@@ -71,7 +29,16 @@ fn a_base_backup_is_no_standby() {
         standbys(std::slice::from_ref(&backup), Some(1)).verdict,
         Fail
     );
-    assert_eq!(lag(&[backup], &Parameters::default()).verdict, Pass);
+    let judged = |expected| {
+        lag(
+            std::slice::from_ref(&backup),
+            expected,
+            &Parameters::default(),
+        )
+    };
+    assert_eq!(judged(Some(0)).verdict, Pass);
+    assert_eq!(judged(Some(1)).verdict, Inconclusive);
+    assert_eq!(judged(None).verdict, Inconclusive);
 }
 
 #[test]
@@ -82,7 +49,7 @@ fn unknown_lag_is_fine_only_with_nothing_left_to_replay() {
             lag: time,
             ..standby("a")
         };
-        lag(&[standby], &Parameters::default()).verdict
+        lag(&[standby], Some(1), &Parameters::default()).verdict
     };
     assert_eq!(judged(Some(0), None), Pass);
     assert_eq!(judged(Some(1 << 30), None), Fail);
@@ -98,7 +65,7 @@ fn a_standby_that_does_not_stream_fails() {
         state: "catchup".to_owned(),
         ..standby("a")
     };
-    let finding = lag(&[standby], &Parameters::default());
+    let finding = lag(&[standby], Some(1), &Parameters::default());
     assert_eq!(finding, Finding::fail("1 of 1: a is in state `catchup`"));
 }
 
@@ -106,10 +73,10 @@ fn a_standby_that_does_not_stream_fails() {
 fn slots_that_hold_back_or_lose_log_fail() {
     let judged = |active, status: &str, retained| {
         let slot = ReplicationSlot {
-            name: "s".to_owned(),
             active,
             wal_status: status.to_owned(),
             retained_bytes: Some(retained),
+            ..sample::slot("s")
         };
         slots(&[slot], &Parameters::default()).verdict
     };
@@ -168,28 +135,56 @@ fn no_tables_at_all_fails_unless_none_is_expected() {
 
 #[test]
 fn no_index_where_tables_have_some_fails() {
-    assert_eq!(indexes(&[], &[table("a")]).verdict, Fail);
-    let without = TableFacts {
-        index_bytes: 0,
+    let with = TableFacts {
+        index_bytes: 8192,
         ..table("a")
     };
-    assert_eq!(indexes(&[], &[without]).verdict, Pass);
+    assert_eq!(indexes(&[], &[with]).verdict, Fail);
+    assert_eq!(indexes(&[], &[table("a")]).verdict, Pass);
 }
 
 #[test]
-fn the_oldest_table_counts_and_unseen_ones_are_not_taken_for_young() {
+fn indexes_that_may_be_unseen_are_not_taken_for_valid() {
+    let mut many = vec![sample::index("a"); CAP - 1];
+    assert_eq!(indexes(&many, &[]).verdict, Pass);
+    many.push(sample::index("b"));
+    assert_eq!(indexes(&many, &[]).verdict, Inconclusive);
+    many[0].valid = false;
+    assert_eq!(indexes(&many, &[]).verdict, Fail);
+}
+
+#[test]
+fn the_oldest_table_counts_seen_or_not_in_transactions_and_multixacts() {
+    let judged = |server: &ServerFacts, tables: &[TableFacts]| {
+        wraparound(server, tables, &Parameters::default())
+    };
     let old = TableFacts {
         frozen_age: 600_000_000,
         ..table("old")
     };
-    let finding = wraparound(&[table("a"), old], &Parameters::default());
+    let finding = judged(&sample::server(), &[table("a"), old]);
     assert_eq!(
         finding,
-        Finding::fail("public.old: 600,000,000 transactions, at most 500,000,000 are allowed")
+        Finding::fail(
+            "1 of 2: public.old: 600,000,000 transactions, at most 500,000,000 are allowed"
+        )
     );
-    let many = vec![table("a"); TABLES_CAP];
-    assert_eq!(
-        wraparound(&many, &Parameters::default()).verdict,
-        Inconclusive
+    let multi = TableFacts {
+        multixact_age: 500_000_001,
+        ..table("multi")
+    };
+    assert_eq!(judged(&sample::server(), &[multi]).verdict, Fail);
+    let server = ServerFacts {
+        frozen_age: 600_000_000,
+        ..sample::server()
+    };
+    let finding = judged(&server, &[table("a")]);
+    assert_eq!(finding.verdict, Fail);
+    assert!(
+        finding.evidence.contains("of a table that is not seen"),
+        "{}",
+        finding.evidence
     );
+    assert_eq!(judged(&server, &[]).verdict, Fail);
+    assert_eq!(judged(&sample::server(), &[]).verdict, Pass);
 }

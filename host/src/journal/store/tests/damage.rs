@@ -73,6 +73,9 @@ async fn a_noted_head_proves_that_nothing_was_cut_off() {
     open(&dir).verify(Some(&head)).unwrap();
     tamper(&dir, "DELETE FROM entry WHERE id >= 7");
     let cut = open(&dir);
+    let bare = cut.verify(None).unwrap_err();
+    assert!(bare.to_string().contains("entries were removed"), "{bare}");
+    tamper(&dir, "DELETE FROM run WHERE name = 'c'");
     cut.verify(None).unwrap();
     let lost = cut.verify(Some(&head)).unwrap_err();
     assert!(matches!(lost, StoreError::HeadLost { .. }), "{lost:?}");
@@ -105,9 +108,17 @@ async fn newer_and_foreign_files_are_refused() {
         "UPDATE entry SET kind = 'teleported', body = '{\"kind\":\"teleported\"}' WHERE id = 2",
     );
     let store = open(&dir);
+    let mut runs = store.runs().unwrap();
+    let (_, unreadable) = runs.pop().unwrap();
+    let (other, readable) = runs.pop().unwrap();
+    assert_eq!(
+        (other, readable.is_ok()),
+        (run("b"), true),
+        "one hides no other"
+    );
     for unknown in [
         store.entries(&run("a")).unwrap_err(),
-        store.runs().unwrap_err(),
+        unreadable.unwrap_err(),
         store.append(&run("a"), observed()).await.unwrap_err(),
     ] {
         assert_eq!(
@@ -146,6 +157,11 @@ async fn a_damaged_file_is_named() {
     bytes[middle..middle + 4096].fill(0xA5);
     std::fs::write(&path, bytes).unwrap();
     let store = open(&dir);
+    let verified = store.verify(None).unwrap_err().to_string();
+    assert!(
+        verified.contains("intact are the first ") && verified.contains("of run `a`"),
+        "{verified}"
+    );
     for damaged in [
         store.verify(None).unwrap_err(),
         store.entries(&run("a")).unwrap_err(),
@@ -189,7 +205,11 @@ async fn a_full_disk_loses_nothing_and_can_be_gone_on_with() {
     let entries = store.entries(&run("a")).unwrap().len() as u64;
     pages(1 << 20);
     let receipt = store.append(&run("a"), observed()).await.unwrap();
-    assert_eq!(receipt.stamped.seq, entries, "the failed entry left no gap");
+    assert_eq!(
+        receipt.stamped().seq,
+        entries,
+        "the failed entry left no gap"
+    );
     store.verify(None).unwrap();
 }
 
@@ -198,10 +218,11 @@ async fn a_locked_journal_is_busy() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     let no_patience = std::time::Duration::ZERO;
-    lock(&store.writer().unwrap().ledger)
-        .connection
-        .busy_timeout(no_patience)
-        .unwrap();
+    {
+        let mut ledger = lock(&store.writer().unwrap().ledger);
+        ledger.patience = no_patience;
+        ledger.connection.busy_timeout(no_patience).unwrap();
+    }
     let other = Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let busy = store.append(&run("a"), begin()).await.unwrap_err();
@@ -287,4 +308,29 @@ async fn integers_that_no_one_wrote_are_found() {
     let store = open(&dir);
     store.entries(&run("a")).unwrap();
     assert!(store.verify(None).is_err());
+}
+
+#[tokio::test]
+async fn a_component_that_is_no_longer_kept_is_told() {
+    let dir = TempDir::new().unwrap();
+    let component = noise(3_000);
+    let digest = format!(
+        "sha256:{}",
+        hex::encode(chain::digest(component.as_bytes()))
+    );
+    let Entry::Begin(mut begin) = begin() else {
+        panic!("it begins")
+    };
+    begin.digest.clone_from(&digest);
+    let store = open(&dir);
+    store.keep(&digest, component.as_bytes()).unwrap();
+    write(&store, "a", [Entry::Begin(begin)]).await;
+    let verified = store.verify(None).unwrap();
+    assert_eq!(verified.lost, []);
+    assert_eq!(store.head_of(&run("a")).unwrap(), Some(verified.head));
+    assert_eq!(store.head_of(&run("b")).unwrap(), None);
+    tamper(&dir, "DELETE FROM blob");
+    let lost = store.verify(None).unwrap().lost;
+    assert_eq!(lost[0].digest, digest);
+    assert_eq!((&lost[0].run, lost[0].what), (&run("a"), "component"));
 }

@@ -1,3 +1,7 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test takes rights from its own folders"
+)]
 mod damage;
 mod sharing;
 
@@ -66,8 +70,8 @@ async fn what_is_appended_is_read_back() {
                 .append(&golden::name(n), stamped.entry.clone())
                 .await
                 .unwrap();
-            assert_eq!(receipt.stamped.seq, seq as u64);
-            assert_eq!(receipt.stamped.entry, stamped.entry);
+            assert_eq!(receipt.stamped().seq, seq as u64);
+            assert_eq!(receipt.stamped().entry, stamped.entry);
         }
     }
     let verified = store.verify(None).unwrap();
@@ -93,8 +97,24 @@ async fn what_is_appended_is_read_back() {
         );
         let state = State::fold(&stored).unwrap();
         assert_eq!(store.state(&golden::name(n)).unwrap(), state);
-        assert!(listed.contains(&(golden::name(n), state)));
+        let found = listed.iter().find(|(run, _)| *run == golden::name(n));
+        assert_eq!(found.unwrap().1.as_ref().unwrap(), &state);
     }
+}
+
+/// What a commit is worth rests on these two.
+#[test]
+fn commits_wait_for_the_disk() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let ledger = lock(&store.writer().unwrap().ledger);
+    let pragma = |name: &str| -> rusqlite::Result<rusqlite::types::Value> {
+        ledger
+            .connection
+            .pragma_query_value(None, name, |row| row.get(0))
+    };
+    assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
+    assert_eq!(pragma("synchronous").unwrap(), 2.into());
 }
 
 #[tokio::test]
@@ -188,7 +208,7 @@ async fn runs_are_found_by_what_people_type() {
 }
 
 #[tokio::test]
-async fn the_newest_success_is_remembered() {
+async fn what_the_newest_run_that_counts_remembered_is_recalled() {
     let store = Store::in_memory(Clock::system()).unwrap();
     let recall = |key| {
         store
@@ -216,8 +236,8 @@ async fn the_newest_success_is_remembered() {
     )
     .await;
     write(&store, "c", [begin(), remember("k", "5")]).await;
-    assert_eq!(recall("k").as_deref(), Some("2"));
-    assert_eq!(recall("j").as_deref(), Some("3"));
+    assert_eq!(recall("k").as_deref(), Some("4"), "it came to its end");
+    assert_eq!(recall("j"), None, "only the newest counts");
     assert_eq!(
         store
             .latest_remembered("pg-optimize", "other", "k")
@@ -226,7 +246,20 @@ async fn the_newest_success_is_remembered() {
     );
     write(&store, "c", [good]).await;
     assert_eq!(recall("k").as_deref(), Some("5"));
-    assert_eq!(recall("j"), None, "only the newest counts");
+    let taken_back = [
+        Outcome::FailedAndUnwound,
+        Outcome::Refused,
+        Outcome::CancelledAndUnwound,
+    ];
+    for (run, outcome) in ["d", "e", "f"].into_iter().zip(taken_back) {
+        let unwinding = Entry::Unwinding {
+            outcome,
+            why: "it had to be".into(),
+        };
+        let entries = [begin(), remember("k", "6"), unwinding, end(outcome)];
+        write(&store, run, entries).await;
+    }
+    assert_eq!(recall("k").as_deref(), Some("5"), "nothing of it is left");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::thread;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_appenders_make_one_chain() {
     let dir = TempDir::new().unwrap();
-    let seen: Arc<Mutex<HashSet<(RunId, u64)>>> = Arc::default();
+    let seen: Arc<Mutex<HashSet<(Moment, RunId, u64)>>> = Arc::default();
     let watcher: Watcher = {
         let seen = Arc::clone(&seen);
-        Arc::new(move |run, stamped| {
-            assert!(seen.lock().unwrap().insert((run.clone(), stamped.seq)));
+        Arc::new(move |moment, run, stamped| {
+            let key = (moment, run.clone(), stamped.seq);
+            assert!(seen.lock().unwrap().insert(key));
         })
     };
     let store = Store::open(dir.path(), Clock::system(), Some(watcher)).unwrap();
@@ -25,8 +26,11 @@ async fn many_appenders_make_one_chain() {
                 store.append(&run, begin()).await.unwrap();
                 for seq in 1..=50 {
                     let receipt = store.append(&run, observed()).await.unwrap();
-                    assert_eq!(receipt.stamped.seq, seq);
-                    assert!(seen.lock().unwrap().contains(&(run.clone(), seq)));
+                    assert_eq!(receipt.stamped().seq, seq);
+                    for moment in [Moment::BeforeCommit, Moment::AfterCommit] {
+                        let key = (moment, run.clone(), seq);
+                        assert!(seen.lock().unwrap().contains(&key));
+                    }
                 }
             })
         })
@@ -34,7 +38,7 @@ async fn many_appenders_make_one_chain() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(seen.lock().unwrap().len(), 16 * 51);
+    assert_eq!(seen.lock().unwrap().len(), 2 * 16 * 51);
     let verified = store.verify(None).unwrap();
     assert_eq!((verified.entries, verified.runs), (16 * 51, 16));
 }
@@ -108,10 +112,83 @@ async fn a_store_can_be_dropped_by_its_own_watcher() {
     let dir = TempDir::new().unwrap();
     let watcher: Watcher = {
         let held = Arc::clone(&held);
-        Arc::new(move |_, _| drop(held.lock().unwrap().take()))
+        Arc::new(move |_, _, _| drop(held.lock().unwrap().take()))
     };
     let store = Store::open(dir.path(), Clock::system(), Some(watcher)).unwrap();
     *held.lock().unwrap() = Some(store.clone());
     write(&store, "a", [begin()]).await;
     assert!(held.lock().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_rides_with_the_next_entry() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    write(&store, "a", [begin()]).await;
+    let at = store.append_soon(&run("a"), observed()).unwrap();
+    write(&store, "a", [tune(1)]).await;
+    let entries = Store::open_read_only(dir.path())
+        .unwrap()
+        .entries(&run("a"));
+    let entries = entries.unwrap();
+    assert_eq!(entries.len(), 3);
+    assert_eq!((&entries[1].entry, entries[1].at), (&observed(), at));
+}
+
+#[test]
+fn what_nobody_waits_for_is_committed_all_the_same() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.append_soon(&run("a"), begin()).unwrap();
+    let begun = Clock::system().instant();
+    while store.entries(&run("a")).unwrap_or_default().is_empty() {
+        assert!(begun.elapsed().as_secs() < 60, "nobody commits it");
+        thread::yield_now();
+    }
+    store.append_soon(&run("a"), observed()).unwrap();
+    drop(store);
+    let store = Store::open_read_only(dir.path()).unwrap();
+    assert_eq!(store.entries(&run("a")).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_follows_an_entry_that_was_lost() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    write(&store, "a", [begin()]).await;
+    // May not stand there, and nobody waits to hear it.
+    store.append_soon(&run("a"), done(1, None)).unwrap();
+    let refused = store.append(&run("a"), tune(1)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Illegal { .. }), "{refused:?}");
+    let refused = store.append(&run("a"), tune(1)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Illegal { .. }), "{refused:?}");
+    assert_eq!(store.entries(&run("a")).unwrap().len(), 1);
+    write(&store, "b", [begin(), tune(1)]).await;
+}
+
+#[test]
+fn two_processes_share_the_pace_of_a_channel() {
+    let dir = TempDir::new().unwrap();
+    let (one, two) = (open(&dir), open(&dir));
+    let reserve = |store: &Store, channel: &str, now: u64, latest: u64| {
+        let turn = store.reserve_time(channel, 1_000, Millis(now), Millis(latest));
+        turn.unwrap().map(|at| at.0)
+    };
+    assert_eq!(reserve(&one, "ops", 5_000, 5_000), Some(5_000));
+    assert_eq!(reserve(&two, "ops", 5_100, 9_000), Some(6_000));
+    assert_eq!(reserve(&one, "ops", 5_200, 6_999), None);
+    assert_eq!(reserve(&one, "ops", 5_200, 7_000), Some(7_000));
+    assert_eq!(reserve(&two, "page", 5_200, 5_200), Some(5_200));
+    assert_eq!(reserve(&two, "ops", 60_000, 60_000), Some(60_000));
+}
+
+#[test]
+fn a_journal_from_before_there_were_channels_is_given_what_they_need() {
+    let dir = TempDir::new().unwrap();
+    drop(open(&dir));
+    let file = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    file.execute_batch("DROP TABLE pace").unwrap();
+    drop(file);
+    let turn = open(&dir).reserve_time("ops", 0, Millis(1), Millis(1));
+    assert_eq!(turn.unwrap(), Some(Millis(1)));
 }

@@ -1,9 +1,12 @@
-//! Builds the procedures in `plugins/` and puts them into the binary, so that they are called by name from any directory.
+//! Builds the procedures in `plugins/` and the hostile components in `tests/hostile/`, and puts them into the binary: the former are
+//! called by name from any directory, the latter are tried by `windlass selftest`.
 #![expect(clippy::print_stderr, reason = "how a build script talks to people")]
 #![expect(
     clippy::disallowed_methods,
     reason = "runs in cargo's environment, on cargo's directories"
 )]
+
+mod cases;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,7 +18,7 @@ fn main() -> ExitCode {
     let Err(error) = build() else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("error: cannot build the procedures in plugins/: {error}");
+    eprintln!("error: cannot build what is put into windlass: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         eprintln!("  cause: {error}");
@@ -51,13 +54,14 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
     list.push_str("];\n");
     std::fs::write(out.join("builtins.rs"), list)?;
-    Ok(())
+    cases::build(workspace, &out)
 }
 
 /// Everything that the components are made of, and nothing else: a change of the host builds no procedure again.
 fn watch(workspace: &Path) {
-    const MADE_OF: [&str; 6] = [
+    const MADE_OF: [&str; 7] = [
         "plugins",
+        "tests/hostile",
         "sdk/src",
         "sdk/Cargo.toml",
         "wit",

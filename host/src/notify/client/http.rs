@@ -1,0 +1,179 @@
+//! One attempt at a POST: to the addresses that were looked at, to no proxy, along no redirect.
+
+use super::address::{Door, NoWay};
+use super::attempt::Answer;
+use crate::clock::Clock;
+use crate::tls;
+use jiff::fmt::rfc2822;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use rustls::{ClientConfig, RootCertStore};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The longest that connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How much of an answer is read.
+const ANSWER_BYTES: usize = 64 << 10;
+
+/// Where a channel's requests go.
+pub(super) struct Post {
+    door: Door,
+    url: Url,
+    roots: Option<Arc<RootCertStore>>,
+    tls: OnceLock<ClientConfig>,
+}
+
+impl Post {
+    pub(super) fn new(door: Door, url: Url, roots: Option<Arc<RootCertStore>>) -> Self {
+        Self {
+            door,
+            url,
+            roots,
+            tls: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Sends the request once, and says what that came to. `explain` finds in the body of a refusal what may be told of it.
+    pub(super) async fn attempt(
+        &self,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        (clock, within): (&Clock, Duration),
+        explain: fn(&[u8]) -> Option<&'static str>,
+    ) -> Answer {
+        let addresses = match self.door.addresses().await {
+            Ok(addresses) => addresses,
+            Err(NoWay::Unresolved) => return Answer::again(NoWay::Unresolved.to_string()),
+            Err(refused) => return Answer::Refused(refused.to_string()),
+        };
+        let Some(client) = self.client(addresses, within) else {
+            return Answer::Refused("TLS could not be set up".into());
+        };
+        let request = client
+            .post(self.url.clone())
+            .headers(headers)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        match request.send().await {
+            Ok(response) => answered(response, clock, explain).await,
+            Err(error) if error.is_connect() => not_connected(&error),
+            Err(error) if error.is_builder() => Answer::Refused("the request is impossible".into()),
+            Err(error) if error.is_timeout() => Answer::Silent(format!(
+                "no answer within {}",
+                crate::text::duration(within)
+            )),
+            Err(_) => Answer::Silent("the connection broke before an answer".into()),
+        }
+    }
+
+    /// A client for one attempt: nothing is kept from one to the next, and nothing is repeated without us.
+    fn client(&self, addresses: Vec<SocketAddr>, within: Duration) -> Option<Client> {
+        Client::builder()
+            .tls_backend_preconfigured(self.tls()?)
+            .dns_resolver(Known(addresses))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+            // Connecting is over well before the whole is, so that a timeout tells in which of the two it was.
+            .connect_timeout(CONNECT.min(within / 2))
+            .timeout(within)
+            .build()
+            .ok()
+    }
+
+    fn tls(&self) -> Option<ClientConfig> {
+        if let Some(config) = self.tls.get() {
+            return Some(config.clone());
+        }
+        let config = tls::client_config(self.roots.as_ref()).ok()?;
+        Some(self.tls.get_or_init(|| config).clone())
+    }
+}
+
+/// Answers with the addresses that were looked at, whatever it is asked for: there is one host, and no redirect to another.
+struct Known(Vec<SocketAddr>);
+
+impl Resolve for Known {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+async fn answered(
+    response: Response,
+    clock: &Clock,
+    explain: fn(&[u8]) -> Option<&'static str>,
+) -> Answer {
+    let status = response.status();
+    let code = status.as_u16();
+    if status.is_success() {
+        return Answer::Taken;
+    }
+    if status.is_redirection() {
+        return Answer::Refused(format!(
+            "the receiver redirects ({code}); redirects are not followed"
+        ));
+    }
+    if status == StatusCode::GATEWAY_TIMEOUT {
+        return Answer::Silent("a gateway answered 504: it does not know either".into());
+    }
+    let passes = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    let why = format!("the receiver answered {code}");
+    if status.is_server_error() || passes.contains(&status) {
+        let after = response.headers().get(RETRY_AFTER);
+        return Answer::Again {
+            why,
+            after: after.and_then(|value| retry_after(value, clock)),
+        };
+    }
+    match explain(&beginning(response).await) {
+        Some(word) => Answer::Refused(format!("{why}: {word}")),
+        None => Answer::Refused(why),
+    }
+}
+
+/// In seconds or as a date.
+fn retry_after(value: &HeaderValue, clock: &Clock) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::parse(text).ok()?.timestamp();
+    let now = clock.now().timestamp();
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
+}
+
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut read = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read.extend_from_slice(&chunk);
+        if read.len() >= ANSWER_BYTES {
+            break;
+        }
+    }
+    read
+}
+
+/// Nothing was sent. A certificate that is not trusted is not tried again: it will not be trusted then either.
+fn not_connected(error: &reqwest::Error) -> Answer {
+    if tls::is_mistrust(error) {
+        return Answer::Refused("the receiver's certificate is not trusted for its name".into());
+    }
+    Answer::again("nothing answers there".into())
+}

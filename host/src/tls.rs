@@ -1,0 +1,48 @@
+//! Whom to believe when a server shows its certificate: the operator's own authorities, else the platform's. The name is always verified.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::error::Error;
+use std::sync::Arc;
+
+/// The certificates of a PEM text; none if it holds something else, or nothing.
+pub(crate) fn own_roots(pem: &[u8]) -> Option<Arc<RootCertStore>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    (!roots.is_empty()).then(|| Arc::new(roots))
+}
+
+/// What TLS connections are made with. Without roots of the operator's own the platform's are read, which takes some milliseconds.
+pub(crate) fn client_config(
+    roots: Option<&Arc<RootCertStore>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = match roots {
+        Some(roots) => builder.with_root_certificates(Arc::clone(roots)),
+        // Without any authority on this machine each certificate is unknown; connections without TLS still work.
+        None => builder
+            .clone()
+            .with_platform_verifier()
+            .unwrap_or_else(|_| builder.with_root_certificates(RootCertStore::empty())),
+    };
+    Ok(config.with_no_client_auth())
+}
+
+/// Whether a connection failed because the server's certificate is not trusted, or not for its name.
+pub(crate) fn is_mistrust(error: &(dyn Error + 'static)) -> bool {
+    if let Some(rustls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(rustls, rustls::Error::InvalidCertificate(_));
+    }
+    // What an I/O error carries is not its source: the source is that one's.
+    let carried = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .map(|carried| carried as &(dyn Error + 'static));
+    carried.or_else(|| error.source()).is_some_and(is_mistrust)
+}

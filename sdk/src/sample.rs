@@ -1,0 +1,140 @@
+//! Facts as a server might tell them, for tests of decisions.
+//!
+//! Take one and change what the decision is about; a field that a later version adds then breaks no test:
+//!
+//! ```
+//! use windlass_sdk::{database::TableFacts, sample};
+//!
+//! let bloated = TableFacts { dead_rows: 50_000, ..sample::table("orders") };
+//! assert_eq!(bloated.name.schema, "public");
+//! ```
+//!
+//! There is no stand-in for the host here: what a procedure does is tried on a real server, by `windlass plan` and `windlass run`.
+
+use crate::database::{
+    IndexFacts, ObjectName, ReplicationSlot, ServerFacts, SessionFacts, Standby, StorageParameter,
+    TableFacts, TableKind, XminHolder, XminHolderKind,
+};
+
+/// So many bytes have the samples of tables and indexes: 100 MB.
+pub const BYTES: u64 = 100 << 20;
+
+/// A name in the schema `public`.
+pub fn name(name: impl Into<String>) -> ObjectName {
+    ObjectName {
+        schema: "public".to_owned(),
+        name: name.into(),
+    }
+}
+
+/// A primary of PostgreSQL 18 with the server's own defaults, 40 GB free, and no standby expected.
+pub fn server() -> ServerFacts {
+    ServerFacts {
+        version: "18.4".to_owned(),
+        version_number: 180_004,
+        is_standby: false,
+        started: 0,
+        database_bytes: BYTES,
+        free_bytes: Some(40 << 30),
+        expected_standbys: Some(0),
+        autovacuum: [
+            ("autovacuum", "on"),
+            ("autovacuum_vacuum_scale_factor", "0.2"),
+        ]
+        .map(|(name, value)| StorageParameter {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+        .into(),
+        frozen_age: 100,
+        multixact_age: 0,
+    }
+}
+
+/// A table of [`BYTES`] in the schema `public`: 100,000 rows, none dead, analyzed in 1970, and nothing modified since.
+pub fn table(named: impl Into<String>) -> TableFacts {
+    TableFacts {
+        name: name(named),
+        oid: 1,
+        kind: TableKind::Table,
+        heap_bytes: BYTES,
+        index_bytes: 0,
+        total_bytes: BYTES,
+        live_rows: 100_000,
+        dead_rows: 0,
+        modified_since_analyze: 0,
+        bloat_bytes: None,
+        last_vacuum: None,
+        last_analyze: Some(0),
+        frozen_age: 100,
+        multixact_age: 0,
+        parameters: Vec::new(),
+    }
+}
+
+/// A valid B-tree of [`BYTES`] without bloat, on the table `public.t`.
+pub fn index(named: impl Into<String>) -> IndexFacts {
+    IndexFacts {
+        name: name(named),
+        table: name("t"),
+        oid: 2,
+        method: "btree".to_owned(),
+        bytes: BYTES,
+        bloat_bytes: Some(0),
+        scans: 1,
+        valid: true,
+        leftover: None,
+        not_rebuildable: None,
+        definition: String::new(),
+        tablespace: None,
+    }
+}
+
+/// A session that is idle in a transaction of the user `app` since the first second of 1970.
+pub fn holder(pid: u32) -> XminHolder {
+    XminHolder {
+        kind: XminHolderKind::Session,
+        name: "app".to_owned(),
+        pid: Some(pid),
+        backend_start: Some(5),
+        state: "idle in transaction".to_owned(),
+        age: 3,
+        catalog_only: false,
+        since: Some(1000),
+        windlass: false,
+    }
+}
+
+/// A standby that streams and has replayed everything.
+pub fn standby(name: impl Into<String>) -> Standby {
+    Standby {
+        name: name.into(),
+        state: "streaming".to_owned(),
+        synchronous: false,
+        lag_bytes: Some(0),
+        lag: None,
+    }
+}
+
+/// A slot that is in use and retains nothing.
+pub fn slot(name: impl Into<String>) -> ReplicationSlot {
+    ReplicationSlot {
+        name: name.into(),
+        active: true,
+        wal_status: "reserved".to_owned(),
+        retained_bytes: Some(0),
+    }
+}
+
+/// Ten of a hundred connections in use, and nothing that waits or is idle in a transaction.
+pub fn sessions() -> SessionFacts {
+    SessionFacts {
+        limit: 100,
+        used: 10,
+        waiting_for_locks: 0,
+        oldest_transaction: None,
+        oldest_idle_in_transaction: None,
+        pools: Vec::new(),
+        under_way: Vec::new(),
+    }
+}

@@ -1,0 +1,11 @@
+(import "windlass:procedure/run@0.1.0" "target" (func $target (param i32)))
+
+(import "windlass:procedure/database-maintain@0.1.0" "vacuum" (func $vacuum (param i32 i32 i32 i32 i32 i32 i32 i32)))
+(data (i32.const 1024) "pg_catalog")
+(data (i32.const 1040) "pg_class")
+(func $run (result i32)
+  (call $target (i32.const 3072))
+  (call $vacuum (i32.load (i32.const 3072)) (i32.load (i32.const 3076)) (i32.const 1024) (i32.const 10)
+    (i32.const 1040) (i32.const 8) (i32.const 0) (i32.const 2048))
+  (if (i32.eqz (i32.load8_u (i32.const 2048))) (then (return (call $let_through))))
+  (call $done))

@@ -1,0 +1,10 @@
+(import "windlass:procedure/database-read@0.1.0" "server" (func $server (param i32 i32 i32)))
+
+(data (i32.const 1024) "host=db.example hostaddr=127.0.0.1 options=-csuperuser")
+(data (i32.const 1152) "postgresql://evil@127.0.0.1:1/x?sslmode=disable")
+(func $run (result i32)
+  (call $server (i32.const 1024) (i32.const 54) (i32.const 2048))
+  (if (i32.eqz (i32.load8_u (i32.const 2048))) (then (return (call $let_through))))
+  (call $server (i32.const 1152) (i32.const 47) (i32.const 2048))
+  (if (i32.eqz (i32.load8_u (i32.const 2048))) (then (return (call $let_through))))
+  (call $done))

@@ -1,0 +1,3 @@
+(func $run (result i32)
+  (loop $again (br $again))
+  (unreachable))

@@ -1,0 +1,2 @@
+(@custom "windlass:manifest" "{}")
+(func $run (result i32) (call $done))

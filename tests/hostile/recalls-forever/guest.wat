@@ -1,0 +1,8 @@
+(import "windlass:procedure/run@0.1.0" "recall" (func $recall (param i32 i32 i32)))
+
+(func $run (result i32)
+  (loop $again
+    (global.set $free (i32.const 65536))
+    (call $recall (i32.const 0) (i32.const 4) (i32.const 1024))
+    (br $again))
+  (unreachable))

@@ -1,0 +1,133 @@
+//! One procedure on many targets at once.
+
+use crate::world::World;
+use serde_json::Value;
+
+/// The world's database under three names, granted together.
+fn three_names() -> World {
+    let world = World::bloated();
+    let section = "[database.orders]\nconnection = { env = \"ORDERS_DATABASE_URL\" }\n";
+    let sections: String = ["orders", "shard-1", "shard-2"]
+        .iter()
+        .map(|name| section.replace("orders", name))
+        .collect();
+    world.write("windlass.toml", &sections);
+    world
+        .windlass(&["grant", "pg-health", "--target", "shard-1"])
+        .expect(0);
+    let file = "grants/pg-health.shard-1.toml";
+    let granted = world
+        .read(file)
+        .replace("target = \"shard-1\"\n", "")
+        .replace("shard-1", "shard-*");
+    world.write(file, &granted);
+    world
+}
+
+fn column(document: &Value, key: &str) -> Vec<String> {
+    let targets = document["targets"].as_array().unwrap().iter();
+    targets
+        .map(|target| target[key].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_pattern_means_every_target_that_it_matches_and_each_has_its_run() {
+    let world = three_names();
+    let run = [
+        "run",
+        "pg-health",
+        "--target",
+        "shard-*",
+        "--output",
+        "json",
+    ];
+    // The bloated world has an invalid index, which pg-health does not let pass.
+    let told = world.windlass(&run);
+    let document = told.json();
+    assert_eq!(document["schema"], "windlass.targets/1");
+    assert_eq!(column(&document, "target"), ["shard-1", "shard-2"]);
+    let codes: Vec<_> = document["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|target| target["code"].as_i64().unwrap())
+        .collect();
+    assert_eq!(document["code"].as_i64(), Some(i64::from(told.code)));
+    assert!(codes.contains(&i64::from(told.code)), "{codes:?}");
+    for (run, target) in column(&document, "run").iter().zip(["shard-1", "shard-2"]) {
+        let shown = world
+            .windlass(&["show", run, "--output", "json"])
+            .expect(0)
+            .json();
+        assert_eq!(shown["subject"]["target"], target);
+    }
+}
+
+#[test]
+fn nothing_begins_where_one_target_has_no_grant() {
+    let world = three_names();
+    let run = [
+        "run",
+        "pg-health",
+        "--target",
+        "shard-*",
+        "--target",
+        "orders",
+    ];
+    let refused = world.windlass(&run).expect(3);
+    let lacks = "the grant of `pg-health` for `orders` lacks";
+    assert!(refused.stderr.contains(lacks), "{refused}");
+    let runs = world
+        .windlass(&["runs", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn what_changes_a_target_and_what_means_none_is_refused() {
+    let world = three_names();
+    let changes = world
+        .windlass(&["run", "pg-optimize", "--target", "shard-*"])
+        .expect(2);
+    assert!(
+        changes.stderr.contains("runs on one at a time"),
+        "{changes}"
+    );
+    let none = world
+        .windlass(&["run", "pg-health", "--target", "shart-*"])
+        .expect(2);
+    assert!(
+        none.stderr.contains("no target is meant by `shart-*`"),
+        "{none}"
+    );
+    let planned = [
+        "run",
+        "pg-health",
+        "--target",
+        "shard-*",
+        "--plan",
+        "plan.json",
+    ];
+    world.windlass(&planned).expect(2);
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_a_row_and_spoils_no_other() {
+    let world = three_names();
+    let text = world.read("windlass.toml").replace(
+        "[database.shard-2]\nconnection = { env = \"ORDERS_DATABASE_URL\" }",
+        "[database.shard-2]\nconnection = { env = \"NOT_SET\" }",
+    );
+    world.write("windlass.toml", &text);
+    let told = world
+        .windlass(&["run", "pg-health", "--target", "shard-*"])
+        .expect(2);
+    let rows: Vec<_> = told.stdout.lines().collect();
+    assert!(
+        rows[1].starts_with("shard-1") && !rows[1].contains("not run"),
+        "{told}"
+    );
+    assert!(told.stdout.contains("NOT_SET"), "{told}");
+}
