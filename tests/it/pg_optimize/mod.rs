@@ -8,9 +8,12 @@ mod names;
 use crate::report::{Report, run};
 use crate::world::World;
 use postgres::Client;
+use std::time::Duration;
 use xtask::bloat;
 use xtask::postgres::{NEWEST, OLDEST};
 
+/// A rebuild of so little comes to its last wait within this time.
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Parameters under which small tables count too.
 const SMALL: &[&str] = &["min-size=8kB", "min-dead-rows=100"];
 
@@ -244,8 +247,16 @@ impl Rebuilding {
         let thread = std::thread::spawn(move || session.batch_execute(&sql));
         let waits = "SELECT phase FROM pg_stat_progress_create_index
                      WHERE datname = current_database() AND phase = 'waiting for old snapshots'";
-        world.until(waits);
-        Self { older, thread }
+        let mut watching = world.session();
+        let seen = xtask::until(DEADLINE, || {
+            let there = watching.query_opt(waits, &[]).unwrap().is_some();
+            (there || thread.is_finished()).then_some(there)
+        });
+        match seen {
+            Some(true) => Self { older, thread },
+            Some(false) => panic!("the rebuild ended: {:?}", thread.join().unwrap()),
+            None => panic!("the rebuild does not come to its last wait"),
+        }
     }
 
     fn let_go(mut self) -> Result<(), postgres::Error> {
@@ -257,7 +268,8 @@ impl Rebuilding {
 #[test]
 fn what_another_session_is_building_is_left_alone() {
     let world = granted(World::bloated_on(NEWEST));
-    world.configure("lock-timeout = \"300ms\"\n");
+    // Whatever is not noticed before is not waited for until the test is given up.
+    world.configure("lock-timeout = \"300ms\"\ntransaction-wait = \"5s\"\n");
     make_bloated(&world, "public", "other", "other_v");
     let rebuilding = Rebuilding::of(&world, "accounts_pkey");
     let building = "SELECT indexrelid::regclass FROM pg_index

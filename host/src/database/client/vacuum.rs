@@ -19,8 +19,8 @@ use crate::engine::ChangePermit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long statistics may be under way.
-const STATISTICS: Duration = Duration::from_secs(3);
+/// How long statistics may be under way. Up to version 14 a server waits ten seconds for the process that collects them.
+const STATISTICS: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is maintained, and how.
