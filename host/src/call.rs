@@ -1,5 +1,6 @@
 //! The rooms' calls joined: what a guest asks, what is known before a change, how it is taken back. Values, pure but for [`Rooms`].
 
+use crate::cluster;
 use crate::contract::CallError;
 use crate::database;
 use crate::grant::Danger;
@@ -7,10 +8,13 @@ use crate::notify;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
+use std::time::Duration;
 
 /// What a capability is about: the rooms' verbs joined. Each function of an interface belongs to exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
+    /// In the cluster room.
+    Cluster(cluster::Verb),
     /// In the database room.
     Database(database::Verb),
     /// In the notify room.
@@ -21,6 +25,8 @@ pub enum Verb {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "room", rename_all = "kebab-case")]
 pub enum Read {
+    /// In the cluster room.
+    Cluster(cluster::Read),
     /// In the database room.
     Database(database::Read),
 }
@@ -29,6 +35,8 @@ pub enum Read {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "room", rename_all = "kebab-case")]
 pub enum Effect {
+    /// In the cluster room.
+    Cluster(cluster::Effect),
     /// In the database room.
     Database(database::Effect),
     /// In the notify room.
@@ -39,6 +47,8 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "room", rename_all = "kebab-case")]
 pub enum Revert {
+    /// In the cluster room.
+    Cluster(cluster::Revert),
     /// In the database room.
     Database(database::Revert),
 }
@@ -68,6 +78,13 @@ pub enum Touch {
         /// As the catalog spells it.
         table: String,
     },
+    /// An object of a cluster.
+    Object {
+        /// Logical name.
+        cluster: String,
+        /// The object.
+        object: cluster::object::Object,
+    },
 }
 
 /// What a room saw before a change. Preparing changes nothing.
@@ -85,6 +102,9 @@ pub struct Prepared {
     pub now: String,
     /// What is foreseen, in a few words: "~31 MB".
     pub after: String,
+    /// What else there is to know, a line each: fields that change, who else writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
 }
 
 /// What a change came to.
@@ -142,12 +162,15 @@ impl Verb {
     /// The verb that a function of an interface needs; none if no room has such a function.
     pub fn of_function(interface: &str, function: &str) -> Option<Self> {
         let database = database::Verb::of_function(interface, function).map(Self::Database);
-        database.or_else(|| notify::Verb::of_function(interface, function).map(Self::Notify))
+        let cluster = || cluster::Verb::of_function(interface, function).map(Self::Cluster);
+        let notify = || notify::Verb::of_function(interface, function).map(Self::Notify);
+        database.or_else(cluster).or_else(notify)
     }
 
     /// The interface that carries the verb.
     pub fn interface(self) -> &'static str {
         match self {
+            Self::Cluster(verb) => verb.interface(),
             Self::Database(verb) => verb.interface(),
             Self::Notify(verb) => verb.interface(),
         }
@@ -156,6 +179,7 @@ impl Verb {
     /// How dangerous the verb is at most.
     pub fn danger(self) -> Danger {
         match self {
+            Self::Cluster(verb) => verb.danger(),
             Self::Database(verb) => verb.danger(),
             Self::Notify(verb) => verb.danger(),
         }
@@ -166,7 +190,24 @@ impl Read {
     /// The logical name of the target.
     pub fn target(&self) -> &str {
         match self {
+            Self::Cluster(read) => &read.cluster,
             Self::Database(read) => read.database(),
+        }
+    }
+
+    /// For how long it waits at most for what others do, if it does. In a plan nothing is waited for.
+    pub fn waits(&self) -> Option<Duration> {
+        match self {
+            Self::Cluster(read) => read.waits(),
+            Self::Database(_) => None,
+        }
+    }
+
+    /// What a plan answers for a wait: that it came about.
+    pub fn assumed(&self) -> Option<Value> {
+        match self {
+            Self::Cluster(read) => cluster::client::assumed(read),
+            Self::Database(_) => None,
         }
     }
 }
@@ -175,6 +216,7 @@ impl Effect {
     /// The logical name of the target or channel.
     pub fn target(&self) -> &str {
         match self {
+            Self::Cluster(effect) => &effect.cluster,
             Self::Database(effect) => effect.database(),
             Self::Notify(effect) => effect.channel(),
         }
@@ -183,6 +225,7 @@ impl Effect {
     /// Where it happens, as the end of a sentence: `on orders`, `to ops`.
     pub fn place(&self) -> String {
         match self {
+            Self::Cluster(effect) => format!("on {}", effect.cluster),
             Self::Database(effect) => format!("on {}", effect.database()),
             Self::Notify(effect) => format!("to {}", effect.channel()),
         }
@@ -191,7 +234,7 @@ impl Effect {
     /// Whether it changes a target: then the run must hold its lock, and it counts against the budget of effects. A message does not.
     pub fn changes_target(&self) -> bool {
         match self {
-            Self::Database(_) => true,
+            Self::Cluster(_) | Self::Database(_) => true,
             Self::Notify(_) => false,
         }
     }
@@ -199,6 +242,7 @@ impl Effect {
     /// What must agree between a planned effect and the one that runs.
     pub fn plan_key(&self) -> String {
         match self {
+            Self::Cluster(effect) => effect.plan_key(),
             Self::Database(effect) => effect.plan_key(),
             Self::Notify(effect) => effect.plan_key(),
         }
@@ -207,6 +251,7 @@ impl Effect {
     /// Whether the target can always tell later if it happened, whatever breaks off: its end need not be durable before the run goes on.
     pub fn leaves_a_trace(&self) -> bool {
         match self {
+            Self::Cluster(effect) => effect.leaves_a_trace(),
             Self::Database(effect) => effect.leaves_a_trace(),
             // A receiver is not asked what it has got.
             Self::Notify(_) => false,
@@ -216,6 +261,7 @@ impl Effect {
     /// What is done, without the object.
     pub fn action(&self) -> &'static str {
         match self {
+            Self::Cluster(effect) => effect.action(),
             Self::Database(effect) => effect.action(),
             Self::Notify(effect) => effect.action(),
         }
@@ -224,6 +270,7 @@ impl Effect {
     /// What it is done to, as people write it.
     pub fn object_text(&self) -> String {
         match self {
+            Self::Cluster(effect) => effect.object_text(),
             Self::Database(effect) => effect.object_text(),
             Self::Notify(effect) => effect.object_text(),
         }
@@ -233,6 +280,7 @@ impl Effect {
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cluster(verb) => verb.fmt(f),
             Self::Database(verb) => verb.fmt(f),
             Self::Notify(verb) => verb.fmt(f),
         }
@@ -242,6 +290,7 @@ impl fmt::Display for Verb {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cluster(read) => read.fmt(f),
             Self::Database(read) => read.fmt(f),
         }
     }
@@ -250,6 +299,7 @@ impl fmt::Display for Read {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cluster(effect) => effect.fmt(f),
             Self::Database(effect) => effect.fmt(f),
             Self::Notify(effect) => effect.fmt(f),
         }
@@ -259,6 +309,7 @@ impl fmt::Display for Effect {
 impl fmt::Display for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cluster(revert) => revert.fmt(f),
             Self::Database(revert) => revert.fmt(f),
         }
     }

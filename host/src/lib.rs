@@ -5,6 +5,7 @@
 pub mod call;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod contract;
 pub mod database;

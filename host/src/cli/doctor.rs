@@ -233,7 +233,7 @@ fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {
     let targets = targets(file, Some(config));
     let unknown = match &targets[..] {
         [] => "targets that match no configured one".to_owned(),
-        names if names.iter().any(|name| config.databases.contains_key(name)) => {
+        names if names.iter().any(|name| config.target(name).is_ok()) => {
             let well = format!("{} until {until}", file.name);
             return Finding::new("grants", Verdict::Well, well);
         }

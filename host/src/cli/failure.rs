@@ -1,6 +1,7 @@
 //! How a command says that it failed: the error, its causes, what holds nevertheless, and what to do next. Printed once.
 
 use super::output::clean;
+use crate::cluster;
 use crate::config::ConfigError;
 use crate::database::TargetError;
 use crate::folder::FileError;
@@ -314,6 +315,12 @@ impl From<StoreError> for Failure {
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         Self::of(Exit::Usage, &error).hint_if(error.hint())
+    }
+}
+
+impl From<cluster::TargetError> for Failure {
+    fn from(error: cluster::TargetError) -> Self {
+        Self::of(Exit::Usage, &error)
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn execute(context: &Context, args: Args) -> Result<Exit, Failure> {
 
 fn write_grant(context: &Context, args: &Write) -> Result<Exit, Failure> {
     let config = context.config()?;
-    config.database(&args.target)?;
+    config.target(&args.target)?;
     for channel in &args.channels {
         config.channel(channel)?;
     }
@@ -256,7 +256,9 @@ pub(super) fn targets(file: &GrantFile, config: Option<&Config>) -> Vec<String> 
     if let Some(target) = &file.target {
         return vec![target.clone()];
     }
-    let patterns = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
+    let databases = file.scopes.iter().flat_map(|(_, scope)| &scope.databases);
+    let clusters = file.clusters.iter().flat_map(|(_, scope)| &scope.clusters);
+    let patterns = databases.chain(clusters);
     let mut names = BTreeSet::new();
     for pattern in patterns {
         if !pattern.0.ends_with('*') {
@@ -264,7 +266,7 @@ pub(super) fn targets(file: &GrantFile, config: Option<&Config>) -> Vec<String> 
         }
         let configured = config
             .into_iter()
-            .flat_map(|config| config.databases.keys());
+            .flat_map(|config| config.targets());
         names.extend(configured.filter(|name| pattern.matches(name)).cloned());
     }
     names.into_iter().collect()

@@ -6,7 +6,7 @@ use super::output::{Sheet, clean, table};
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::grant::{Budget, Pattern, Refusal, Wanted, select, short};
-use crate::plugin::{Component, Facts, Import, NeedFacts, ParameterFacts};
+use crate::plugin::{ClusterNeed, Component, Facts, Import, NeedFacts, ParameterFacts};
 use crate::text::{duration, printable, wrap};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -131,6 +131,15 @@ fn need(need: &NeedFacts) -> String {
             need.reason
         );
     }
+    if let Some(cluster) = &need.cluster {
+        return format!(
+            "{}: {} on {}\n{}",
+            need.interface,
+            need.verbs.join(", "),
+            objects(cluster).replace(TARGET, "the target"),
+            need.reason
+        );
+    }
     format!(
         "{}: {} on {}\n{}",
         need.interface,
@@ -181,6 +190,26 @@ pub(super) fn place(databases: &[Pattern], schemas: &[Pattern], tables: &[Patter
             )
         }
     }
+}
+
+/// What a scope of a cluster is about, in one line.
+pub(super) fn objects(need: &ClusterNeed) -> String {
+    let mut text = list(&need.clusters);
+    let parts = [
+        ("namespace", &need.namespaces),
+        ("kind", &need.kinds),
+        ("name", &need.names),
+        ("node", &need.nodes),
+    ];
+    for (what, patterns) in parts.into_iter().filter(|(_, patterns)| !patterns.is_empty()) {
+        let any = patterns.iter().any(|pattern| pattern.0 == "*");
+        text.push_str(&if any {
+            format!(", any {what}")
+        } else {
+            format!(", {what} {}", list(patterns))
+        });
+    }
+    text
 }
 
 /// Which messages a scope is about, in one line. What an operator chooses is told as such.
@@ -255,7 +284,7 @@ fn granted(
             },
         })
     };
-    config.databases.keys().map(on_target).collect()
+    config.targets().map(on_target).collect()
 }
 
 fn told(grants: &[OnTarget], digest: &str, zone: &TimeZone, width: u16) -> String {

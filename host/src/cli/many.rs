@@ -67,14 +67,15 @@ fn meant(config: &Config, typed: &[String]) -> Result<BTreeSet<String>, Failure>
     let mut targets = BTreeSet::new();
     for text in typed {
         if !text.ends_with('*') {
-            targets.insert(config.database(text)?.name.clone());
+            config.target(text)?;
+            targets.insert(text.clone());
             continue;
         }
         let pattern = Pattern(text.clone());
-        let names = config.databases.keys();
+        let names = config.targets();
         let matching: Vec<_> = names.filter(|name| pattern.matches(name)).collect();
         if matching.is_empty() {
-            let known: Vec<_> = config.databases.keys().map(String::as_str).collect();
+            let known: Vec<_> = config.targets().map(String::as_str).collect();
             return Err(Failure::usage(format!("no target is meant by `{text}`"))
                 .hint(format!("targets here: {}", known.join(", "))));
         }

@@ -50,7 +50,7 @@ impl Choice {
         target: &str,
         plan: Option<Plan>,
     ) -> Result<(Order, Granted), Failure> {
-        config.database(target)?;
+        config.target(target)?;
         let plugin = context.component(&self.procedure)?;
         let given = match (&plan, self.parameters.is_none() && self.set.is_empty()) {
             // A plan knows what it was made with.
@@ -156,9 +156,16 @@ impl Workshop {
         target: &str,
         may: &Effective,
     ) -> Result<Engine, Failure> {
-        let database = config.database(target)?.resolve(&context.environment)?;
+        let (mut databases, mut clusters) = (Vec::new(), Vec::new());
+        match config.target(target)? {
+            TargetRef::Database(database) => {
+                databases.push(database.resolve(&context.environment)?);
+            }
+            TargetRef::Cluster(cluster) => clusters.push(cluster.resolve(&context.environment)?),
+        }
         let rooms = Rooms {
-            database: database::Client::new(vec![database])?,
+            cluster: cluster::Client::new(clusters)?,
+            database: database::Client::new(databases)?,
             notify: notify::Client::new(channels(context, config, may)?)?,
         };
         Ok(Engine::new(
@@ -310,10 +317,11 @@ fn not_locked(error: &LockError) -> Failure {
         }
         LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
         LockError::Target { source, .. } => {
-            let code = match source {
-                database::LockError::Held { .. } => Exit::Refused,
-                // As after any other failure everything is as it was.
-                database::LockError::Unavailable { .. } => Exit::Failed,
+            // As after any other failure everything is as it was.
+            let code = if source.is_held() {
+                Exit::Refused
+            } else {
+                Exit::Failed
             };
             Failure::of(code, error).hint_if(source.hint())
         }

@@ -1,6 +1,7 @@
 //! What may stand in `windlass.toml`, key by key.
 
 use super::channel::{self, RawChannel};
+use super::cluster::RawCluster;
 use super::quantity::Size;
 use super::secret::SecretSource;
 use crate::clock::Span;
@@ -17,6 +18,7 @@ pub(super) struct Parsed {
     pub(super) state: PathBuf,
     pub(super) grants: PathBuf,
     pub(super) zone: TimeZone,
+    pub(super) clusters: BTreeMap<String, RawCluster>,
     pub(super) databases: BTreeMap<String, RawDatabase>,
     pub(super) channels: BTreeMap<String, channel::Checked>,
 }
@@ -26,6 +28,8 @@ pub(super) struct Parsed {
 struct Raw {
     #[serde(default)]
     windlass: RawWindlass,
+    #[serde(default)]
+    cluster: BTreeMap<Spanned<String>, RawCluster>,
     #[serde(default)]
     database: BTreeMap<Spanned<String>, RawDatabase>,
     #[serde(default)]
@@ -105,6 +109,15 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         }
         databases.insert(name.into_inner(), database);
     }
+    let mut clusters = BTreeMap::new();
+    for (name, cluster) in raw.cluster {
+        check_name(document, &name)?;
+        if databases.contains_key(name.get_ref()) {
+            let message = format!("`{}` is a database already; a target has one name", name.get_ref());
+            return Err(document.error_at(name.span().start, message));
+        }
+        clusters.insert(name.into_inner(), cluster);
+    }
     let mut channels = BTreeMap::new();
     for (name, channel) in raw.channel {
         check_name(document, &name)?;
@@ -115,6 +128,7 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         state: raw.windlass.state.unwrap_or_else(|| ".windlass".into()),
         grants: raw.windlass.grants.unwrap_or_else(|| "grants".into()),
         zone,
+        clusters,
         databases,
         channels,
     })

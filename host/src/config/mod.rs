@@ -1,6 +1,7 @@
 //! `windlass.toml`: named targets and channels, where runs are recorded, where grants lie. The environment is read here and nowhere else.
 
 mod channel;
+mod cluster;
 mod environment;
 mod file;
 mod quantity;
@@ -8,6 +9,7 @@ mod secret;
 mod target;
 
 pub use channel::ChannelTarget;
+pub use cluster::ClusterTarget;
 pub use environment::Environment;
 pub use secret::Sought;
 pub use target::DatabaseTarget;
@@ -35,9 +37,20 @@ pub struct Config {
     /// The zone of the times that people read and write.
     pub zone: TimeZone,
     /// By logical name.
+    pub clusters: BTreeMap<String, ClusterTarget>,
+    /// By logical name.
     pub databases: BTreeMap<String, DatabaseTarget>,
     /// By logical name.
     pub channels: BTreeMap<String, ChannelTarget>,
+}
+
+/// Something that a run can work on.
+#[derive(Clone, Copy, Debug)]
+pub enum TargetRef<'a> {
+    /// A database.
+    Database(&'a DatabaseTarget),
+    /// A cluster.
+    Cluster(&'a ClusterTarget),
 }
 
 /// The configuration cannot be used.
@@ -139,6 +152,11 @@ impl Config {
             .into_iter()
             .map(|(name, raw)| (name.clone(), DatabaseTarget::new(name, raw, folder)))
             .collect();
+        let clusters = parsed
+            .clusters
+            .into_iter()
+            .map(|(name, raw)| (name.clone(), ClusterTarget::new(name, raw, folder)))
+            .collect();
         let channels = parsed
             .channels
             .into_iter()
@@ -149,21 +167,38 @@ impl Config {
             state: folder.join(parsed.state),
             grants: folder.join(parsed.grants),
             zone: parsed.zone,
+            clusters,
             databases,
             channels,
         })
     }
 
+    /// Names of everything that a run can work on: databases, then clusters.
+    pub fn targets(&self) -> impl Iterator<Item = &String> {
+        self.databases.keys().chain(self.clusters.keys())
+    }
+
+    /// The target of that name.
+    pub fn target(&self, name: &str) -> Result<TargetRef<'_>, ConfigError> {
+        let database = self.databases.get(name).map(TargetRef::Database);
+        let cluster = || self.clusters.get(name).map(TargetRef::Cluster);
+        database.or_else(cluster).ok_or_else(|| ConfigError::UnknownTarget {
+            name: name.to_owned(),
+            nearest: did_you_mean(name, self.targets().map(String::as_str)),
+            known: self.targets().cloned().collect(),
+        })
+    }
+
     /// The database of that name.
     pub fn database(&self, name: &str) -> Result<&DatabaseTarget, ConfigError> {
-        let known = || self.databases.keys();
-        self.databases
-            .get(name)
-            .ok_or_else(|| ConfigError::UnknownTarget {
+        match self.target(name)? {
+            TargetRef::Database(database) => Ok(database),
+            TargetRef::Cluster(_) => Err(ConfigError::UnknownTarget {
                 name: name.to_owned(),
-                nearest: did_you_mean(name, known().map(String::as_str)),
-                known: known().cloned().collect(),
-            })
+                nearest: None,
+                known: self.databases.keys().cloned().collect(),
+            }),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Sought {
     Key,
     /// A password.
     Password,
+    /// The text of a kubeconfig.
+    Kubeconfig,
 }
 
 impl Sought {
@@ -37,6 +39,7 @@ impl Sought {
             Self::Url => "https://…",
             Self::Key => "whsec_…",
             Self::Password => "…",
+            Self::Kubeconfig => "'apiVersion: v1 …'",
         }
     }
 }
@@ -48,6 +51,7 @@ impl fmt::Display for Sought {
             Self::Url => "URL",
             Self::Key => "signing key",
             Self::Password => "password",
+            Self::Kubeconfig => "kubeconfig",
         })
     }
 }

@@ -98,6 +98,7 @@ impl Gate {
             self.audience.effect_progress(),
             self.clock.clone(),
         )
+        .of_plan(self.ledger.is_plan())
     }
 
     /// For taking back: being late is no reason to leave things half undone.

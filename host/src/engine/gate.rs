@@ -32,6 +32,8 @@ const READ_DEADLINE: Duration = Duration::from_mins(5);
 pub(super) const EFFECT_DEADLINE: Duration = Duration::from_hours(12);
 /// Bytes of JSON that one answer has at most.
 const ANSWER_BYTES: u64 = 8 << 20;
+/// How often it is looked, in a long wait, whether somebody cancelled the run.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
 /// How often a guest's own progress is shown at most.
 const SHOWN_EVERY: Duration = Duration::from_millis(50);
 
@@ -96,6 +98,7 @@ impl Gate {
         }
         let answer = match self.injected() {
             Some(error) => Err(error),
+            None if read.waits().is_some() => self.await_others(&read).await?,
             None => capped(self.look(&read).await?),
         };
         self.ledger
@@ -113,6 +116,29 @@ impl Gate {
             Waited::Answered(answer) => Ok(answer),
             Waited::Late => Ok(Err(late(&read.to_string()))),
             Waited::Stopped => Err(Halt::Stopped),
+        }
+    }
+
+    /// Waits for what others do. A stop or a cancellation ends the wait at once; in a plan it is assumed that it came about.
+    async fn await_others(&mut self, read: &Read) -> Result<Answer, Halt> {
+        if self.ledger.is_plan() {
+            return Ok(Ok(read.assumed().unwrap_or_default()));
+        }
+        let within = read.waits().unwrap_or_default();
+        let permit = self.permit(within.saturating_add(READ_DEADLINE));
+        let rooms = Arc::clone(&self.rooms);
+        let mut waiting = std::pin::pin!(wait(&permit, rooms.read(&permit, read)));
+        loop {
+            tokio::select! {
+                waited = &mut waiting => return match waited {
+                    Waited::Answered(answer) => Ok(capped(answer)),
+                    Waited::Late => Ok(Err(late(&read.to_string()))),
+                    Waited::Stopped => Err(Halt::Stopped),
+                },
+                () = self.control.wanted() => {}
+                () = tokio::time::sleep(LOOKED_EVERY) => {}
+            }
+            self.safe_point()?;
         }
     }
 
@@ -307,7 +333,8 @@ impl Gate {
             .must_end_at()
             .saturating_duration_since(self.clock.instant());
         let permit = self.unwind_permit(rest.clamp(READ_DEADLINE, EFFECT_DEADLINE));
-        let asked = settle::ask(&self.rooms, &permit, &call, &prepared, note.as_ref()).await;
+        let asked =
+            settle::ask(&self.rooms, &permit, &call, &prepared, number, note.as_ref()).await;
         let Some(asked) = asked else {
             return Err(Halt::Left { effect: number });
         };

@@ -1,7 +1,6 @@
 //! One run at a time per target: a file lock on this machine, and the target's own lock across machines.
 
-use super::rooms::Rooms;
-use crate::database;
+use super::rooms::{RoomLockError, Rooms, TargetLock};
 use crate::journal::RunId;
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::TryLockError;
@@ -20,7 +19,7 @@ pub(super) struct Locks {
 #[derive(Debug)]
 struct Held {
     name: String,
-    at_target: database::Lock,
+    at_target: TargetLock,
     _file: LockFile,
 }
 
@@ -53,7 +52,7 @@ pub enum LockError {
         target: String,
         /// What the room says.
         #[source]
-        source: database::LockError,
+        source: RoomLockError,
     },
     /// The lock file could not be used.
     #[error("the lock file of `{target}` could not be used")]

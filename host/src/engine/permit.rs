@@ -21,6 +21,7 @@ pub struct Permit {
     stop: watch::Receiver<bool>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
     clock: Clock,
+    plan: bool,
 }
 
 impl Permit {
@@ -40,7 +41,19 @@ impl Permit {
             stop,
             progress,
             clock,
+            plan: false,
         }
+    }
+
+    /// The same for a plan.
+    #[must_use]
+    pub(super) fn of_plan(self, plan: bool) -> Self {
+        Self { plan, ..self }
+    }
+
+    /// Whether nothing will be applied: then it is worth asking a target what would come of it.
+    pub fn is_plan(&self) -> bool {
+        self.plan
     }
 
     /// For tests of a room alone, without a gate.

@@ -219,6 +219,9 @@ impl Plan {
             Err(error) if is_gap(error.kind) && !(declined && error.kind == ErrorKind::Denied) => {
                 self.problem(&error.message);
             }
+            Ok(_) if matches!(call, Call::Read(read) if read.waits().is_some()) => {
+                self.assume(format!("{asked}: it ends well"));
+            }
             Ok(_) if after_effects && matches!(call, Call::Read(_)) => {
                 self.assume(format!("{asked}: as of now, before these effects"));
             }

@@ -2,6 +2,7 @@
 
 use super::permit::{ChangePermit, Permit};
 use crate::call::{Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Revert, Reverted};
+use crate::cluster;
 use crate::contract::CallError;
 use crate::database;
 use crate::journal::RunId;
@@ -11,6 +12,8 @@ use serde_json::Value;
 /// Every room that this host has.
 #[derive(Debug)]
 pub struct Rooms {
+    /// Kubernetes.
+    pub cluster: cluster::Client,
     /// PostgreSQL.
     pub database: database::Client,
     /// Channels to people.
@@ -20,6 +23,7 @@ pub struct Rooms {
 impl Rooms {
     pub(super) async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
         match read {
+            Read::Cluster(read) => Box::pin(self.cluster.read(permit, read)).await,
             Read::Database(read) => Box::pin(self.database.read(permit, read)).await,
         }
     }
@@ -30,6 +34,7 @@ impl Rooms {
         effect: &Effect,
     ) -> Result<Prepared, CallError> {
         match effect {
+            Effect::Cluster(effect) => Box::pin(self.cluster.prepare(permit, effect)).await,
             Effect::Database(effect) => Box::pin(self.database.prepare(permit, effect)).await,
             Effect::Notify(effect) => Box::pin(self.notify.prepare(permit, effect)).await,
         }
@@ -42,6 +47,9 @@ impl Rooms {
         prepared: &Prepared,
     ) -> Result<Applied, ApplyFailure> {
         match effect {
+            Effect::Cluster(effect) => {
+                Box::pin(self.cluster.apply(permit, effect, prepared)).await
+            }
             Effect::Database(effect) => {
                 Box::pin(self.database.apply(permit, effect, prepared)).await
             }
@@ -54,9 +62,13 @@ impl Rooms {
         permit: &Permit,
         effect: &Effect,
         prepared: &Prepared,
+        number: u64,
         note: Option<&Value>,
     ) -> Result<Confirmed, CallError> {
         match effect {
+            Effect::Cluster(effect) => {
+                Box::pin(self.cluster.confirm(permit, effect, prepared, number)).await
+            }
             Effect::Database(effect) => {
                 Box::pin(self.database.confirm(permit, effect, prepared, note)).await
             }
@@ -70,16 +82,69 @@ impl Rooms {
         revert: &Revert,
     ) -> Result<Reverted, CallError> {
         match revert {
+            Revert::Cluster(revert) => Box::pin(self.cluster.revert(permit, revert)).await,
             Revert::Database(revert) => Box::pin(self.database.revert(permit, revert)).await,
         }
     }
 
     /// Takes the lock that the target itself keeps, where it keeps one.
-    pub(super) async fn lock(
-        &self,
-        target: &str,
-        run: &RunId,
-    ) -> Result<database::Lock, database::LockError> {
-        self.database.lock(target, run).await
+    pub(super) async fn lock(&self, target: &str, run: &RunId) -> Result<TargetLock, RoomLockError> {
+        if self.cluster.has(target) {
+            return Ok(TargetLock::Cluster(self.cluster.lock(target, run).await?));
+        }
+        Ok(TargetLock::Database(self.database.lock(target, run).await?))
+    }
+
+    /// Waits until locks that were let go are given back.
+    pub(super) async fn close(&self) {
+        self.cluster.close().await;
+    }
+}
+
+/// A target's own lock.
+#[derive(Debug)]
+pub(super) enum TargetLock {
+    /// An advisory lock.
+    Database(database::Lock),
+    /// A Lease.
+    Cluster(cluster::client::Lock),
+}
+
+impl TargetLock {
+    /// Whether it is still ours. Asks nobody.
+    pub(super) fn is_held(&self) -> bool {
+        match self {
+            Self::Database(lock) => lock.is_held(),
+            Self::Cluster(lock) => lock.is_held(),
+        }
+    }
+}
+
+/// Why a target's own lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomLockError {
+    /// Of a database.
+    #[error(transparent)]
+    Database(#[from] database::LockError),
+    /// Of a cluster.
+    #[error(transparent)]
+    Cluster(#[from] cluster::client::LockError),
+}
+
+impl RoomLockError {
+    /// Whether another run has the lock.
+    pub fn is_held(&self) -> bool {
+        match self {
+            Self::Database(error) => matches!(error, database::LockError::Held { .. }),
+            Self::Cluster(error) => matches!(error, cluster::client::LockError::Held { .. }),
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Database(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
+        }
     }
 }

@@ -158,6 +158,27 @@ impl Sandbox {
         if plugin.imports_interface("notify-send") {
             contract::notify_send::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }
+        if plugin.imports_interface("cluster-types") {
+            contract::cluster_types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-read") {
+            contract::cluster_read::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-workloads") {
+            contract::cluster_workloads::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-nodes") {
+            contract::cluster_nodes::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-jobs") {
+            contract::cluster_jobs::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-routes") {
+            contract::cluster_routes::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("cluster-certificates") {
+            contract::cluster_certificates::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
         if plugin.imports_wasi() {
             super::wasi::add_to_linker(&mut linker)?;
         }

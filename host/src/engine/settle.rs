@@ -89,9 +89,10 @@ pub(super) async fn ask(
     permit: &Permit,
     call: &Effect,
     prepared: &Prepared,
+    number: u64,
     note: Option<&Value>,
 ) -> Option<Result<Confirmed, CallError>> {
-    match wait(permit, rooms.confirm(permit, call, prepared, note)).await {
+    match wait(permit, rooms.confirm(permit, call, prepared, number, note)).await {
         Waited::Answered(asked) => Some(asked),
         Waited::Late => Some(Err(CallError::new(
             ErrorKind::Unavailable,

@@ -44,7 +44,8 @@ impl Gate {
             // What is still at work is waited for as long as it could have been when it was begun.
             let permit = self.unwind_permit(EFFECT_DEADLINE);
             let note = open.note.as_ref();
-            let asked = settle::ask(&self.rooms, &permit, &open.call, &open.prepared, note).await;
+            let (call, prepared) = (&open.call, &open.prepared);
+            let asked = settle::ask(&self.rooms, &permit, call, prepared, open.effect, note).await;
             let Some(asked) = asked else {
                 return Ok(Some(self.standing()));
             };

@@ -4,6 +4,7 @@ use super::file::GrantFile;
 use super::select::Sought;
 use super::{Capabilities, Pattern};
 use crate::call;
+use crate::cluster;
 use crate::database::{Scope, Verb};
 use crate::notify;
 use crate::plugin::verb_name;
@@ -31,6 +32,13 @@ pub enum Lacking {
         /// The database.
         database: Pattern,
     },
+    /// A verb on a cluster.
+    Cluster {
+        /// The verb.
+        verb: cluster::Verb,
+        /// The cluster.
+        cluster: Pattern,
+    },
     /// A message to a channel.
     Notify {
         /// What it is about.
@@ -54,6 +62,14 @@ pub struct Nearest {
 /// What a scope lacks, the nearest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
+    /// It is for the verb there, but for no such node.
+    Nodes,
+    /// It is for the verb there, but for no such name.
+    Names,
+    /// It is for the verb there, but for no such kind.
+    Kinds,
+    /// It is for the verb there, but for no such namespace.
+    Namespaces,
     /// It is for the verb on the database, but for no such table.
     Tables,
     /// It is for the verb on the database, but for no such schema.
@@ -94,8 +110,17 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
             format!("add a [[notify]] with channels = [\"{place}\"] and events = [{names}]")
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
+        Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
+        Lack::Names => format!("add a name that it needs to the `names` of line {line}"),
+        Lack::Kinds => format!("add a kind that it needs to the `kinds` of line {line}"),
+        Lack::Namespaces => {
+            format!("add a namespace that it needs to the `namespaces` of line {line}")
+        }
         Lack::Schemas => format!("add a schema that it needs to the `schemas` of line {line}"),
         Lack::Tables => format!("add a table that it needs to the `tables` of line {line}"),
+        Lack::Interface | Lack::Database if matches!(first.what, Lacking::Cluster { .. }) => {
+            format!("add a [[cluster]] with clusters = [\"{place}\"] and verbs = [{names}]")
+        }
         Lack::Interface | Lack::Database => {
             format!("add a [[database]] with databases = [\"{place}\"] and verbs = [{names}]")
         }
@@ -107,6 +132,7 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
             Lacking::Database { verb, database } => write!(f, "to {verb} on {}", database.0)?,
+            Lacking::Cluster { verb, cluster } => write!(f, "to {verb} on {}", cluster.0)?,
             Lacking::Notify { event, channel } => {
                 write!(f, "to send {} to {}", event.0, channel.0)?;
             }
@@ -115,10 +141,17 @@ impl fmt::Display for Missing {
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
+                Lack::Nodes => "covers none of the nodes",
+                Lack::Names => "covers none of the names",
+                Lack::Kinds => "covers none of the kinds",
+                Lack::Namespaces => "covers none of the namespaces",
                 Lack::Schemas => "covers none of the schemas",
                 Lack::Events => "does not name the event",
                 Lack::Verb | Lack::Interface => "does not name the verb",
                 Lack::Channel => return write!(f, " ({file} has nothing for that channel)"),
+                Lack::Database if matches!(self.what, Lacking::Cluster { .. }) => {
+                    return write!(f, " ({file} has nothing for that cluster)");
+                }
                 Lack::Database => return write!(f, " ({file} has nothing for that database)"),
             };
             write!(f, " ({file}, line {line}, {why})")?;
@@ -132,6 +165,7 @@ impl Lacking {
     fn name(&self) -> String {
         match self {
             Self::Database { verb, .. } => verb_name(call::Verb::Database(*verb)),
+            Self::Cluster { verb, .. } => verb_name(call::Verb::Cluster(*verb)),
             Self::Notify { event, .. } => event.0.clone(),
         }
     }
@@ -139,6 +173,7 @@ impl Lacking {
     fn place(&self) -> &str {
         match self {
             Self::Database { database, .. } => &database.0,
+            Self::Cluster { cluster, .. } => &cluster.0,
             Self::Notify { channel, .. } => &channel.0,
         }
     }
@@ -147,6 +182,7 @@ impl Lacking {
 /// Everything that is needed and not granted, not even in part: first in databases, then on channels.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = missing_in_databases(needs, files);
+    missing.extend(missing_in_clusters(needs, files));
     for need in &needs.notify {
         for channel in &need.channels {
             for event in &need.events {
@@ -199,6 +235,58 @@ fn granted(
         let lacks = scopes.map(|(line, scope)| (*line, lack(need, verb, database, scope)));
         lacks.collect()
     })
+}
+
+/// Every verb on every cluster that is needed and not granted, not even for one object.
+fn missing_in_clusters(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    for need in &needs.cluster {
+        for cluster in &need.clusters {
+            for verb in &need.verbs {
+                let lacks = |file: &GrantFile| {
+                    let scopes = file.clusters.iter();
+                    let lack = |scope| cluster_lack(need, *verb, cluster, scope);
+                    scopes.map(|(line, scope)| (*line, lack(scope))).collect()
+                };
+                if let Err(nearest) = nearest(files, &Lack::Database, lacks) {
+                    missing.push(Missing {
+                        what: Lacking::Cluster {
+                            verb: *verb,
+                            cluster: cluster.clone(),
+                        },
+                        reason: need.reason.clone(),
+                        nearest,
+                    });
+                }
+            }
+        }
+    }
+    missing
+}
+
+fn cluster_lack(
+    need: &cluster::Scope,
+    verb: cluster::Verb,
+    cluster: &Pattern,
+    grant: &cluster::Scope,
+) -> Option<Lack> {
+    let apart = |one: &[Pattern], other: &[Pattern]| !meet(one, other, Pattern::covers);
+    if apart(std::slice::from_ref(cluster), &grant.clusters) {
+        return Some(Lack::Database);
+    }
+    if !grant.verbs.contains(&verb) {
+        return Some(Lack::cluster_verb(verb, grant));
+    }
+    // What the need does not name the verb is not about.
+    let lists = [
+        (Lack::Namespaces, &need.namespaces, &grant.namespaces),
+        (Lack::Kinds, &need.kinds, &grant.kinds),
+        (Lack::Names, &need.names, &grant.names),
+        (Lack::Nodes, &need.nodes, &grant.nodes),
+    ];
+    let mut lists = lists.into_iter();
+    let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
+    found.map(|(lack, ..)| lack)
 }
 
 fn told(channel: &Pattern, event: &Pattern, files: &[GrantFile]) -> Result<(), Option<Nearest>> {
@@ -279,6 +367,33 @@ impl Lack {
             .iter()
             .any(|other| other.interface() == verb.interface());
         if is_near { Self::Verb } else { Self::Interface }
+    }
+
+    /// The same in a cluster.
+    pub(super) fn cluster_verb(verb: cluster::Verb, scope: &cluster::Scope) -> Self {
+        let mut verbs = scope.verbs.iter();
+        if verbs.any(|other| other.interface() == verb.interface()) {
+            Self::Verb
+        } else {
+            Self::Interface
+        }
+    }
+
+    /// The place of the list in a cluster's scope that lacks something.
+    pub(super) fn list(&self) -> Option<usize> {
+        match self {
+            Self::Database => Some(0),
+            Self::Namespaces => Some(1),
+            Self::Kinds => Some(2),
+            Self::Names => Some(3),
+            Self::Nodes => Some(4),
+            Self::Tables
+            | Self::Schemas
+            | Self::Events
+            | Self::Verb
+            | Self::Interface
+            | Self::Channel => None,
+        }
     }
 }
 

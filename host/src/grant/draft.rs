@@ -4,6 +4,7 @@ use super::file::FORMAT;
 use super::{Budget, Capabilities, Pattern};
 use crate::call::Verb;
 use crate::database::Scope;
+use crate::cluster;
 use crate::notify;
 use crate::text::{is_deceptive, printable};
 use jiff::Timestamp;
@@ -70,6 +71,9 @@ impl Draft<'_> {
         );
         for scope in &scopes {
             text.push_str(&section(scope));
+        }
+        for scope in &self.needs.cluster {
+            text.push_str(&cluster_section(scope));
         }
         for scope in &channels {
             text.push_str(&channel_section(scope));
@@ -145,6 +149,24 @@ impl Draft<'_> {
         let narrowed = needed.iter().map(narrow);
         Ok(narrowed.filter(|s| !s.channels.is_empty()).collect())
     }
+}
+
+fn cluster_section(scope: &cluster::Scope) -> String {
+    let verbs = scope.verbs.iter();
+    let verbs = verbs.map(|verb| crate::plugin::verb_name(Verb::Cluster(*verb)));
+    let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| pattern.0.clone()));
+    let mut lines = vec![format!("\n# {}\n[[cluster]]", printable(&scope.reason))];
+    for ((key, _), patterns) in cluster::scope::LISTS.iter().zip(scope.lists()) {
+        if !patterns.is_empty() {
+            lines.push(format!("{key} = {}", names(patterns)));
+        }
+    }
+    lines.insert(2, format!("verbs = {}", list(verbs)));
+    let bounds = [("keep-replicas", scope.keep_replicas), ("nodes-at-once", scope.nodes_at_once)];
+    for (key, bound) in bounds {
+        lines.extend(bound.map(|bound| format!("{key} = {bound}")));
+    }
+    lines.join("\n") + "\n"
 }
 
 fn channel_section(scope: &notify::Scope) -> String {

@@ -5,6 +5,10 @@ use super::file::GrantFile;
 use super::select::{Granted, short};
 use super::{Pattern, Side};
 use crate::call::{self, Effect, Read, Touch};
+use crate::cluster;
+use crate::cluster::call::Named;
+use crate::cluster::object::Kind;
+use crate::cluster::scope::LISTS;
 use crate::database::{self, Scope, Verb};
 use crate::notify;
 
@@ -22,6 +26,15 @@ pub enum Asked<'a> {
         /// The table, where it is known.
         table: Option<&'a str>,
     },
+    /// Something in a cluster.
+    Cluster {
+        /// The verb.
+        verb: cluster::Verb,
+        /// Logical name.
+        cluster: &'a str,
+        /// What it is about.
+        named: Named<'a>,
+    },
     /// A message.
     Message {
         /// Logical name of the channel.
@@ -33,7 +46,16 @@ pub enum Asked<'a> {
 
 impl<'a> From<&'a Read> for Asked<'a> {
     fn from(read: &'a Read) -> Self {
-        let Read::Database(read) = read;
+        let read = match read {
+            Read::Database(read) => read,
+            Read::Cluster(read) => {
+                return Self::Cluster {
+                    verb: read.verb(),
+                    cluster: &read.cluster,
+                    named: read.named(),
+                };
+            }
+        };
         Self::Database {
             verb: read.verb(),
             database: read.database(),
@@ -47,6 +69,13 @@ impl<'a> From<&'a Effect> for Asked<'a> {
     fn from(effect: &'a Effect) -> Self {
         let effect = match effect {
             Effect::Database(effect) => effect,
+            Effect::Cluster(effect) => {
+                return Self::Cluster {
+                    verb: effect.verb(),
+                    cluster: &effect.cluster,
+                    named: effect.named(),
+                };
+            }
             Effect::Notify(effect) => {
                 return Self::Message {
                     channel: effect.channel(),
@@ -75,15 +104,24 @@ impl<'a> Asked<'a> {
     /// The same about an object that a change turned out to touch.
     #[must_use]
     pub fn touching(self, touch: &'a Touch) -> Self {
-        let Touch::Table { schema, table, .. } = touch;
-        match self {
-            Self::Database { verb, database, .. } => Self::Database {
+        match (self, touch) {
+            (Self::Database { verb, database, .. }, Touch::Table { schema, table, .. }) => {
+                Self::Database {
+                    verb,
+                    database,
+                    schema: Some(schema),
+                    table: Some(table),
+                }
+            }
+            (Self::Cluster { verb, cluster, .. }, Touch::Object { object, .. }) => Self::Cluster {
                 verb,
-                database,
-                schema: Some(schema),
-                table: Some(table),
+                cluster,
+                named: Named {
+                    namespace: object.namespace.as_deref(),
+                    ..Named::default()
+                },
             },
-            Self::Message { .. } => self,
+            (asked, _) => asked,
         }
     }
 }
@@ -136,7 +174,11 @@ impl Granted {
                 .channels
                 .iter()
                 .map(|(line, scope)| (*line, Held::Notify(scope)));
-            for (line, held) in database.chain(notify) {
+            let clusters = file
+                .clusters
+                .iter()
+                .map(|(line, scope)| (*line, Held::Cluster(scope)));
+            for (line, held) in database.chain(clusters).chain(notify) {
                 match held.look(asked) {
                     Found::Elsewhere => {}
                     // What a scope covers is refused only when its time is over.
@@ -152,6 +194,7 @@ impl Granted {
             None => Explanation {
                 cause: match asked {
                     Asked::Database { .. } => "the grant has no scope at all".into(),
+                    Asked::Cluster { .. } => "the grant has no [[cluster]] at all".into(),
                     Asked::Message { .. } => "the grant has no [[notify]] at all".into(),
                 },
                 hint: self
@@ -187,6 +230,7 @@ impl Granted {
 #[derive(Clone, Copy)]
 enum Held<'a> {
     Database(&'a Scope),
+    Cluster(&'a cluster::Scope),
     Notify(&'a notify::Scope),
 }
 
@@ -249,10 +293,60 @@ impl<'a> Held<'a> {
                     refused(Lack::Events, "events", "event", &scope.events, event)
                 }
             }
-            (Self::Database(_), Asked::Message { .. })
-            | (Self::Notify(_), Asked::Database { .. }) => Found::Elsewhere,
+            (
+                Self::Cluster(scope),
+                Asked::Cluster {
+                    verb,
+                    cluster,
+                    named,
+                },
+            ) => {
+                let Some((lack, wanted)) = lack_of(scope, verb, cluster, named) else {
+                    return Found::Covered;
+                };
+                match lack {
+                    Lack::Verb | Lack::Interface => refused(lack, "verbs", "verb", &[], &wanted),
+                    lack => {
+                        let place = lack.list().unwrap_or_default();
+                        let (key, one) = LISTS[place];
+                        refused(lack, key, one, scope.lists()[place], &wanted)
+                    }
+                }
+            }
+            (Self::Database(_) | Self::Cluster(_), Asked::Message { .. })
+            | (Self::Notify(_) | Self::Cluster(_), Asked::Database { .. })
+            | (Self::Notify(_) | Self::Database(_), Asked::Cluster { .. }) => Found::Elsewhere,
         }
     }
+}
+
+/// What a scope of a cluster lacks first, and which word.
+fn lack_of(
+    scope: &cluster::Scope,
+    verb: cluster::Verb,
+    at: &str,
+    named: Named<'_>,
+) -> Option<(Lack, String)> {
+    let lacks = |patterns: &[Pattern], name: &&str| !Pattern::any(patterns, name);
+    if lacks(&scope.clusters, &at) {
+        return Some((Lack::Database, at.to_owned()));
+    }
+    if !scope.verbs.contains(&verb) {
+        let name = crate::plugin::verb_name(call::Verb::Cluster(verb));
+        return Some((Lack::cluster_verb(verb, scope), name));
+    }
+    let kind = named.kind.map(Kind::in_scope);
+    let all = [
+        (Lack::Namespaces, &scope.namespaces, named.namespace),
+        (Lack::Kinds, &scope.kinds, kind.as_deref()),
+        (Lack::Names, &scope.names, named.name),
+        (Lack::Nodes, &scope.nodes, named.node),
+    ];
+    let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
+        let name = name.filter(|name| lacks(patterns, name))?;
+        Some((lack, name.to_owned()))
+    };
+    all.into_iter().find_map(lack)
 }
 
 impl Refused<'_> {
@@ -265,7 +359,15 @@ impl Refused<'_> {
                 ),
                 hint: Some(format!("add \"{wanted}\" to `verbs`, {check}")),
             },
-            Lack::Tables | Lack::Schemas | Lack::Database | Lack::Events | Lack::Channel => {
+            Lack::Tables
+            | Lack::Schemas
+            | Lack::Database
+            | Lack::Namespaces
+            | Lack::Kinds
+            | Lack::Names
+            | Lack::Nodes
+            | Lack::Events
+            | Lack::Channel => {
                 let wider = patterns.iter().map(|pattern| pattern.0.as_str());
                 let wider = quoted(wider.chain([wanted.as_str()]));
                 Explanation {
@@ -306,6 +408,18 @@ fn sentence(asked: Asked<'_>) -> String {
             (Some(schema), None) => format!("{verb} in schema {schema} on {database}"),
             (None, _) => format!("{verb} on {database}"),
         },
+        Asked::Cluster {
+            verb,
+            cluster,
+            named,
+        } => {
+            let names = [named.namespace, named.name, named.node];
+            let names: Vec<_> = names.into_iter().flatten().collect();
+            match names.join("/") {
+                name if name.is_empty() => format!("{verb} on {cluster}"),
+                name => format!("{verb} {name} on {cluster}"),
+            }
+        }
         Asked::Message { channel, event } => format!("send {event} to {channel}"),
     }
 }

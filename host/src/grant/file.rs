@@ -2,6 +2,7 @@
 
 use super::{Budget, Capabilities, Pattern};
 use crate::clock::Millis;
+use crate::cluster;
 use crate::database::Scope;
 use crate::document::{Document, DocumentError};
 use crate::folder::{FileError, Folder};
@@ -41,6 +42,8 @@ pub struct GrantFile {
     pub expires: Millis,
     /// What it allows in databases, each with its line in the file.
     pub scopes: Vec<(usize, Scope)>,
+    /// What it allows in clusters, each with its line in the file.
+    pub clusters: Vec<(usize, cluster::Scope)>,
     /// What it allows on channels, each with its line in the file.
     pub channels: Vec<(usize, notify::Scope)>,
     /// How much it allows.
@@ -81,6 +84,8 @@ struct Raw {
     reason: Spanned<String>,
     expires: Spanned<Datetime>,
     #[serde(default)]
+    cluster: Vec<Spanned<cluster::Scope>>,
+    #[serde(default)]
     database: Vec<Spanned<Scope>>,
     #[serde(default)]
     notify: Vec<Spanned<notify::Scope>>,
@@ -98,6 +103,8 @@ impl GrantFile {
         let scope = |scope: Spanned<Scope>| (document.line(scope.span().start), scope.into_inner());
         let channel =
             |scope: Spanned<notify::Scope>| (document.line(scope.span().start), scope.into_inner());
+        let cluster =
+            |scope: Spanned<cluster::Scope>| (document.line(scope.span().start), scope.into_inner());
         Ok(Self {
             name: name.to_owned(),
             procedure: raw.procedure.into_inner(),
@@ -108,6 +115,7 @@ impl GrantFile {
             reason: raw.reason.into_inner(),
             expires,
             scopes: raw.database.into_iter().map(scope).collect(),
+            clusters: raw.cluster.into_iter().map(cluster).collect(),
             channels: raw.notify.into_iter().map(channel).collect(),
             budget: raw.budget,
             text_digest: format!("sha256:{}", hex::encode(Sha256::digest(text))),
@@ -154,6 +162,7 @@ impl GrantFile {
     /// What it allows.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
+            cluster: self.clusters.iter().map(|(_, scope)| scope.clone()).collect(),
             database: self.scopes.iter().map(|(_, scope)| scope.clone()).collect(),
             notify: self
                 .channels
@@ -223,6 +232,20 @@ fn check_scopes(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError>
             start,
             &[&scope.databases, &scope.schemas, &scope.tables],
         )?;
+    }
+    for scope in &raw.cluster {
+        let start = scope.span().start;
+        let scope = scope.get_ref();
+        if !scope.reason.is_empty() {
+            return fail(start, NO_REASON.into());
+        }
+        if scope.verbs.is_empty() || scope.clusters.is_empty() {
+            return fail(
+                start,
+                "this scope grants nothing: `clusters` or `verbs` is empty".into(),
+            );
+        }
+        check_patterns(document, start, &scope.lists())?;
     }
     for scope in &raw.notify {
         let start = scope.span().start;

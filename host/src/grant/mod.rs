@@ -13,6 +13,8 @@ pub use file::{GrantFile, GrantFileError};
 pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
 use crate::call::{Effect, Read, Touch};
+use crate::cluster;
+use crate::cluster::call::Place;
 use crate::clock::{Millis, Span};
 use crate::database;
 use crate::notify;
@@ -29,6 +31,8 @@ pub enum Danger {
     Send,
     /// Changes no rows and no objects that a user would miss; reversible, or nothing to reverse.
     Maintain,
+    /// Changes what serves people; what it changes is recorded and can be taken back.
+    Change,
 }
 
 impl fmt::Display for Danger {
@@ -37,6 +41,7 @@ impl fmt::Display for Danger {
             Self::Read => "read",
             Self::Send => "send",
             Self::Maintain => "maintain",
+            Self::Change => "change",
         })
     }
 }
@@ -97,6 +102,9 @@ fn is_system(schema: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capabilities {
+    /// In the cluster room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster: Vec<cluster::Scope>,
     /// In the database room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub database: Vec<database::Scope>,
@@ -156,6 +164,7 @@ impl Capabilities {
     /// Whether the look is covered.
     pub fn allows_read(&self, read: &Read) -> bool {
         match read {
+            Read::Cluster(read) => self.allows_look(read),
             Read::Database(read) => self
                 .database
                 .iter()
@@ -166,6 +175,7 @@ impl Capabilities {
     /// Whether the change is covered, as far as its own words tell.
     pub fn allows_effect(&self, effect: &Effect) -> bool {
         match effect {
+            Effect::Cluster(effect) => self.allows_cluster_effect(effect),
             Effect::Database(effect) => self.database.iter().any(|scope| match effect.object() {
                 Some(object) => {
                     scope.allows_schema(effect.verb(), effect.database(), &object.schema)
@@ -190,9 +200,49 @@ impl Capabilities {
                     table,
                 },
             ) => self.shows_table(effect.verb(), database, schema, table),
-            // A message touches no table.
-            (Effect::Notify(_), Touch::Table { .. }) => false,
+            (Effect::Cluster(effect), Touch::Object { cluster, object }) => {
+                let mut scopes = self.cluster.iter();
+                match &object.namespace {
+                    // Of a pod that is evicted the namespace counts: nobody knows its name beforehand.
+                    Some(namespace) if object.kind == cluster::object::Kind::Pod => {
+                        scopes.any(|scope| scope.allows_eviction(cluster, namespace))
+                    }
+                    _ => scopes.any(|scope| scope.allows_object(effect.verb(), cluster, object)),
+                }
+            }
+            // A message touches nothing, and no room touches what is of another.
+            (Effect::Notify(_) | Effect::Database(_), Touch::Object { .. })
+            | (Effect::Notify(_) | Effect::Cluster(_), Touch::Table { .. }) => false,
         }
+    }
+
+    fn allows_look(&self, read: &cluster::Read) -> bool {
+        let (verb, at) = (read.verb(), read.cluster.as_str());
+        let mut scopes = self.cluster.iter();
+        match read.place() {
+            Ok(Place::Cluster) => scopes.any(|scope| scope.allows(verb, at)),
+            Ok(Place::Namespace(namespace)) => scopes.any(|scope| scope.allows_namespace(verb, at, &namespace)),
+            Ok(Place::Object(object)) => scopes.any(|scope| scope.allows_object(verb, at, &object)),
+            // It names nothing.
+            Err(_) => false,
+        }
+    }
+
+    fn allows_cluster_effect(&self, effect: &cluster::Effect) -> bool {
+        let Ok(object) = effect.object() else {
+            return false;
+        };
+        let enough = |scope: &cluster::Scope| match (&effect.change, scope.keep_replicas) {
+            (cluster::call::Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
+            _ => true,
+        };
+        let mut scopes = self.cluster.iter();
+        scopes.any(|scope| scope.allows_object(effect.verb(), &effect.cluster, &object) && enough(scope))
+    }
+
+    /// Whether a look may show this object of a cluster.
+    pub fn shows_object(&self, verb: cluster::Verb, at: &str, object: &cluster::object::Object) -> bool {
+        self.cluster.iter().any(|scope| scope.allows_object(verb, at, object))
     }
 
     /// Whether a look may show this table and its indexes.
@@ -248,6 +298,11 @@ impl Effective {
     ) -> bool {
         self.side(|capabilities| capabilities.shows_table(verb, database, schema, table))
             .is_none()
+    }
+
+    /// Whether a look may show this object of a cluster.
+    pub fn shows_object(&self, verb: cluster::Verb, at: &str, object: &cluster::object::Object) -> bool {
+        self.side(|capabilities| capabilities.shows_object(verb, at, object)).is_none()
     }
 
     /// Whether a message about some event may go to the channel, as far as its name tells.

@@ -165,6 +165,7 @@ fn together(files: &[GrantFile]) -> Capabilities {
     let all: Vec<_> = files.iter().map(GrantFile::capabilities).collect();
     Capabilities {
         database: all.iter().flat_map(|one| one.database.clone()).collect(),
+        cluster: all.iter().flat_map(|one| one.cluster.clone()).collect(),
         notify: all.iter().flat_map(|one| one.notify.clone()).collect(),
     }
 }

@@ -48,6 +48,9 @@ pub struct NeedFacts {
     pub interface: String,
     /// As manifests and grants spell them.
     pub verbs: Vec<String>,
+    /// Patterns, of needs in clusters.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterNeed>,
     /// Patterns.
     pub databases: Vec<Pattern>,
     /// Patterns.
@@ -60,6 +63,18 @@ pub struct NeedFacts {
     pub events: Vec<Pattern>,
     /// The author's.
     pub reason: String,
+}
+
+/// What a need is about in a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the list of that name in a scope")]
+pub struct ClusterNeed {
+    pub clusters: Vec<Pattern>,
+    pub namespaces: Vec<Pattern>,
+    pub kinds: Vec<Pattern>,
+    pub names: Vec<Pattern>,
+    pub nodes: Vec<Pattern>,
 }
 
 /// Something that it cannot do, and how that is known.
@@ -109,6 +124,7 @@ fn needs(component: &Component) -> Vec<NeedFacts> {
             needs.push(NeedFacts {
                 interface: interface.to_owned(),
                 verbs: verbs.map(|verb| verb_name(Verb::Database(*verb))).collect(),
+                cluster: None,
                 databases: scope.databases.clone(),
                 schemas: scope.schemas.clone(),
                 tables: scope.tables.clone(),
@@ -118,7 +134,37 @@ fn needs(component: &Component) -> Vec<NeedFacts> {
             });
         }
     }
+    needs.extend(in_clusters(component));
     needs.extend(messages(component));
+    needs
+}
+
+fn in_clusters(component: &Component) -> Vec<NeedFacts> {
+    let mut needs = Vec::new();
+    for scope in &component.manifest().written_needs().cluster {
+        let interfaces = scope.verbs.iter().map(|verb| verb.interface());
+        for interface in interfaces.collect::<BTreeSet<_>>() {
+            let verbs = scope.verbs.iter();
+            let verbs = verbs.filter(|verb| verb.interface() == interface);
+            needs.push(NeedFacts {
+                interface: interface.to_owned(),
+                verbs: verbs.map(|verb| verb_name(Verb::Cluster(*verb))).collect(),
+                cluster: Some(ClusterNeed {
+                    clusters: scope.clusters.clone(),
+                    namespaces: scope.namespaces.clone(),
+                    kinds: scope.kinds.clone(),
+                    names: scope.names.clone(),
+                    nodes: scope.nodes.clone(),
+                }),
+                databases: Vec::new(),
+                schemas: Vec::new(),
+                tables: Vec::new(),
+                channels: Vec::new(),
+                events: Vec::new(),
+                reason: scope.reason.clone(),
+            });
+        }
+    }
     needs
 }
 
@@ -128,6 +174,7 @@ fn messages(component: &Component) -> impl Iterator<Item = NeedFacts> {
     scopes.map(move |scope| NeedFacts {
         interface: send.interface().to_owned(),
         verbs: vec![verb_name(Verb::Notify(send))],
+        cluster: None,
         databases: Vec::new(),
         schemas: Vec::new(),
         tables: Vec::new(),
@@ -141,6 +188,30 @@ fn can(component: &Component) -> Vec<String> {
     let mut verbs: Vec<_> = component.manifest().verbs().into_iter().collect();
     verbs.sort_by_key(|verb| verb.danger());
     verbs.iter().map(ToString::to_string).collect()
+}
+
+fn about_clusters(component: &Component) -> Option<Cannot> {
+    let changing = [
+        "cluster-workloads",
+        "cluster-nodes",
+        "cluster-jobs",
+        "cluster-routes",
+        "cluster-certificates",
+    ];
+    if changing.iter().any(|name| component.imports_interface(name)) {
+        return None;
+    }
+    Some(if component.imports_interface("cluster-read") {
+        Cannot {
+            what: "change a cluster",
+            because: "it imports only cluster-read",
+        }
+    } else {
+        Cannot {
+            what: "reach a cluster",
+            because: "it imports no interface of one",
+        }
+    })
 }
 
 fn cannot(component: &Component) -> Vec<Cannot> {
@@ -157,6 +228,7 @@ fn cannot(component: &Component) -> Vec<Cannot> {
             because: "it does not import database-maintain",
         });
     }
+    proofs.extend(about_clusters(component));
     if !component.imports_interface("notify-send") {
         proofs.push(Cannot {
             what: "send a message",

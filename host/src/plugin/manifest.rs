@@ -7,6 +7,7 @@ use crate::clock::Span;
 use crate::database;
 use crate::document::{Document, DocumentError};
 use crate::grant::{Budget, Capabilities, Danger, Pattern};
+use crate::cluster;
 use crate::notify;
 use crate::text::{is_deceptive, printable};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,8 @@ struct RawProcedure {
 #[serde(deny_unknown_fields)]
 struct RawNeeds {
     #[serde(default)]
+    cluster: Vec<Spanned<cluster::Scope>>,
+    #[serde(default)]
     database: Vec<Spanned<database::Scope>>,
     #[serde(default)]
     notify: Vec<Spanned<notify::Scope>>,
@@ -118,6 +121,7 @@ impl Manifest {
             return Err(problems.into_iter().map(Into::into).collect());
         }
         let databases = raw.needs.database.into_iter().map(Spanned::into_inner);
+        let clusters = raw.needs.cluster.into_iter().map(Spanned::into_inner);
         let channels = raw.needs.notify.into_iter().map(Spanned::into_inner);
         Ok(Self {
             name: raw.procedure.name.into_inner(),
@@ -128,6 +132,7 @@ impl Manifest {
             estimates: raw.estimates,
             parameters,
             needs: Capabilities {
+                cluster: clusters.collect(),
                 database: databases.collect(),
                 notify: channels.collect(),
             },
@@ -190,7 +195,9 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
         .iter()
         .map(|scope| scope.get_ref().clone());
     let channels = raw.needs.notify.iter().map(|scope| scope.get_ref().clone());
+    let clusters = raw.needs.cluster.iter().map(|scope| scope.get_ref().clone());
     let verbs = verbs(&Capabilities {
+        cluster: clusters.collect(),
         database: databases.collect(),
         notify: channels.collect(),
     });
@@ -217,6 +224,11 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
             problem(scope.span().start, message);
         }
     }
+    for scope in &raw.needs.cluster {
+        for message in cluster_problems(scope.get_ref(), parameters) {
+            problem(scope.span().start, message);
+        }
+    }
     for scope in &raw.needs.notify {
         for message in channel_problems(scope.get_ref(), parameters) {
             problem(scope.span().start, message);
@@ -228,8 +240,21 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
 fn verbs(needs: &Capabilities) -> BTreeSet<Verb> {
     let databases = needs.database.iter().flat_map(|scope| &scope.verbs);
     let databases = databases.copied().map(Verb::Database);
+    let clusters = needs.cluster.iter().flat_map(|scope| &scope.verbs);
+    let clusters = clusters.copied().map(Verb::Cluster);
     let channels = needs.notify.iter().map(|_| notify::Verb::Send);
-    databases.chain(channels.map(Verb::Notify)).collect()
+    let all = databases.chain(clusters);
+    all.chain(channels.map(Verb::Notify)).collect()
+}
+
+fn cluster_problems(scope: &cluster::Scope, parameters: &Parameters) -> Vec<String> {
+    let mut problems = Vec::new();
+    problems.extend(sentence_problem("reason", &scope.reason));
+    if scope.clusters.is_empty() || scope.verbs.is_empty() {
+        problems.push("`clusters` or `verbs` is empty, so this need is for nothing".into());
+    }
+    problems.extend(pattern_problems(&scope.lists(), parameters));
+    problems
 }
 
 fn channel_problems(scope: &notify::Scope, parameters: &Parameters) -> Vec<String> {

@@ -55,6 +55,11 @@ impl Problem {
             } if interface.starts_with("database") => Some(format!(
                 "add \"{verb}\" to the `verbs` of a [[needs.database]] in plugin.toml, or do not call it"
             )),
+            Self::NotNeeded {
+                interface, verb, ..
+            } if interface.starts_with("cluster") => Some(format!(
+                "add \"{verb}\" to the `verbs` of a [[needs.cluster]] in plugin.toml, or do not call it"
+            )),
             Self::NotNeeded { .. } => Some(
                 "add a [[needs.notify]] with its channels and events to plugin.toml, or do not call it".into(),
             ),
@@ -169,7 +174,9 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
     };
     match import.interface.as_str() {
         "types" | "database-types" | "notify-types" | "run" | "database-read"
-        | "database-maintain" | "notify-send" => {
+        | "database-maintain" | "notify-send" | "cluster-types" | "cluster-read"
+        | "cluster-workloads" | "cluster-nodes" | "cluster-jobs" | "cluster-routes"
+        | "cluster-certificates" => {
             for function in import.functions.iter().filter(|function| !offers(function)) {
                 problems.push(Problem::Function {
                     interface: import.interface.clone(),
@@ -233,6 +240,7 @@ pub(super) fn agreement(imports: &[Import], manifest: &Manifest) -> Vec<Problem>
 pub(crate) fn verb_name(verb: Verb) -> String {
     let value = match verb {
         Verb::Database(verb) => serde_json::to_value(verb),
+        Verb::Cluster(verb) => serde_json::to_value(verb),
         Verb::Notify(verb) => serde_json::to_value(verb),
     };
     match value {

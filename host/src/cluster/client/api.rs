@@ -1,0 +1,306 @@
+//! Requests to one API server: bounded in time and size, their failures in our words.
+
+use crate::cluster::object::{Kind, Object};
+use crate::contract::{CallError, ErrorKind};
+use crate::clock::Clock;
+use futures_util::{AsyncReadExt as _, StreamExt as _, TryStreamExt as _};
+use http::{Method, Request};
+use kube::core::{Status, WatchEvent};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use url::form_urlencoded;
+
+/// Objects that one page of a list has.
+const PAGE: usize = 500;
+/// Objects that one list has at most.
+pub(super) const MOST: usize = 5_000;
+/// Bytes that one answer has at most.
+const ANSWER_BYTES: u64 = 64 << 20;
+/// How long one request may take that waits for nothing.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Who changes fields, in `managedFields`.
+pub(super) const MANAGER: &str = "windlass";
+
+/// A request that did not end well.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What the server answered, if it did.
+    pub(super) status: Option<u16>,
+    /// In our words.
+    pub(super) error: CallError,
+}
+
+impl Failure {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            status: None,
+            error: CallError::new(kind, message),
+        }
+    }
+
+    /// Whether the server may have done what it was asked, and did not say so.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.error.kind == ErrorKind::Unavailable && self.status.is_none_or(|status| status == 504)
+    }
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+pub(super) type Outcome<T> = Result<T, Failure>;
+
+/// A connection to one API server. Each request ends at a given time.
+#[derive(Clone)]
+pub(super) struct Api {
+    client: kube::Client,
+    name: String,
+    clock: Clock,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: PageFacts,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageFacts {
+    #[serde(default, rename = "continue")]
+    further: Option<String>,
+    #[serde(default, rename = "resourceVersion")]
+    version: Option<String>,
+}
+
+/// All objects of a list that count, and the version that a watch goes on from.
+#[derive(Debug)]
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    pub(super) version: String,
+}
+
+impl Api {
+    pub(super) fn new(client: kube::Client, name: &str) -> Self {
+        Self {
+            client,
+            name: name.to_owned(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The object, or nothing.
+    pub(super) async fn find(&self, end: Instant, object: &Object) -> Outcome<Option<Value>> {
+        match self.call(end, Method::GET, &object.path(), None).await {
+            Ok(value) => Ok(Some(value)),
+            Err(failure) if failure.status == Some(404) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The object.
+    pub(super) async fn get(&self, end: Instant, object: &Object) -> Outcome<Value> {
+        self.call(end, Method::GET, &object.path(), None).await
+    }
+
+    /// Changes an object by a JSON patch; as a rehearsal only, if so asked.
+    pub(super) async fn patch(&self, end: Instant, object: &Object, part: &str, patch: &Value, rehearse: bool) -> Outcome<Value> {
+        let mut path = format!("{}{part}?fieldManager={MANAGER}", object.path());
+        if rehearse {
+            path.push_str("&dryRun=All");
+        }
+        let body = ("application/json-patch+json", patch);
+        self.call(end, Method::PATCH, &path, Some(body)).await
+    }
+
+    /// Makes an object; as a rehearsal only, if so asked.
+    pub(super) async fn create(&self, end: Instant, path: &str, object: &Value, rehearse: bool) -> Outcome<Value> {
+        let mut path = format!("{path}?fieldManager={MANAGER}");
+        if rehearse {
+            path.push_str("&dryRun=All");
+        }
+        self.call(end, Method::POST, &path, Some(("application/json", object))).await
+    }
+
+    /// Replaces an object as it was when its `resourceVersion` was read.
+    pub(super) async fn replace(&self, end: Instant, object: &Object, value: &Value) -> Outcome<Value> {
+        let path = format!("{}?fieldManager={MANAGER}", object.path());
+        self.call(end, Method::PUT, &path, Some(("application/json", value))).await
+    }
+
+    /// Deletes an object.
+    pub(super) async fn delete(&self, end: Instant, object: &Object, options: &Value) -> Outcome<Value> {
+        self.call(end, Method::DELETE, &object.path(), Some(("application/json", options))).await
+    }
+
+    /// All objects of a kind in a namespace (or in all) that a query means, page by page; what `keep` makes nothing of is forgotten at once.
+    pub(super) async fn list<T: DeserializeOwned, K>(
+        &self,
+        end: Instant,
+        kind: Kind,
+        namespace: Option<&str>,
+        query: &[(&str, &str)],
+        mut keep: impl FnMut(T) -> Option<K>,
+    ) -> Outcome<Listed<K>> {
+        let mut items = Vec::new();
+        let mut further: Option<String> = None;
+        let page = PAGE.to_string();
+        loop {
+            let mut pairs = query.to_vec();
+            pairs.push(("limit", &page));
+            if let Some(token) = &further {
+                pairs.push(("continue", token));
+            }
+            let path = format!("{}?{}", kind.path(namespace), encoded(&pairs));
+            let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
+            items.extend(page.items.into_iter().filter_map(&mut keep));
+            if items.len() > MOST {
+                let message = format!("more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer");
+                return Err(Failure::new(ErrorKind::Limit, message));
+            }
+            further = page.metadata.further.filter(|token| !token.is_empty());
+            if further.is_none() {
+                let version = page.metadata.version.unwrap_or_default();
+                return Ok(Listed { items, version });
+            }
+        }
+    }
+
+    /// Text that is no JSON, such as a log.
+    pub(super) async fn text(&self, end: Instant, path: &str, most: u64) -> Outcome<String> {
+        let bytes = self.bytes(end, Method::GET, path, None, most).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// One request and its answer.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        end: Instant,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Outcome<T> {
+        let bytes = self.bytes(end, method, path, body, ANSWER_BYTES).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|_| Failure::new(ErrorKind::Unavailable, format!("`{}` answers what is no object of Kubernetes", self.name)))
+    }
+
+    async fn bytes(&self, end: Instant, method: Method, path: &str, body: Option<(&str, &Value)>, most: u64) -> Outcome<Vec<u8>> {
+        let request = request(method, path, body)?;
+        let answer = async {
+            let stream = self.client.request_stream(request).await.map_err(|error| self.failure(error))?;
+            let mut bytes = Vec::new();
+            stream
+                .take(most + 1)
+                .read_to_end(&mut bytes)
+                .await
+                .map_err(|_| Failure::new(ErrorKind::Unavailable, format!("`{}` broke off its answer", self.name)))?;
+            if bytes.len() as u64 > most {
+                let most = crate::text::bytes(most);
+                return Err(Failure::new(ErrorKind::Limit, format!("`{}` answers with more than {most}", self.name)));
+            }
+            Ok(bytes)
+        };
+        let end = end.min(self.clock.instant() + REQUEST);
+        match tokio::time::timeout_at(end.into(), answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::new(ErrorKind::Unavailable, format!("`{}` does not answer", self.name))),
+        }
+    }
+
+    /// Watches objects from a version on, until `look` has something to say of an event, the server ends the watch, or the time is up. None
+    /// means that the watch ended: look at everything again, and watch from there.
+    pub(super) async fn watch<T: DeserializeOwned + Clone, R>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        version: &str,
+        within: Duration,
+        mut look: impl FnMut(Watched<T>) -> Option<R>,
+    ) -> Outcome<Option<R>> {
+        let seconds = within.as_secs().clamp(1, 3_600).to_string();
+        let mut pairs = query.to_vec();
+        pairs.extend([
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", &seconds),
+        ]);
+        let request = request(Method::GET, &format!("{path}?{}", encoded(&pairs)), None)?;
+        let events = self.client.request_events::<T>(request).await;
+        let mut events = Box::pin(match events {
+            Ok(events) => events.into_stream(),
+            // Expired versions are told here, or as an event.
+            Err(kube::Error::Api(status)) if status.code == 410 => return Ok(None),
+            Err(error) => return Err(self.failure(error)),
+        });
+        while let Some(event) = events.next().await {
+            let seen = match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => look(Watched::There(object)),
+                Ok(WatchEvent::Deleted(object)) => look(Watched::Gone(object)),
+                Ok(WatchEvent::Bookmark(_)) => None,
+                Ok(WatchEvent::Error(_)) | Err(_) => return Ok(None),
+            };
+            if seen.is_some() {
+                return Ok(seen);
+            }
+        }
+        Ok(None)
+    }
+
+    fn failure(&self, error: kube::Error) -> Failure {
+        match error {
+            kube::Error::Api(status) => self.refused(&status),
+            kube::Error::Auth(_) => Failure::new(ErrorKind::Denied, format!("there are no credentials for `{}`", self.name)),
+            _ => Failure::new(ErrorKind::Unavailable, format!("`{}` cannot be reached", self.name)),
+        }
+    }
+
+    fn refused(&self, status: &Status) -> Failure {
+        let kind = match status.code {
+            401 | 403 => ErrorKind::Denied,
+            404 => ErrorKind::NotFound,
+            409 | 410 => ErrorKind::Conflict,
+            400 | 405 | 415 | 422 => ErrorKind::Invalid,
+            413 => ErrorKind::Limit,
+            _ => ErrorKind::Unavailable,
+        };
+        let said = if status.message.is_empty() { &status.reason } else { &status.message };
+        let message = format!("`{}` says: {}", self.name, crate::text::printable(said));
+        Failure {
+            status: Some(status.code),
+            error: CallError::new(kind, message),
+        }
+    }
+}
+
+/// What a watch tells of an object.
+#[derive(Debug)]
+pub(super) enum Watched<T> {
+    /// It is so now.
+    There(T),
+    /// It was so last.
+    Gone(T),
+}
+
+fn request(method: Method, path: &str, body: Option<(&str, &Value)>) -> Outcome<Request<Vec<u8>>> {
+    let mut builder = Request::builder().method(method).uri(path);
+    let mut bytes = Vec::new();
+    if let Some((content, value)) = body {
+        builder = builder.header(http::header::CONTENT_TYPE, content);
+        bytes = value.to_string().into_bytes();
+    }
+    builder
+        .body(bytes)
+        .map_err(|_| Failure::new(ErrorKind::Invalid, "this makes no address on a server"))
+}
+
+/// Names and values as the end of an address.
+pub(super) fn encoded(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}

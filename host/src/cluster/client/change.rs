@@ -1,0 +1,232 @@
+//! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
+
+use super::api::{Api, Failure};
+use super::managers::{who_insists, writers};
+use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
+use crate::cluster::Revert;
+use crate::cluster::call::is_mark;
+use crate::cluster::field::{FieldChange, MARK, Path, difference, patch};
+use crate::cluster::object::Object;
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::{ChangePermit, Permit};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How often a change is tried again because the object was another one by then, with the same fields.
+const TRIES: u32 = 10;
+
+/// What an effect wants of an object.
+pub(super) struct Wanted {
+    /// Fields, without the mark.
+    pub(super) changes: Vec<FieldChange>,
+    /// The answer to the guest.
+    pub(super) answer: Value,
+    /// What is there now, in a few words.
+    pub(super) now: String,
+    /// What is there then, in a few words.
+    pub(super) after: String,
+    /// The part of the object that is patched: empty, or a subresource such as `/status`.
+    pub(super) part: &'static str,
+}
+
+/// What was there before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Before {
+    pub(super) uid: String,
+    version: String,
+    changes: Vec<FieldChange>,
+    answer: Value,
+    after: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    part: String,
+}
+
+/// What an effect of a run writes into the mark.
+fn mark(permit: &Permit, effect: u64) -> String {
+    format!("{}/{effect}", permit.run())
+}
+
+/// Says what would change, and refuses what another controller would put back. In a plan the server rehearses it.
+pub(super) async fn prepare(api: &Api, permit: &Permit, cluster: &str, object: &Object, found: &Value, wanted: Wanted) -> Result<Prepared, CallError> {
+    if let Some(manager) = who_insists(found, &wanted.changes) {
+        let message = format!(
+            "{object} is managed by {:?} `{}`, which would put it back; pause that first",
+            manager.kind, manager.name
+        );
+        return Err(CallError::new(ErrorKind::Conflict, message));
+    }
+    let changes: Vec<_> = wanted.changes.into_iter().filter(|change| !change.is_none()).collect();
+    let mut lines = Vec::new();
+    if permit.is_plan() && !changes.is_empty() {
+        let rehearsed = rehearse(api, permit, object, found, &changes, wanted.part).await?;
+        lines = difference(found, &rehearsed).iter().map(FieldChange::to_string).collect();
+    }
+    lines.extend(writers(found, &changes));
+    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let undo = if changes.is_empty() {
+        Undo::NotNeeded("it is so already".into())
+    } else {
+        Undo::By(crate::call::Revert::Cluster(Revert::RestoreFields {
+            cluster: cluster.to_owned(),
+            object: object.clone(),
+            uid: text("/metadata/uid"),
+            changes: changes.clone(),
+        }))
+    };
+    let before = Before {
+        uid: text("/metadata/uid"),
+        version: text("/metadata/resourceVersion"),
+        changes,
+        answer: wanted.answer.clone(),
+        after: wanted.after.clone(),
+        part: wanted.part.to_owned(),
+    };
+    Ok(Prepared {
+        before: serde_json::to_value(&before).map_err(internal)?,
+        foreseen: wanted.answer,
+        undo,
+        touches: Vec::new(),
+        now: wanted.now,
+        after: wanted.after,
+        details: lines,
+    })
+}
+
+async fn rehearse(api: &Api, permit: &Permit, object: &Object, found: &Value, changes: &[FieldChange], part: &str) -> Result<Value, CallError> {
+    let patch = patch(found, changes).ok_or_else(|| changed(object))?;
+    Ok(api.patch(permit.deadline(), object, part, &patch, true).await?)
+}
+
+/// Changes what was prepared, and writes the mark in the same request.
+pub(super) async fn apply(api: &Api, permit: &ChangePermit, object: &Object, prepared: &Prepared) -> Result<Applied, ApplyFailure> {
+    let before = before(prepared).map_err(not_done)?;
+    if before.changes.is_empty() {
+        return Ok(applied(&before));
+    }
+    let own = Value::String(mark(permit, permit.effect()));
+    let mut found = api.get(permit.deadline(), object).await.map_err(|failure| not_done(failure.into()))?;
+    for _ in 0..TRIES {
+        if !is_as_before(&found, &before) {
+            return Err(not_done(changed(object)));
+        }
+        let mut changes = before.changes.clone();
+        changes.push(Path::annotation(MARK).change(&found, Some(own.clone())));
+        let request = patch(&found, &changes).ok_or_else(|| not_done(changed(object)))?;
+        match api.patch(permit.deadline(), object, &before.part, &request, false).await {
+            Ok(_) => return Ok(applied(&before)),
+            Err(failure) if failure.status == Some(409) => {
+                found = api.get(permit.deadline(), object).await.map_err(|failure| not_done(failure.into()))?;
+            }
+            Err(failure) => return Err(failed(failure)),
+        }
+    }
+    let message = format!("{object} is changed by others all the time");
+    Err(not_done(CallError::new(ErrorKind::Conflict, message)))
+}
+
+/// Whether it is the same object, with the same in the fields that count.
+fn is_as_before(found: &Value, before: &Before) -> bool {
+    found.pointer("/metadata/uid").and_then(Value::as_str) == Some(&before.uid) && before.changes.iter().all(|change| change.is_before(found))
+}
+
+fn applied(before: &Before) -> Applied {
+    Applied {
+        answer: before.answer.clone(),
+        after: before.after.clone(),
+        sweep: None,
+    }
+}
+
+/// Asks the object whether the effect happened: the mark was written by the same request.
+pub(super) async fn confirm(api: &Api, permit: &Permit, object: &Object, prepared: &Prepared, effect: u64) -> Result<Confirmed, CallError> {
+    let before = before(prepared)?;
+    if before.changes.is_empty() {
+        return Ok(Confirmed::Done(applied(&before)));
+    }
+    let not_done = |why: &str| Confirmed::NotDone {
+        why: why.to_owned(),
+        sweep: None,
+    };
+    let Some(found) = api.find(permit.deadline(), object).await? else {
+        return Ok(Confirmed::CannotTell(format!("{object} is gone")));
+    };
+    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
+    if text("/metadata/uid") != Some(&before.uid) {
+        return Ok(Confirmed::CannotTell(format!("{object} is another one of the same name")));
+    }
+    if text("/metadata/resourceVersion") == Some(&before.version) {
+        return Ok(not_done("the object is as it was"));
+    }
+    let own = mark(permit, effect);
+    if Path::annotation(MARK).get(&found).and_then(Value::as_str) == Some(&own) {
+        return Ok(Confirmed::Done(applied(&before)));
+    }
+    if before.changes.iter().all(|change| change.is_before(&found)) {
+        return Ok(not_done("the object does not have the mark of this effect, and its fields are as they were"));
+    }
+    Ok(Confirmed::CannotTell(format!("{object} was changed, and the mark of who did it is not there")))
+}
+
+/// Gives the fields back what they had. What another hand changed since is left as it is.
+pub(super) async fn restore(api: &Api, permit: &Permit, object: &Object, uid: &str, changes: &[FieldChange]) -> Result<Reverted, CallError> {
+    for _ in 0..TRIES {
+        let Some(found) = api.find(permit.deadline(), object).await? else {
+            return Ok(Reverted::LeftAlone(format!("{object} is gone")));
+        };
+        if found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid) {
+            return Ok(Reverted::LeftAlone(format!("{object} is another one of the same name")));
+        }
+        if changes.iter().all(|change| change.is_before(&found)) {
+            return Ok(Reverted::NothingToDo(format!("{object} is as it was")));
+        }
+        if let Some(other) = changes.iter().find(|change| !change.is_set(&found) && !change.is_before(&found)) {
+            let now = crate::cluster::field::shown(other.path.get(&found));
+            return Ok(Reverted::LeftAlone(format!("{} of {object} is {now} by now", other.path)));
+        }
+        let mut back: Vec<_> = changes.iter().map(FieldChange::reversed).collect();
+        back.push(Path::annotation(MARK).change(&found, None));
+        let request = patch(&found, &back).ok_or_else(|| changed(object))?;
+        match api.patch(permit.deadline(), object, "", &request, false).await {
+            Ok(_) => return Ok(Reverted::Restored(restored(changes))),
+            Err(failure) if failure.status == Some(409) => {}
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Err(CallError::new(ErrorKind::Conflict, format!("{object} is changed by others all the time")))
+}
+
+fn restored(changes: &[FieldChange]) -> String {
+    let own = changes.iter().filter(|change| !is_mark(change));
+    let lines: Vec<_> = own.map(|change| change.reversed().to_string()).collect();
+    lines.join(", ")
+}
+
+fn before(prepared: &Prepared) -> Result<Before, CallError> {
+    serde_json::from_value(prepared.before.clone()).map_err(internal)
+}
+
+fn internal(error: serde_json::Error) -> CallError {
+    CallError::new(ErrorKind::Invalid, format!("what was prepared cannot be read: {error}"))
+}
+
+fn changed(object: &Object) -> CallError {
+    CallError::new(ErrorKind::Conflict, format!("{object} was changed by another hand since it was looked at"))
+}
+
+/// The server was not asked, or refused.
+pub(super) fn not_done(error: CallError) -> ApplyFailure {
+    ApplyFailure {
+        error,
+        in_doubt: false,
+        sweep: None,
+    }
+}
+
+/// A request that changes something failed: in doubt, unless the server said so itself.
+pub(super) fn failed(failure: Failure) -> ApplyFailure {
+    ApplyFailure {
+        in_doubt: failure.is_doubtful(),
+        error: failure.into(),
+        sweep: None,
+    }
+}

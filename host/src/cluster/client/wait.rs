@@ -1,0 +1,163 @@
+//! Waiting for what controllers do: one look, then a watch from there, and again if the watch ends. Nothing is polled.
+
+use super::api::{Api, Watched};
+use super::pods;
+use super::workloads::{facts, refuse_unrolled, selector};
+use crate::cluster::object::{Kind, Object};
+use crate::contract::cluster_types::{Rollout, RolloutState};
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::{Permit, Progress};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long is paused before a server that cannot be reached is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How far it is.
+pub(super) enum Step<R> {
+    /// There.
+    Done(R),
+    /// Not yet, and what is waited for.
+    Waiting(String),
+}
+
+/// Waits for an object to be as `look` wants it. `limit` when the time is up; what was seen last is in the message. A server that cannot be
+/// reached is waited for too: the work there may well go on.
+pub(super) async fn object<R>(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    within: Duration,
+    mut look: impl FnMut(&Value) -> Result<Step<R>, CallError>,
+) -> Result<R, CallError> {
+    let end = permit.deadline().min(permit.clock().instant() + within);
+    let mut said = String::from("nothing was seen yet");
+    let waiting = async {
+        loop {
+            let found = match api.get(permit.deadline(), object).await {
+                Ok(found) => found,
+                Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
+                    said = failure.error.message;
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            let mut see = |value: &Value| match look(value) {
+                Ok(Step::Done(result)) => Some(Ok(result)),
+                Ok(Step::Waiting(what)) => {
+                    if what != said {
+                        show(permit, &what);
+                        said = what;
+                    }
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            };
+            if let Some(result) = see(&found) {
+                return result;
+            }
+            let version = found.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+            let name = format!("metadata.name={}", object.name);
+            let path = object.kind.path(object.namespace.as_deref());
+            let rest = end.saturating_duration_since(permit.clock().instant());
+            let watched = api
+                .watch(&path, &[("fieldSelector", &name)], version, rest, |event| match event {
+                    Watched::There(value) => see(&value),
+                    Watched::Gone(_) => Some(Err(CallError::new(ErrorKind::NotFound, format!("{object} was deleted")))),
+                })
+                .await;
+            match watched {
+                Ok(Some(result)) => return result,
+                Ok(None) => {}
+                Err(failure) if failure.error.kind == ErrorKind::Unavailable => tokio::time::sleep(PAUSE).await,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    };
+    let ended = tokio::time::timeout_at(end.into(), waiting).await;
+    ended.unwrap_or_else(|_| Err(late(object, within, &said)))
+}
+
+fn show(permit: &Permit, what: &str) {
+    permit.progress(Progress {
+        phase: what.to_owned(),
+        done: 0,
+        total: 0,
+        notice: false,
+    });
+}
+
+fn late(object: &Object, within: Duration, said: &str) -> CallError {
+    let message = format!("{object}: not within {}; {said}", crate::text::duration(within));
+    CallError::new(ErrorKind::Limit, message)
+}
+
+/// Until the rollout is complete, or its controller gave up. What its pods say is told with it.
+pub(super) async fn rollout(api: &Api, permit: &Permit, workload: &Object, within: Duration) -> Result<Rollout, CallError> {
+    let mut pods_of = String::new();
+    let found = object(api, permit, workload, within, |value| {
+        let facts = facts(workload.kind, value);
+        pods_of.clone_from(&facts.selector);
+        let rollout = facts.rollout;
+        refuse_unrolled(workload, rollout.state, &rollout.message)?;
+        Ok(match rollout.state {
+            RolloutState::Progressing => Step::Waiting(rollout.message),
+            RolloutState::Complete | RolloutState::Failed | RolloutState::Paused => Step::Done(rollout),
+        })
+    })
+    .await;
+    let namespace = workload.namespace.as_deref().unwrap_or_default();
+    match found {
+        Ok(mut rollout) if rollout.state == RolloutState::Failed => {
+            rollout.message.push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
+            Ok(rollout)
+        }
+        Err(mut error) if error.kind == ErrorKind::Limit => {
+            error.message.push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+/// Until no pod is left that the workload's selector means.
+pub(super) async fn no_pods(api: &Api, permit: &Permit, workload: &Object, within: Duration) -> Result<(), CallError> {
+    let end = permit.deadline().min(permit.clock().instant() + within);
+    let namespace = workload.namespace.as_deref().unwrap_or_default();
+    let found = api.get(permit.deadline(), workload).await?;
+    let pods_of = selector(&found["spec"]["selector"]);
+    let query = [("labelSelector", pods_of.as_str())];
+    let mut left: BTreeSet<String> = BTreeSet::new();
+    let waiting = async {
+        loop {
+            let uid = |pod: &Value| pod.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let listed = api.list(permit.deadline(), Kind::Pod, Some(namespace), &query, |pod: Value| Some(uid(&pod))).await?;
+            left = listed.items.into_iter().collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            show(permit, &format!("{} pods are still there", left.len()));
+            let rest = end.saturating_duration_since(permit.clock().instant());
+            let path = Kind::Pod.path(Some(namespace));
+            let watched = api
+                .watch(&path, &query, &listed.version, rest, |event: Watched<Value>| {
+                    match event {
+                        Watched::There(pod) => left.insert(uid(&pod)),
+                        Watched::Gone(pod) => left.remove(&uid(&pod)),
+                    };
+                    left.is_empty().then_some(())
+                })
+                .await?;
+            if watched.is_some() {
+                return Ok(());
+            }
+        }
+    };
+    let ended = tokio::time::timeout_at(end.into(), waiting).await;
+    ended.unwrap_or_else(|_| {
+        let said = format!("{} pods are still there", left.len());
+        Err(late(workload, within, &said))
+    })
+}

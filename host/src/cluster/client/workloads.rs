@@ -1,0 +1,312 @@
+//! Deployments, stateful sets and daemon sets: what they are, and what each verb wants of their fields.
+
+use super::api::{Api, Listed};
+use super::change::Wanted;
+use super::managers::managers;
+use crate::cluster::call::Change;
+use crate::cluster::field::{Path, Step};
+use crate::cluster::object::{Kind, Object};
+use crate::cluster::rollout::{replicas, rollout};
+use crate::clock::Clock;
+use crate::contract::cluster_types::{Container, Revision, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName};
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::Permit;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// What a deployment's controller counts revisions with.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// What `kubectl rollout restart` writes into a template.
+const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// What kind of workload it is.
+fn kind_of(kind: Kind) -> WorkloadKind {
+    match kind {
+        Kind::StatefulSet => WorkloadKind::StatefulSet,
+        Kind::DaemonSet => WorkloadKind::DaemonSet,
+        _ => WorkloadKind::Deployment,
+    }
+}
+
+/// The facts of one.
+pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
+    let text = |pointer: &str| workload.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let status = |name: &str| count(&workload["status"][name]);
+    let (desired, updated, ready, available) = if kind == Kind::DaemonSet {
+        (status("desiredNumberScheduled"), status("updatedNumberScheduled"), status("numberReady"), status("numberAvailable"))
+    } else {
+        let desired = u32::try_from(replicas(workload)).unwrap_or(u32::MAX);
+        (desired, status("updatedReplicas"), status("readyReplicas"), status("availableReplicas"))
+    };
+    WorkloadFacts {
+        name: WorkloadName {
+            kind: kind_of(kind),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        },
+        uid: text("/metadata/uid"),
+        desired,
+        updated,
+        ready,
+        available,
+        paused: workload.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
+        containers: containers(workload),
+        selector: selector(&workload["spec"]["selector"]),
+        revision: workload["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse().ok()),
+        rollout: rollout(kind, workload),
+        managers: managers(workload),
+    }
+}
+
+fn count(value: &Value) -> u32 {
+    value.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
+}
+
+fn containers(workload: &Value) -> Vec<Container> {
+    let of = |list: &str, init: bool| {
+        let found = workload["spec"]["template"]["spec"][list].as_array().cloned().unwrap_or_default();
+        found.into_iter().map(move |container| Container {
+            name: container["name"].as_str().unwrap_or_default().to_owned(),
+            image: container["image"].as_str().unwrap_or_default().to_owned(),
+            init,
+        })
+    };
+    of("initContainers", true).chain(of("containers", false)).collect()
+}
+
+/// A label selector of an object as kubectl writes it.
+pub(super) fn selector(selector: &Value) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
+        parts.push(format!("{key}={}", value.as_str().unwrap_or_default()));
+    }
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let key = expression["key"].as_str().unwrap_or_default();
+        let values: Vec<_> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let values = values.join(",");
+        parts.push(match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({values})"),
+            Some("NotIn") => format!("{key} notin ({values})"),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key.to_owned(),
+        });
+    }
+    parts.join(",")
+}
+
+/// All of a namespace that may be shown.
+pub(super) async fn list(api: &Api, permit: &Permit, namespace: &str, selector: &str, shows: &dyn Fn(&Object) -> bool) -> Result<Vec<WorkloadFacts>, CallError> {
+    let mut all = Vec::new();
+    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
+        let keep = |workload: Value| {
+            let object = Object::new(kind, namespace, workload.pointer("/metadata/name")?.as_str()?).ok()?;
+            shows(&object).then(|| facts(kind, &workload))
+        };
+        let listed: Listed<WorkloadFacts> = api.list(permit.deadline(), kind, Some(namespace), &[("labelSelector", selector)], keep).await?;
+        all.extend(listed.items);
+    }
+    Ok(all)
+}
+
+/// Templates that are kept of a workload, newest first: its ReplicaSets, or its ControllerRevisions.
+pub(super) async fn revisions(api: &Api, permit: &Permit, object: &Object) -> Result<Vec<Revision>, CallError> {
+    let workload = api.get(permit.deadline(), object).await?;
+    let current = if object.kind == Kind::Deployment {
+        workload["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse::<u64>().ok())
+    } else {
+        None
+    };
+    let current_name = workload["status"]["updateRevision"].as_str().map(str::to_owned);
+    let mut found: Vec<Revision> = kept(api, permit, object, &workload)
+        .await?
+        .into_iter()
+        .filter_map(|(number, keeper, template)| {
+            let name = keeper.pointer("/metadata/name").and_then(Value::as_str);
+            Some(Revision {
+                number,
+                uid: keeper.pointer("/metadata/uid")?.as_str()?.to_owned(),
+                images: images(&template),
+                created: keeper.pointer("/metadata/creationTimestamp").and_then(instant),
+                current: current == Some(number) || (name.is_some() && name == current_name.as_deref()),
+            })
+        })
+        .collect();
+    found.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+    if current.is_none() && current_name.is_none() && let Some(newest) = found.first_mut() {
+        // A daemon set does not say which one it rolls out: it is the newest.
+        newest.current = true;
+    }
+    Ok(found)
+}
+
+/// Number, keeper and pod template of each revision.
+async fn kept(api: &Api, permit: &Permit, object: &Object, workload: &Value) -> Result<Vec<(u64, Value, Value)>, CallError> {
+    let uid = workload.pointer("/metadata/uid").cloned().unwrap_or_default();
+    let selector = selector(&workload["spec"]["selector"]);
+    let kind = if object.kind == Kind::Deployment { Kind::ReplicaSet } else { Kind::ControllerRevision };
+    let keep = |keeper: Value| {
+        let owners = keeper["metadata"]["ownerReferences"].as_array()?;
+        if !owners.iter().any(|owner| owner["uid"] == uid) {
+            return None;
+        }
+        let (number, template) = if kind == Kind::ReplicaSet {
+            (keeper["metadata"]["annotations"][REVISION].as_str()?.parse().ok()?, keeper["spec"]["template"].clone())
+        } else {
+            (keeper["revision"].as_u64()?, keeper["data"]["spec"]["template"].clone())
+        };
+        Some((number, keeper, template))
+    };
+    let query = [("labelSelector", selector.as_str())];
+    let listed = api.list(permit.deadline(), kind, object.namespace.as_deref(), &query, keep).await?;
+    Ok(listed.items)
+}
+
+fn images(template: &Value) -> Vec<String> {
+    let containers = template["spec"]["containers"].as_array().into_iter().flatten();
+    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+}
+
+/// A time of the server.
+pub(super) fn instant(value: &Value) -> Option<u64> {
+    let at: Timestamp = value.as_str()?.parse().ok()?;
+    u64::try_from(at.as_millisecond()).ok()
+}
+
+/// What a verb wants of a workload's fields.
+pub(super) async fn wanted(api: &Api, permit: &Permit, object: &Object, workload: &Value, change: &Change) -> Result<Wanted, CallError> {
+    match change {
+        Change::SetImage { images, .. } => set_image(object, workload, images),
+        Change::Scale { replicas, .. } => Ok(scale(workload, *replicas)),
+        Change::Restart { .. } => restart(object, workload, permit.clock()),
+        Change::Pause { .. } => Ok(pause(workload, true)),
+        Change::Proceed { .. } => Ok(pause(workload, false)),
+        Change::RollBack { revision_uid, .. } => roll_back(api, permit, object, workload, revision_uid).await,
+        Change::Annotate { annotations, .. } => Ok(annotate(workload, annotations)),
+        _ => Err(CallError::new(ErrorKind::Invalid, "this is no change of a workload")),
+    }
+}
+
+fn set_image(object: &Object, workload: &Value, images: &[(String, String)]) -> Result<Wanted, CallError> {
+    let mut changes = Vec::new();
+    let (mut now, mut after) = (Vec::new(), Vec::new());
+    for (container, image) in images {
+        let place = |list: &str| Path::of(&["spec", "template", "spec", list]).and(Step::Named(container.clone())).and(Step::Key("image".into()));
+        let found = ["containers", "initContainers"].into_iter().map(place).find(|path| path.get(workload).is_some());
+        let path = found.ok_or_else(|| CallError::new(ErrorKind::NotFound, format!("{object} has no container `{container}`")))?;
+        now.push(path.get(workload).and_then(Value::as_str).unwrap_or_default().to_owned());
+        after.push(image.clone());
+        changes.push(path.change(workload, Some(json!(image))));
+    }
+    Ok(Wanted {
+        changes,
+        answer: json!(now),
+        now: now.join(", "),
+        after: after.join(", "),
+        part: "",
+    })
+}
+
+fn scale(workload: &Value, wanted: u32) -> Wanted {
+    let now = replicas(workload);
+    Wanted {
+        changes: vec![Path::of(&["spec", "replicas"]).change(workload, Some(json!(wanted)))],
+        answer: json!(now),
+        now: replicas_text(now),
+        after: replicas_text(u64::from(wanted)),
+        part: "",
+    }
+}
+
+fn replicas_text(count: u64) -> String {
+    if count == 1 { "1 replica".into() } else { format!("{count} replicas") }
+}
+
+fn restart(object: &Object, workload: &Value, clock: &Clock) -> Result<Wanted, CallError> {
+    refuse_paused(object, workload)?;
+    let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX)).unwrap_or_default();
+    let path = Path::of(&["spec", "template", "metadata", "annotations", RESTARTED]);
+    Ok(Wanted {
+        changes: vec![path.change(workload, Some(json!(format!("{at:.0}"))))],
+        answer: Value::Null,
+        now: String::new(),
+        after: "each pod replaced".into(),
+        part: "",
+    })
+}
+
+fn refuse_paused(object: &Object, workload: &Value) -> Result<(), CallError> {
+    if workload.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
+        return Err(CallError::new(ErrorKind::Conflict, format!("{object} is paused")));
+    }
+    Ok(())
+}
+
+fn pause(workload: &Value, paused: bool) -> Wanted {
+    let words = |paused: bool| if paused { "paused" } else { "rolls out" }.to_owned();
+    let now = workload.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
+    // As the server keeps it: what is false is not there.
+    let set = paused.then(|| json!(true));
+    let path = Path::of(&["spec", "paused"]);
+    let mut change = path.change(workload, set);
+    if !now {
+        change.before = None;
+    }
+    Wanted {
+        changes: vec![change],
+        answer: Value::Null,
+        now: words(now),
+        after: words(paused),
+        part: "",
+    }
+}
+
+async fn roll_back(api: &Api, permit: &Permit, object: &Object, workload: &Value, uid: &str) -> Result<Wanted, CallError> {
+    refuse_paused(object, workload)?;
+    let kept = kept(api, permit, object, workload).await?;
+    let Some((number, _, mut template)) = kept.into_iter().find(|(_, keeper, _)| keeper.pointer("/metadata/uid").and_then(Value::as_str) == Some(uid)) else {
+        let message = format!("{object} has no revision {uid}; revisions beyond its history are not kept");
+        return Err(CallError::new(ErrorKind::NotFound, message));
+    };
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove("pod-template-hash");
+    }
+    if let Some(template) = template.as_object_mut() {
+        template.remove("$patch");
+    }
+    let path = Path::of(&["spec", "template"]);
+    let now = images(&workload["spec"]["template"]).join(", ");
+    let after = format!("revision {number}: {}", images(&template).join(", "));
+    Ok(Wanted {
+        changes: vec![path.change(workload, Some(template))],
+        answer: Value::Null,
+        now,
+        after,
+        part: "",
+    })
+}
+
+fn annotate(workload: &Value, annotations: &[(String, Option<String>)]) -> Wanted {
+    let changes: Vec<_> = annotations
+        .iter()
+        .map(|(name, value)| Path::annotation(name).change(workload, value.clone().map(Value::String)))
+        .collect();
+    let shown = |pick: fn(&crate::cluster::field::FieldChange) -> &Option<Value>| {
+        let texts: Vec<_> = changes.iter().map(|change| crate::cluster::field::shown(pick(change).as_ref())).collect();
+        texts.join(", ")
+    };
+    Wanted {
+        now: shown(|change| &change.before),
+        after: shown(|change| &change.set),
+        answer: Value::Null,
+        part: "",
+        changes,
+    }
+}
+
+/// Why a workload cannot be waited for.
+pub(super) fn refuse_unrolled(object: &Object, state: RolloutState, message: &str) -> Result<(), CallError> {
+    if state == RolloutState::Paused {
+        return Err(CallError::new(ErrorKind::Conflict, format!("{object} is not rolled out: {message}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The cluster room: what `wit/cluster.wit` promises, done on Kubernetes.
+//!
+//! | effect | undo | in doubt: asks the server |
+//! |---|---|---|
+//! | set image, scale, pause, proceed, roll back, annotate | the fields get back what they had, unless another hand changed them | does the object's mark name this effect |
+//! | restart | the template gets back what it had, which replaces the pods once more | the mark |
+//!
+//! An effect on an object is a list of field changes ([`field`]): what each field had, and what it gets. That one idea is the plan's diff, the
+//! undo, and the answer to whether another hand was there. The mark, an annotation that is written by the same request, tells whose effect it was.
+
+pub mod call;
+pub mod client;
+pub mod field;
+pub mod object;
+mod rollout;
+pub mod scope;
+mod wit;
+
+pub use call::{Effect, Read, Revert};
+pub use client::{Client, Target, TargetError};
+pub use scope::{Scope, Verb};
