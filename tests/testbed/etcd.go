@@ -33,12 +33,13 @@ func serveEtcd(dir string) error {
 	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "client")}
 	peer := url.URL{Scheme: "unix", Path: filepath.Join(dir, "peer")}
 	cfg := embed.NewConfig()
-	cfg.Name = "kubebed"
+	cfg.Name = "testbed"
 	cfg.Dir = filepath.Join(dir, "data")
 	cfg.ListenClientUrls = []url.URL{client}
-	cfg.AdvertiseClientUrls = []url.URL{client}
 	cfg.ListenPeerUrls = []url.URL{peer}
-	cfg.AdvertisePeerUrls = []url.URL{peer}
+	// Nobody reads what is advertised, and it must look like an address.
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "localhost:2379"}}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "localhost:2380"}}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.UnsafeNoFsync = true
 	cfg.LogLevel = "warn"

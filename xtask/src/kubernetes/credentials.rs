@@ -84,7 +84,7 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Makes keys, certificates and tokens, and writes what the programs read of them: `ca.crt`, `server.crt`, `server.key`,
-    /// `accounts.key` (for the tokens of service accounts) and `tokens.csv`.
+    /// `accounts.key`, `accounts.pub` (for the tokens of service accounts) and `tokens.csv`.
     pub(super) fn issue(home: &Path) -> Result<Self, Error> {
         let authority_key = KeyPair::generate()?;
         let authority = authority();
@@ -92,12 +92,14 @@ impl Credentials {
         let key = KeyPair::generate()?;
         let issuer = Issuer::from_params(&authority, &authority_key);
         let server = server()?.signed_by(&key, &issuer)?;
+        let accounts = KeyPair::generate()?;
         let tokens: Vec<_> = User::ALL.map(|user| (user, secret())).into();
         for (name, text) in [
             ("ca.crt", &certificate),
             ("server.crt", &server.pem()),
             ("server.key", &key.serialize_pem()),
-            ("accounts.key", &KeyPair::generate()?.serialize_pem()),
+            ("accounts.key", &accounts.serialize_pem()),
+            ("accounts.pub", &accounts.public_key_pem()),
             ("tokens.csv", &lines(&tokens)),
         ] {
             write(&home.join(name), text)?;

@@ -24,7 +24,7 @@ pub(super) fn api_server(home: &Path, port: u16) -> Vec<String> {
         // So that a namespace can say where its pods run: tests with nodes of their own do.
         "--enable-admission-plugins=PodNodeSelector,PodTolerationRestriction".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!("--service-account-key-file={}", at("accounts.key")),
+        format!("--service-account-key-file={}", at("accounts.pub")),
         format!("--service-account-signing-key-file={}", at("accounts.key")),
         format!("--kubelet-client-certificate={}", at("server.crt")),
         format!("--kubelet-client-key={}", at("server.key")),
