@@ -101,8 +101,11 @@ impl Cluster {
     /// Starts etcd and the API server.
     fn serve(&mut self, credentials: &Credentials, options: &Options) -> Result<(), Error> {
         let home = self.home.path().to_path_buf();
-        let etcd = home.join("etcd").display().to_string();
-        self.control()?.launch(Part::Etcd, &[etcd])?;
+        let etcd = home.join("etcd");
+        let control = self.control()?;
+        control.launch(Part::Etcd, &[etcd.display().to_string()])?;
+        // An API server that finds no etcd looks again a second later. etcd gives up by itself.
+        control.wait_for_file(&etcd.join("client"))?;
         let mut more = options.flags.clone();
         if options.audit {
             let policy = home.join("audit.yaml");

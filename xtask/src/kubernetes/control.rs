@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How much of a log is told in an error, in lines.
 const TOLD: usize = 12;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// One of the programs, in the order in which they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +104,15 @@ impl Control {
         self.running.contains_key(&part)
     }
 
+    /// Waits until a program that was started has made this file.
+    pub(super) fn wait_for_file(&mut self, path: &Path) -> Result<(), Error> {
+        while !path.exists() {
+            self.find_ended()?;
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     /// Runs these to their end, beside each other. It is an error if one fails, or if any program of the cluster ends before; `part` is
     /// the one whose log then tells why.
     pub(super) fn wait(&mut self, part: Part, commands: Vec<Command>) -> Result<(), Error> {
@@ -129,7 +140,7 @@ impl Control {
                 }
             }
             looking = left;
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(PAUSE);
         }
         Ok(())
     }
