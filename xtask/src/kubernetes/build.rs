@@ -180,7 +180,7 @@ fn digest(folder: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{named, numbers};
+    use super::{Module, named, numbers};
 
     #[test]
     fn versions_are_read_from_a_module() {
@@ -189,6 +189,22 @@ mod tests {
         let kubernetes = named(text, "k8s.io/kubernetes v");
         assert_eq!(kubernetes.as_deref(), Some("1.36.3"));
         assert_eq!(named(text, "k8s.io/kubectl v"), None);
+    }
+
+    #[test]
+    fn a_go_that_is_too_old_or_missing_says_what_to_install() {
+        let module = Module {
+            folder: std::env::temp_dir(),
+            digest: String::new(),
+            version: "1.36.3".to_owned(),
+            needs: "999.0".to_owned(),
+        };
+        let error = module.go().unwrap_err();
+        assert!(
+            error.hint().unwrap().starts_with("install Go"),
+            "{}",
+            error.story()
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::{Error, Kubebed, Request, flags, requests};
 use crate::fresh::free_port;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -264,6 +265,7 @@ pub(super) fn home() -> Result<TempDir, Error> {
     let temporary = std::env::temp_dir();
     tempfile::Builder::new()
         .prefix("windlass-kubernetes-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .map_err(Error::file(&temporary))
 }
