@@ -4,7 +4,12 @@ use super::{deployment, run};
 use crate::world::Namespace;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use xtask::kubernetes::{Options, User};
+use xtask::until;
+
+/// Nothing here takes longer.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 const MAY_LOOK: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -40,8 +45,12 @@ fn windlass_may_do_nothing_until_it_is_let() {
     assert!(refused.stderr.contains("Forbidden"), "{refused}");
 
     namespace.apply(MAY_LOOK);
-    let seen = namespace.kubectl_as(User::Windlass, &get).expect(0);
-    assert_eq!(seen.stdout, "pod/pod\n");
+    // A role holds a moment after it was written.
+    let seen = until(DEADLINE, || {
+        let seen = namespace.kubectl_as(User::Windlass, &get);
+        (seen.code == 0).then_some(seen.stdout)
+    });
+    assert_eq!(seen.as_deref(), Some("pod/pod\n"));
     let refused = namespace.kubectl_as(User::Windlass, &delete).expect(1);
     assert!(refused.stderr.contains("Forbidden"), "{refused}");
 }
@@ -77,8 +86,6 @@ fn an_api_server_is_lost_and_found_and_then_nothing_is_left() {
     drop(namespace);
     assert!(!home.exists());
     // Its watchdogs may just be ending.
-    let gone = xtask::until(std::time::Duration::from_secs(10), || {
-        processes_in(&home).is_empty().then_some(())
-    });
+    let gone = until(DEADLINE, || processes_in(&home).is_empty().then_some(()));
     assert!(gone.is_some(), "{:#?}", processes_in(&home));
 }

@@ -116,10 +116,15 @@ impl Namespace {
 
     /// What comes of kubectl for this user.
     pub(crate) fn kubectl_as(&self, user: User, arguments: &[&str]) -> Output {
+        self.start_kubectl(user, arguments).wait()
+    }
+
+    /// Starts kubectl for this user and does not wait.
+    pub(crate) fn start_kubectl(&self, user: User, arguments: &[&str]) -> Running {
         let mut command = self.cluster().kubectl(user);
         command.args(["--namespace", &self.name]).args(arguments);
         command.stdin(Stdio::null());
-        Running::start(command).wait()
+        Running::start(command)
     }
 
     /// An object as the API server has it.
@@ -187,6 +192,10 @@ fn shared() -> &'static Cluster {
     })
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "a build of minutes, where nobody set up, should not look like a test that hangs"
+)]
 fn start(options: &Options) -> Cluster {
     let say = |what: &str| eprintln!("setup        {what}");
     Kubebed::built(&say)

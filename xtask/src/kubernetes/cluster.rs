@@ -233,7 +233,8 @@ impl Cluster {
         about.map_or(0, |about| about.len())
     }
 
-    /// The requests that arrived after a mark, in their order. Needs [`Options::audit`]. A request is there before it is answered.
+    /// The requests that arrived after a mark, in their order. Needs [`Options::audit`], so there are none
+    /// of a cluster that was given. A request is there before it is answered.
     pub fn requests(&self, mark: u64) -> Vec<Request> {
         let mut bytes = Vec::new();
         if let Ok(mut log) = File::open(self.audit_log())
