@@ -132,3 +132,27 @@ impl Watched {
         let _ = self.leash.write_all(b"gone\n");
     }
 }
+
+/// Sees to it that a folder goes when its owner dies, however that comes about: a server's watchdog without a server.
+#[derive(Debug)]
+pub(crate) struct Kept(Option<Watched>);
+
+impl Kept {
+    /// Has this folder removed when the owner dies; who drops this removes it.
+    pub(crate) fn new(home: &Path) -> Result<Self, Failure> {
+        let nowhere = File::options().write(true).open("/dev/null");
+        let log = nowhere.map_err(|error| Failure::Start("sleep".to_owned(), error))?;
+        let forever = ["2147483647".to_owned()];
+        let sleep = Path::new("sleep");
+        let watched = Watched::start(sleep, &forever, home, log, End::Kill, |_| {})?;
+        Ok(Self(Some(watched)))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(watched) = self.0.take() {
+            watched.crash();
+        }
+    }
+}

@@ -4,6 +4,7 @@ use super::control::{Control, Part};
 use super::credentials::{Credentials, User, write};
 use super::{Error, Kubebed, Request, flags, requests};
 use crate::fresh::free_port;
+use crate::watched::Kept;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{File, Permissions};
@@ -72,12 +73,14 @@ impl Options {
 #[derive(Debug)]
 pub struct Cluster {
     /// kubectl, and what it wants to hear first.
-    pub(super) kubectl: (PathBuf, Vec<OsString>),
+    kubectl: (PathBuf, Vec<OsString>),
     /// What runs, where it is ours.
-    pub(super) control: Option<Control>,
+    control: Option<Control>,
+    /// Sees to the folder, where nothing of ours runs in it.
+    _kept: Option<Kept>,
     api_server: Vec<String>,
     // The last field, so that the folder goes after what works in it.
-    pub(super) home: TempDir,
+    home: TempDir,
 }
 
 impl Cluster {
@@ -91,6 +94,7 @@ impl Cluster {
         let mut cluster = Self {
             kubectl: (program.to_path_buf(), vec!["kubectl".into()]),
             control: Some(Control::new(program, path)),
+            _kept: None,
             api_server: Vec::new(),
             home,
         };
@@ -251,13 +255,14 @@ impl Cluster {
     }
 
     /// One that was given, reached by the kubeconfigs in its folder.
-    pub(super) fn of_somebody(kubectl: PathBuf, home: TempDir) -> Self {
-        Self {
+    pub(super) fn of_somebody(kubectl: PathBuf, home: TempDir) -> Result<Self, Error> {
+        Ok(Self {
             kubectl: (kubectl, Vec::new()),
             control: None,
+            _kept: Some(Kept::new(home.path())?),
             api_server: Vec::new(),
             home,
-        }
+        })
     }
 }
 

@@ -60,11 +60,13 @@ impl Cluster {
         ]);
         let admin = shell::output(&mut view)?;
         let home = home()?;
-        write(&User::Admin.kubeconfig(home.path()), &admin)?;
+        let path = home.path().to_path_buf();
+        let given = Self::of_somebody(kubectl, home)?;
+        write(&User::Admin.kubeconfig(&path), &admin)?;
         let windlass = impersonating(&admin, User::Windlass);
         let windlass = windlass.map_err(|error| Error::Json(kubeconfig.to_path_buf(), error))?;
-        write(&User::Windlass.kubeconfig(home.path()), &windlass)?;
-        Ok(Self::of_somebody(kubectl, home))
+        write(&User::Windlass.kubeconfig(&path), &windlass)?;
+        Ok(given)
     }
 
     /// Whether the suite can use it: one of ours serves.
