@@ -58,7 +58,8 @@ impl Cluster {
             "--minify",
             "--output=json",
         ]);
-        let admin = shell::output(&mut view)?;
+        let unfit = |failure| Error::Unfit("its kubeconfig cannot be used", failure);
+        let admin = shell::output(&mut view).map_err(unfit)?;
         let home = home()?;
         let path = home.path().to_path_buf();
         let given = Self::of_somebody(kubectl, home)?;
