@@ -24,6 +24,7 @@ mod room_notify;
 mod screens;
 mod secrets;
 mod taking_back;
+mod testbed;
 mod tidy;
 mod under_load;
 mod wasi;

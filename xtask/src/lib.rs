@@ -1,4 +1,5 @@
-//! What the newcomer's commands and the suite share: real PostgreSQL servers, the WebAssembly toolchain, databases with real bloat.
+//! What the newcomer's commands and the suite share: real PostgreSQL servers, a real Kubernetes, the WebAssembly toolchain, databases with
+//! real bloat.
 //!
 //! This crate prepares a machine and is no part of what windlass ships; so it starts processes, reads the environment and touches files.
 #![forbid(unsafe_code)]
@@ -8,9 +9,12 @@
 )]
 
 pub mod bloat;
+mod fresh;
+pub mod kubernetes;
 pub mod postgres;
 pub mod shell;
 pub mod wasm;
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,6 +37,18 @@ pub fn until<T>(within: Duration, mut look: impl FnMut() -> Option<T>) -> Option
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// An error as windlass tells it: what failed, each cause, what to do about it.
+pub fn story(error: &dyn std::error::Error, hint: Option<String>) -> String {
+    let mut lines = vec![format!("error: {error}")];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        lines.push(format!("  cause: {error}"));
+        cause = error.source();
+    }
+    lines.extend(hint.map(|hint| format!("  hint:  {hint}")));
+    lines.join("\n")
 }
 
 /// Where downloads are kept between runs: the workspace's own target directory, so that removing it removes everything.

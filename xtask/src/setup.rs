@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: makes sure of what a build and a test need, and says what is there. Quick where nothing is missing.
 
 use crate::trouble::Trouble;
+use xtask::kubernetes::{self, Cluster, Kubebed};
 use xtask::postgres::{Binaries, Error, Instance, NEWEST, OLDEST, check_client_tools};
 use xtask::wasm;
 
@@ -32,7 +33,8 @@ pub(crate) fn compiler() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The oldest and the newest supported server, the one that `DATABASE_URL` names, and the clients that windlass is compared with.
+/// The oldest and the newest supported server, the one that `DATABASE_URL` names, the clients that windlass is compared with, and a
+/// Kubernetes.
 pub(crate) fn suite() -> Result<(), Trouble> {
     if let Some(given) = Instance::given()? {
         let major = given.check()?;
@@ -44,7 +46,32 @@ pub(crate) fn suite() -> Result<(), Trouble> {
     for (name, version) in check_client_tools()? {
         eprintln!("client       {name} {version}");
     }
+    match Cluster::given()? {
+        Some(given) => {
+            given.check()?;
+            eprintln!(
+                "Kubernetes   the cluster that {} names",
+                kubernetes::VARIABLE
+            );
+        }
+        None => {
+            kubebed()?;
+        }
+    }
     Ok(())
+}
+
+/// The Kubernetes of the suite, built if it is not.
+pub(crate) fn kubebed() -> Result<Kubebed, Trouble> {
+    let kubebed = Kubebed::built(&say)?;
+    let place = kubebed.program().parent().unwrap_or(kubebed.program());
+    let place = place.strip_prefix(xtask::workspace()).unwrap_or(place);
+    eprintln!(
+        "Kubernetes   {} built, in {}",
+        kubebed.version(),
+        place.display()
+    );
+    Ok(kubebed)
 }
 
 /// Tells where a server's programs are.

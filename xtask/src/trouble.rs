@@ -1,9 +1,8 @@
 //! What can go wrong, told as windlass tells it: the error, its causes, what to do.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use xtask::{postgres, shell, wasm};
+use xtask::{kubernetes, postgres, shell, wasm};
 
 /// Why a command did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +13,8 @@ pub(crate) enum Trouble {
     NotMajor(String),
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
+    #[error(transparent)]
+    Kubernetes(#[from] kubernetes::Error),
     #[error(transparent)]
     Wasm(#[from] wasm::Error),
     #[error(transparent)]
@@ -38,6 +39,7 @@ impl Trouble {
         match self {
             Self::Usage(_) => Some("cargo xtask help".to_owned()),
             Self::Postgres(error) => error.hint(),
+            Self::Kubernetes(error) => error.hint(),
             Self::Wasm(error) => error.hint(),
             Self::Exists(_) => Some(
                 "the demo makes and drops a database of that name: use another server, or unset DATABASE_URL"
@@ -52,21 +54,14 @@ impl Trouble {
     }
 
     pub(crate) fn tell(&self) {
-        eprintln!("error: {self}");
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            eprintln!("  cause: {error}");
-            cause = error.source();
-        }
-        if let Some(hint) = self.hint() {
-            eprintln!("  hint:  {hint}");
-        }
+        eprintln!("{}", xtask::story(self, self.hint()));
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) | Self::NotMajor(_) => ExitCode::from(2),
             Self::Postgres(_)
+            | Self::Kubernetes(_)
             | Self::Wasm(_)
             | Self::Program(_)
             | Self::File(..)

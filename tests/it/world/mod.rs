@@ -1,11 +1,13 @@
 //! A world for one test: a database of its own on a real server, a project folder, and the real command line to try on them.
 
 mod fixture;
+mod namespace;
 mod output;
 mod redact;
 mod steps;
 mod wire;
 
+pub(crate) use namespace::Namespace;
 pub(crate) use output::{Output, Running};
 
 use fixture::Fixture;

@@ -1,6 +1,7 @@
 //! What can go wrong with a server, and what to do about it.
 
 use super::{NEWEST, OLDEST, Version};
+use crate::fresh::NoPort;
 use crate::shell;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,8 +104,8 @@ pub enum Error {
     #[error("session {0} does not end")]
     Stays(i32),
     /// Every port that was tried is taken.
-    #[error("no port between {0} and {1} is free")]
-    NoPort(u16, u16),
+    #[error(transparent)]
+    NoPort(#[from] NoPort),
 }
 
 impl Error {
@@ -115,14 +116,7 @@ impl Error {
 
     /// All of it, for people: the error, each cause, what to do.
     pub fn story(&self) -> String {
-        let mut lines = vec![format!("error: {self}")];
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            lines.push(format!("  cause: {error}"));
-            cause = error.source();
-        }
-        lines.extend(self.hint().map(|hint| format!("  hint:  {hint}")));
-        lines.join("\n")
+        crate::story(self, self.hint())
     }
 
     /// What to do about it.
@@ -159,7 +153,7 @@ impl Error {
             | Self::Statement(_)
             | Self::Finished(_)
             | Self::Stays(_)
-            | Self::NoPort(..) => None,
+            | Self::NoPort(_) => None,
         }
     }
 }

@@ -12,10 +12,10 @@ mod given;
 mod instance;
 mod required;
 mod server;
-mod spawn;
 mod standby;
 mod statements;
 
+pub use crate::fresh::secret;
 pub use account::Account;
 pub use address::{url_on_loopback, with_database, with_user};
 pub use binaries::{Binaries, Version, check_client_tools, client_tool};
@@ -23,7 +23,7 @@ pub use error::Error;
 pub use given::sweep;
 pub use instance::Instance;
 pub use required::{Missing, required, required_tool};
-pub use server::{Options, Server, secret};
+pub use server::{Options, Server};
 pub use statements::Statement;
 
 /// The oldest supported major version.

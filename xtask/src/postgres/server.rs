@@ -1,15 +1,14 @@
 //! A running server with its data, its log and its password.
 
-use super::spawn::Watched;
 use super::{Account, Binaries, Error, Statement, Version, statements, url_on_loopback};
+use crate::fresh::{free_port, secret};
 use crate::shell;
+use crate::watched::{End, Watched};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -19,8 +18,6 @@ use tempfile::TempDir;
 pub(super) const ADMIN: &str = "postgres";
 /// What a server is told to do it has done within this time, or something is wrong.
 pub(super) const DEADLINE: Duration = Duration::from_mins(1);
-const FIRST_PORT: u16 = 15_000;
-const PORTS: u16 = 15_000;
 
 /// How a server is set up. The default is quick and forgetful, as tests want it.
 #[derive(Clone, Debug, Default)]
@@ -181,7 +178,8 @@ impl Server {
             home.display().to_string(),
         ];
         let program = self.binaries.program("postgres");
-        let process = Watched::start(&program, &arguments, home, &log, self.account)?;
+        let as_account = |command: &mut Command| self.account.apply(command);
+        let process = Watched::start(&program, &arguments, home, log, End::Quit, as_account)?;
         self.wait_until_ready(process)
     }
 
@@ -330,25 +328,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.crash();
     }
-}
-
-/// A port below those that the system gives to outgoing connections, so that a server that restarts finds its own one free.
-fn free_port() -> Result<u16, Error> {
-    let ports = (0..PORTS).map(|_| {
-        let offset = u16::try_from(random() % u64::from(PORTS)).unwrap_or(0);
-        FIRST_PORT + offset
-    });
-    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    free.next()
-        .ok_or(Error::NoPort(FIRST_PORT, FIRST_PORT + PORTS - 1))
-}
-
-/// The standard library seeds its hashes from the system's random numbers.
-fn random() -> u64 {
-    RandomState::new().hash_one(0_u8)
-}
-
-/// A password, or a part of a name that nobody else has: 32 digits.
-pub fn secret() -> String {
-    format!("{:016x}{:016x}", random(), random())
 }

@@ -1,0 +1,204 @@
+//! A world for one test of Kubernetes: a namespace of its own on a real API server.
+
+use super::{Output, Running};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::OnceLock;
+use xtask::kubernetes::{Cluster, Kubebed, Options, User};
+use xtask::postgres::secret;
+
+/// Nothing that a test waits for takes longer; as kubectl reads it.
+const DEADLINE: &str = "--timeout=60s";
+/// The label, and the taint, of nodes that belong to one test; its value is the test's namespace.
+const MARK: &str = "windlass-test";
+
+/// A namespace that nobody else knows of, and perhaps nodes that run nobody else's pods. Dropping it lets both go.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    name: String,
+    nodes: Vec<String>,
+    // After what is on it.
+    home: Home,
+}
+
+#[derive(Debug)]
+enum Home {
+    Shared(&'static Cluster),
+    Own(Box<Cluster>),
+}
+
+impl Namespace {
+    /// On the shared cluster, which records requests; its pods run on nodes that all tests share.
+    pub(crate) fn new() -> Self {
+        Self::with(Home::Shared(shared()), 0)
+    }
+
+    /// On the shared cluster, with nodes of its own: its pods run there, and no others do. They may be cordoned, drained and rebooted.
+    pub(crate) fn with_nodes(count: usize) -> Self {
+        Self::with(Home::Shared(shared()), count)
+    }
+
+    /// On a cluster that this test may stop: see [`Self::cluster_mut`].
+    pub(crate) fn alone(options: &Options) -> Self {
+        Self::with(Home::Own(Box::new(start(options))), 0)
+    }
+
+    fn with(home: Home, count: usize) -> Self {
+        let name = format!("t-{}", &secret()[..12]);
+        let nodes = (1..=count).map(|number| format!("{name}-{number}"));
+        let namespace = Self {
+            nodes: nodes.collect(),
+            name,
+            home,
+        };
+        namespace.make();
+        namespace
+    }
+
+    /// Makes the namespace and the nodes. Pods are refused until the controller manager has made the service account.
+    fn make(&self) {
+        let Self { name, nodes, .. } = self;
+        let mut yaml = format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n");
+        if !nodes.is_empty() {
+            let _ = write!(
+                yaml,
+                "  annotations:\n    scheduler.alpha.kubernetes.io/node-selector: {MARK}={name}\n    \
+                 scheduler.alpha.kubernetes.io/defaultTolerations: '[{{\"key\": \"{MARK}\", \"value\": \"{name}\"}}]'\n"
+            );
+        }
+        for node in nodes {
+            let _ = write!(
+                yaml,
+                "---\napiVersion: v1\nkind: Node\nmetadata:\n  name: {node}\n  labels: {{{MARK}: {name}, kubernetes.io/hostname: {node}}}\n\
+                 spec:\n  taints: [{{key: {MARK}, value: {name}, effect: NoSchedule}}]\n"
+            );
+        }
+        self.apply(&yaml);
+        self.until("serviceaccount/default", "create");
+        for node in nodes {
+            self.until(&format!("node/{node}"), "condition=Ready");
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of its own nodes.
+    pub(crate) fn nodes(&self) -> &[String] {
+        &self.nodes
+    }
+
+    /// The cluster that it is on.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        match &self.home {
+            Home::Shared(cluster) => cluster,
+            Home::Own(cluster) => cluster,
+        }
+    }
+
+    /// The cluster of a namespace that is alone.
+    pub(crate) fn cluster_mut(&mut self) -> &mut Cluster {
+        match &mut self.home {
+            Home::Own(cluster) => cluster,
+            Home::Shared(_) => panic!("this cluster is shared: use Namespace::alone"),
+        }
+    }
+
+    /// What kubectl prints for the administrator.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kubectl_as(User::Admin, arguments).expect(0).stdout
+    }
+
+    /// What comes of kubectl for this user.
+    pub(crate) fn kubectl_as(&self, user: User, arguments: &[&str]) -> Output {
+        self.start_kubectl(user, arguments).wait()
+    }
+
+    /// Starts kubectl for this user and does not wait.
+    pub(crate) fn start_kubectl(&self, user: User, arguments: &[&str]) -> Running {
+        let mut command = self.cluster().kubectl(user);
+        command.args(["--namespace", &self.name]).args(arguments);
+        command.stdin(Stdio::null());
+        Running::start(command)
+    }
+
+    /// An object as the API server has it.
+    #[track_caller]
+    pub(crate) fn object(&self, name: &str) -> Value {
+        let text = self.kubectl(&["get", name, "--output=json"]);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Makes what the text describes, or makes it so.
+    #[track_caller]
+    pub(crate) fn apply(&self, yaml: &str) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(yaml.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        self.kubectl(&["apply", "--server-side", "--filename", path]);
+    }
+
+    /// Waits until an object is as `kubectl wait --for` has it: `create`, `delete`, `condition=Ready`, `jsonpath={.spec.x}=y`.
+    #[track_caller]
+    pub(crate) fn until(&self, object: &str, becomes: &str) {
+        self.kubectl(&["wait", object, &format!("--for={becomes}"), DEADLINE]);
+    }
+
+    /// Waits until a rollout of a workload is complete.
+    #[track_caller]
+    pub(crate) fn until_rolled_out(&self, workload: &str) {
+        self.kubectl(&["rollout", "status", workload, DEADLINE]);
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if let Home::Own(_) = self.home {
+            return;
+        }
+        let objects = self.nodes.iter().map(|node| format!("node/{node}"));
+        let objects: Vec<_> = [format!("namespace/{}", self.name)]
+            .into_iter()
+            .chain(objects)
+            .collect();
+        let mut delete = self.cluster().kubectl(User::Admin);
+        delete.args(["delete", "--wait=false"]).args(objects);
+        let deleted = delete.output().unwrap();
+        // A test that fails already tells enough.
+        assert!(
+            deleted.status.success() || std::thread::panicking(),
+            "{}",
+            String::from_utf8_lossy(&deleted.stderr)
+        );
+    }
+}
+
+/// The cluster that `WINDLASS_TEST_KUBECONFIG` names, else one of this process. A static is never dropped: the cluster ends when this
+/// process does.
+fn shared() -> &'static Cluster {
+    static SHARED: OnceLock<Cluster> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let given = Cluster::given().and_then(|given| {
+            given.as_ref().map_or(Ok(()), Cluster::check)?;
+            Ok(given)
+        });
+        let given = given.unwrap_or_else(|error| panic!("{}", error.story()));
+        given.unwrap_or_else(|| start(&Options::default().audit()))
+    })
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a build of minutes, where nobody set up, should not look like a test that hangs"
+)]
+fn start(options: &Options) -> Cluster {
+    let say = |what: &str| eprintln!("setup        {what}");
+    Kubebed::built(&say)
+        .and_then(|kubebed| Cluster::start(&kubebed, options))
+        .unwrap_or_else(|error| panic!("{}", error.story()))
+}
