@@ -201,7 +201,10 @@ pub(super) fn objects(need: &ClusterNeed) -> String {
         ("name", &need.names),
         ("node", &need.nodes),
     ];
-    for (what, patterns) in parts.into_iter().filter(|(_, patterns)| !patterns.is_empty()) {
+    for (what, patterns) in parts
+        .into_iter()
+        .filter(|(_, patterns)| !patterns.is_empty())
+    {
         let any = patterns.iter().any(|pattern| pattern.0 == "*");
         text.push_str(&if any {
             format!(", any {what}")

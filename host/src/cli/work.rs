@@ -6,7 +6,8 @@ use super::parameters;
 use super::refusal::{self, Explained};
 use super::standing::exit;
 use super::watch::{WORKING, Watching, watch};
-use crate::config::Config;
+use crate::cluster;
+use crate::config::{Config, TargetRef};
 use crate::database;
 use crate::engine::{
     Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat,

@@ -26,24 +26,70 @@ pub struct Read {
 /// What is looked at, or waited for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "read", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the function of the same name in wit/cluster.wit")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/cluster.wit"
+)]
 pub enum Look {
     Facts,
-    Workload { workload: WorkloadName },
-    Workloads { namespace: String, selector: String },
-    Revisions { workload: WorkloadName },
-    Pods { namespace: String, selector: String },
-    Logs { pod: Namespaced, container: Option<String>, lines: u32 },
-    Nodes { selector: String },
-    Budgets { namespace: String },
-    Jobs { namespace: String, selector: String },
-    Certificates { namespace: String },
-    Route { route: RouteName },
-    AwaitRollout { workload: WorkloadName, within: u64 },
-    AwaitNoPods { workload: WorkloadName, within: u64 },
-    AwaitJob { job: Namespaced, within: u64 },
-    AwaitCertificate { certificate: Namespaced, above: u32, within: u64 },
-    AwaitNode { node: String, boot: String, version: String, within: u64 },
+    Workload {
+        workload: WorkloadName,
+    },
+    Workloads {
+        namespace: String,
+        selector: String,
+    },
+    Revisions {
+        workload: WorkloadName,
+    },
+    Pods {
+        namespace: String,
+        selector: String,
+    },
+    Logs {
+        pod: Namespaced,
+        container: Option<String>,
+        lines: u32,
+    },
+    Nodes {
+        selector: String,
+    },
+    Budgets {
+        namespace: String,
+    },
+    Jobs {
+        namespace: String,
+        selector: String,
+    },
+    Certificates {
+        namespace: String,
+    },
+    Route {
+        route: RouteName,
+    },
+    AwaitRollout {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitNoPods {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitJob {
+        job: Namespaced,
+        within: u64,
+    },
+    AwaitCertificate {
+        certificate: Namespaced,
+        above: u32,
+        within: u64,
+    },
+    AwaitNode {
+        node: String,
+        boot: String,
+        version: String,
+        within: u64,
+    },
 }
 
 /// The names of what a call is about, as far as it names something.
@@ -104,10 +150,14 @@ impl Read {
     pub fn check(&self) -> Result<(), CallError> {
         self.place()?;
         match &self.look {
-            Look::Workloads { selector, .. } | Look::Pods { selector, .. } | Look::Nodes { selector } | Look::Jobs { selector, .. } => {
-                check_selector(selector)
-            }
-            Look::Logs { container: Some(container), .. } => super::object::check_name(container),
+            Look::Workloads { selector, .. }
+            | Look::Pods { selector, .. }
+            | Look::Nodes { selector }
+            | Look::Jobs { selector, .. } => check_selector(selector),
+            Look::Logs {
+                container: Some(container),
+                ..
+            } => super::object::check_name(container),
             _ => Ok(()),
         }
     }
@@ -130,7 +180,9 @@ impl Read {
             | Look::AwaitNoPods { workload, .. } => Place::Object(Object::workload(workload)?),
             Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
             Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
-            Look::AwaitCertificate { certificate, .. } => Place::Object(named(Kind::Certificate, certificate)?),
+            Look::AwaitCertificate { certificate, .. } => {
+                Place::Object(named(Kind::Certificate, certificate)?)
+            }
             Look::Route { route } => Place::Object(Object::route(route)?),
             Look::AwaitNode { node, .. } => Place::Object(Object::node(node)?),
         })
@@ -155,7 +207,8 @@ impl Read {
             Look::Logs { pod: object, .. }
             | Look::AwaitJob { job: object, .. }
             | Look::AwaitCertificate {
-                certificate: object, ..
+                certificate: object,
+                ..
             } => Named::of(&object.namespace, &object.name),
             Look::Route { route } => Named::of(&route.namespace, &route.name),
             Look::AwaitNode { node, .. } => Named::node(node),
@@ -231,23 +284,63 @@ pub struct Effect {
 /// What is changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the function of the same name in wit/cluster.wit")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/cluster.wit"
+)]
 pub enum Change {
-    SetImage { workload: WorkloadName, images: Vec<(String, String)> },
-    Scale { workload: WorkloadName, replicas: u32 },
-    Restart { workload: WorkloadName },
-    Pause { workload: WorkloadName },
-    Proceed { workload: WorkloadName },
-    RollBack { workload: WorkloadName, revision_uid: String },
-    Annotate { workload: WorkloadName, annotations: Vec<(String, Option<String>)> },
-    Cordon { node: String },
-    Uncordon { node: String },
-    Drain { node: String, options: DrainOptions },
-    FromCronJob { cron_job: Namespaced },
-    DeleteJob { job: Namespaced },
-    Divert { route: RouteName, service: String, port: u16 },
-    Restore { route: RouteName },
-    Renew { certificate: Namespaced },
+    SetImage {
+        workload: WorkloadName,
+        images: Vec<(String, String)>,
+    },
+    Scale {
+        workload: WorkloadName,
+        replicas: u32,
+    },
+    Restart {
+        workload: WorkloadName,
+    },
+    Pause {
+        workload: WorkloadName,
+    },
+    Proceed {
+        workload: WorkloadName,
+    },
+    RollBack {
+        workload: WorkloadName,
+        revision_uid: String,
+    },
+    Annotate {
+        workload: WorkloadName,
+        annotations: Vec<(String, Option<String>)>,
+    },
+    Cordon {
+        node: String,
+    },
+    Uncordon {
+        node: String,
+    },
+    Drain {
+        node: String,
+        options: DrainOptions,
+    },
+    FromCronJob {
+        cron_job: Namespaced,
+    },
+    DeleteJob {
+        job: Namespaced,
+    },
+    Divert {
+        route: RouteName,
+        service: String,
+        port: u16,
+    },
+    Restore {
+        route: RouteName,
+    },
+    Renew {
+        certificate: Namespaced,
+    },
 }
 
 impl Effect {
@@ -281,7 +374,9 @@ impl Effect {
             | Change::Proceed { workload }
             | Change::RollBack { workload, .. }
             | Change::Annotate { workload, .. } => Object::workload(workload),
-            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => Object::node(node),
+            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
+                Object::node(node)
+            }
             Change::FromCronJob { cron_job } => named(Kind::CronJob, cron_job),
             Change::DeleteJob { job } => named(Kind::Job, job),
             Change::Divert { route, .. } | Change::Restore { route } => Object::route(route),
@@ -299,11 +394,17 @@ impl Effect {
             | Change::Proceed { workload }
             | Change::RollBack { workload, .. }
             | Change::Annotate { workload, .. } => Named::workload(workload),
-            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => Named::node(node),
+            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
+                Named::node(node)
+            }
             Change::FromCronJob { cron_job: object }
             | Change::DeleteJob { job: object }
-            | Change::Renew { certificate: object } => Named::of(&object.namespace, &object.name),
-            Change::Divert { route, .. } | Change::Restore { route } => Named::of(&route.namespace, &route.name),
+            | Change::Renew {
+                certificate: object,
+            } => Named::of(&object.namespace, &object.name),
+            Change::Divert { route, .. } | Change::Restore { route } => {
+                Named::of(&route.namespace, &route.name)
+            }
         }
     }
 
@@ -330,29 +431,44 @@ impl Effect {
 
     /// What it is done to, as people write it.
     pub fn object_text(&self) -> String {
-        self.object().map(|object| object.to_string()).unwrap_or_default()
+        self.object()
+            .map(|object| object.to_string())
+            .unwrap_or_default()
     }
 
     /// Whether the object can always tell later if it happened. A pod that is gone does not say who evicted it.
     pub fn leaves_a_trace(&self) -> bool {
-        !matches!(self.change, Change::Drain { .. } | Change::Renew { .. } | Change::DeleteJob { .. })
+        !matches!(
+            self.change,
+            Change::Drain { .. } | Change::Renew { .. } | Change::DeleteJob { .. }
+        )
     }
 
     /// Refuses arguments that cannot be meant.
     pub fn check(&self) -> Result<(), CallError> {
         self.object()?;
         match &self.change {
-            Change::SetImage { images, .. } if images.is_empty() => Err(invalid("no image is named")),
-            Change::SetImage { images, .. } => images.iter().try_for_each(|(_, image)| check_image(image)),
-            Change::Scale { workload, .. } if workload.kind == WorkloadKind::DaemonSet => {
-                Err(invalid("a daemon set has as many pods as there are nodes for it"))
+            Change::SetImage { images, .. } if images.is_empty() => {
+                Err(invalid("no image is named"))
             }
-            Change::Pause { workload } | Change::Proceed { workload } if workload.kind != WorkloadKind::Deployment => {
+            Change::SetImage { images, .. } => {
+                images.iter().try_for_each(|(_, image)| check_image(image))
+            }
+            Change::Scale { workload, .. } if workload.kind == WorkloadKind::DaemonSet => Err(
+                invalid("a daemon set has as many pods as there are nodes for it"),
+            ),
+            Change::Pause { workload } | Change::Proceed { workload }
+                if workload.kind != WorkloadKind::Deployment =>
+            {
                 Err(invalid("only a deployment can be paused"))
             }
             Change::RollBack { revision_uid, .. } => super::object::check_name(revision_uid),
-            Change::Annotate { annotations, .. } if annotations.is_empty() => Err(invalid("no annotation is named")),
-            Change::Annotate { annotations, .. } => annotations.iter().try_for_each(|(name, value)| check_annotation(name, value.as_deref())),
+            Change::Annotate { annotations, .. } if annotations.is_empty() => {
+                Err(invalid("no annotation is named"))
+            }
+            Change::Annotate { annotations, .. } => annotations
+                .iter()
+                .try_for_each(|(name, value)| check_annotation(name, value.as_deref())),
             Change::Divert { service, .. } => super::object::check_name(service),
             _ => Ok(()),
         }
@@ -398,7 +514,9 @@ fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
         super::object::check_name(prefix)?;
     }
     match value {
-        Some(value) if value.len() > 4_096 => Err(invalid(format!("the value of `{name}` has more than 4,096 bytes"))),
+        Some(value) if value.len() > 4_096 => Err(invalid(format!(
+            "the value of `{name}` has more than 4,096 bytes"
+        ))),
         _ => Ok(()),
     }
 }
@@ -442,7 +560,11 @@ impl fmt::Display for Revert {
                 let own = changes.iter().filter(|change| !is_mark(change));
                 let texts: Vec<_> = own
                     .map(|change| match &change.before {
-                        Some(value) => format!("set {} to {}", change.path, super::field::shown(Some(value))),
+                        Some(value) => format!(
+                            "set {} to {}",
+                            change.path,
+                            super::field::shown(Some(value))
+                        ),
                         None => format!("remove {}", change.path),
                     })
                     .collect();
@@ -488,14 +610,22 @@ mod tests {
     fn a_plan_key_has_all_that_carries_danger() {
         assert_ne!(image("a", "x:1").plan_key(), image("a", "x:2").plan_key());
         assert_ne!(image("a b", "c").plan_key(), image("a", "b c").plan_key());
-        assert_eq!(image("a", "x:1").to_string(), "set image deployment shop/web");
+        assert_eq!(
+            image("a", "x:1").to_string(),
+            "set image deployment shop/web"
+        );
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
         assert!(image("app", "shop@sha256:0af").check().is_ok());
         assert!(image("app", "a b").check().is_err() && image("app", "").check().is_err());
-        let scale = |kind| effect(Change::Scale { workload: web(kind), replicas: 1 });
+        let scale = |kind| {
+            effect(Change::Scale {
+                workload: web(kind),
+                replicas: 1,
+            })
+        };
         assert!(scale(WorkloadKind::StatefulSet).check().is_ok());
         assert!(scale(WorkloadKind::DaemonSet).check().is_err());
         let annotate = |name: &str| {
@@ -505,7 +635,15 @@ mod tests {
             })
         };
         assert!(annotate("team.example/note").check().is_ok() && annotate("note").check().is_ok());
-        for name in ["windlass.dev/effect", "a.windlass.dev/x", "deployment.kubernetes.io/revision", "a.k8s.io/b", "", "a/", "a/b/c"] {
+        for name in [
+            "windlass.dev/effect",
+            "a.windlass.dev/x",
+            "deployment.kubernetes.io/revision",
+            "a.k8s.io/b",
+            "",
+            "a/",
+            "a/b/c",
+        ] {
             assert!(annotate(name).check().is_err(), "{name}");
         }
     }

@@ -36,7 +36,11 @@ pub struct FieldChange {
 impl Path {
     /// A field of nested maps.
     pub fn of(keys: &[&str]) -> Self {
-        Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
+        Self(
+            keys.iter()
+                .map(|key| Step::Key((*key).to_owned()))
+                .collect(),
+        )
     }
 
     /// An annotation of the object.
@@ -143,7 +147,13 @@ impl FieldChange {
 
 impl fmt::Display for FieldChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} → {}", self.path, shown(self.before.as_ref()), shown(self.set.as_ref()))
+        write!(
+            f,
+            "{}: {} → {}",
+            self.path,
+            shown(self.before.as_ref()),
+            shown(self.set.as_ref())
+        )
     }
 }
 
@@ -205,22 +215,43 @@ fn is_bookkeeping(path: &Path) -> bool {
             Step::Key(key) | Step::Named(key) => key.as_str(),
         })
         .collect();
-    matches!(keys[..], ["metadata", "managedFields" | "resourceVersion" | "generation", ..] | ["status", ..])
-        || keys == ["metadata", "annotations", MARK]
+    matches!(
+        keys[..],
+        [
+            "metadata",
+            "managedFields" | "resourceVersion" | "generation",
+            ..
+        ] | ["status", ..]
+    ) || keys == ["metadata", "annotations", MARK]
 }
 
-fn compare(at: &mut Vec<Step>, before: Option<&Value>, after: Option<&Value>, into: &mut Vec<FieldChange>) {
+fn compare(
+    at: &mut Vec<Step>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    into: &mut Vec<FieldChange>,
+) {
     if before == after {
         return;
     }
     let empty = Value::Object(Map::new());
     match (before, after) {
-        (Some(Value::Object(_)) | None, Some(Value::Object(_))) | (Some(Value::Object(_)), None) => {
+        (Some(Value::Object(_)) | None, Some(Value::Object(_)))
+        | (Some(Value::Object(_)), None) => {
             let one = before.unwrap_or(&empty);
             let other = after.unwrap_or(&empty);
-            let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
+            let keys = |value: &Value| {
+                value
+                    .as_object()
+                    .map(|map| map.keys().cloned().collect::<Vec<_>>())
+            };
             let mut all = keys(one).unwrap_or_default();
-            all.extend(keys(other).unwrap_or_default().into_iter().filter(|key| one.get(key).is_none()));
+            all.extend(
+                keys(other)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|key| one.get(key).is_none()),
+            );
             for key in all {
                 at.push(Step::Key(key.clone()));
                 compare(at, one.get(&key), other.get(&key), into);
@@ -230,8 +261,15 @@ fn compare(at: &mut Vec<Step>, before: Option<&Value>, after: Option<&Value>, in
         (Some(Value::Array(one)), Some(Value::Array(other))) if named(one) && named(other) => {
             let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
             let mut all: Vec<String> = one.iter().map(name).collect();
-            all.extend(other.iter().map(name).filter(|name| place_of(&json!(one), name).is_none()));
-            let of = |list: &[Value], name: &str| list.iter().find(|value| value["name"] == name).cloned();
+            all.extend(
+                other
+                    .iter()
+                    .map(name)
+                    .filter(|name| place_of(&json!(one), name).is_none()),
+            );
+            let of = |list: &[Value], name: &str| {
+                list.iter().find(|value| value["name"] == name).cloned()
+            };
             for name in all {
                 at.push(Step::Named(name.clone()));
                 compare(at, of(one, &name).as_ref(), of(other, &name).as_ref(), into);
@@ -248,7 +286,10 @@ fn compare(at: &mut Vec<Step>, before: Option<&Value>, after: Option<&Value>, in
 
 /// Whether each element has a name, and each another one.
 fn named(list: &[Value]) -> bool {
-    let mut names: Vec<_> = list.iter().map(|value| value.get("name").and_then(Value::as_str)).collect();
+    let mut names: Vec<_> = list
+        .iter()
+        .map(|value| value.get("name").and_then(Value::as_str))
+        .collect();
     names.sort_unstable();
     let distinct = names.windows(2).all(|pair| pair[0] != pair[1]);
     distinct && names.iter().all(Option::is_some)
@@ -292,15 +333,23 @@ mod tests {
                 {"op": "remove", "path": "/spec/replicas"},
             ])
         );
-        assert_eq!(changes[0].to_string(), "spec.containers[app].image: a:1 → a:2");
+        assert_eq!(
+            changes[0].to_string(),
+            "spec.containers[app].image: a:1 → a:2"
+        );
     }
 
     #[test]
     fn a_missing_element_cannot_be_patched() {
         let object = object();
-        let path = Path::of(&["spec", "containers"]).and(Step::Named("none".into())).and(Step::Key("image".into()));
+        let path = Path::of(&["spec", "containers"])
+            .and(Step::Named("none".into()))
+            .and(Step::Key("image".into()));
         assert_eq!(path.get(&object), None);
-        assert_eq!(patch(&object, &[path.change(&object, Some(json!("x")))]), None);
+        assert_eq!(
+            patch(&object, &[path.change(&object, Some(json!("x")))]),
+            None
+        );
     }
 
     #[test]
@@ -311,8 +360,17 @@ mod tests {
         after["spec"]["template"] = json!({"labels": {"a": "b"}});
         after["metadata"]["generation"] = json!(8);
         after["status"] = json!({"replicas": 3});
-        let lines: Vec<String> = difference(&before, &after).iter().map(FieldChange::to_string).collect();
-        assert_eq!(lines, ["spec.containers[app].image: a:1 → a:2", "spec.template.labels.a: – → b"]);
+        let lines: Vec<String> = difference(&before, &after)
+            .iter()
+            .map(FieldChange::to_string)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "spec.containers[app].image: a:1 → a:2",
+                "spec.template.labels.a: – → b"
+            ]
+        );
         assert!(difference(&before, &before).is_empty());
     }
 

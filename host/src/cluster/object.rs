@@ -166,7 +166,11 @@ impl Object {
 
     /// Its address on the server.
     pub fn path(&self) -> String {
-        format!("{}/{}", self.kind.path(self.namespace.as_deref()), self.name)
+        format!(
+            "{}/{}",
+            self.kind.path(self.namespace.as_deref()),
+            self.name
+        )
     }
 }
 
@@ -240,15 +244,33 @@ mod tests {
         let web = Object::new(Kind::Deployment, "shop", "web").unwrap();
         assert_eq!(web.path(), "/apis/apps/v1/namespaces/shop/deployments/web");
         assert_eq!(web.to_string(), "deployment shop/web");
-        assert_eq!(Object::node("n.example").unwrap().path(), "/api/v1/nodes/n.example");
+        assert_eq!(
+            Object::node("n.example").unwrap().path(),
+            "/api/v1/nodes/n.example"
+        );
     }
 
     #[test]
     fn names_that_reach_elsewhere_are_refused() {
         let long = "a".repeat(254);
         for name in [
-            "", ".", "..", "web-0/log", "x/exec?command=id", "x?dryRun=All", "%2f", "a%2fb", "-a", "a-", "a..b", "A", "ä", "a b",
-            "a\0", "a\n", &long,
+            "",
+            ".",
+            "..",
+            "web-0/log",
+            "x/exec?command=id",
+            "x?dryRun=All",
+            "%2f",
+            "a%2fb",
+            "-a",
+            "a-",
+            "a..b",
+            "A",
+            "ä",
+            "a b",
+            "a\0",
+            "a\n",
+            &long,
         ] {
             assert!(check_name(name).is_err(), "{name:?}");
             assert!(Object::new(Kind::Pod, "shop", name).is_err(), "{name:?}");

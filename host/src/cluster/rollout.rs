@@ -6,17 +6,33 @@ use crate::contract::cluster_types::{Rollout, RolloutState};
 use serde_json::Value;
 
 /// How far the rollout of this workload is.
-pub fn rollout(kind: Kind, workload: &Value) -> Rollout {
-    let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    let text = |pointer: &str| workload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+pub(super) fn rollout(kind: Kind, workload: &Value) -> Rollout {
+    let number = |pointer: &str| {
+        workload
+            .pointer(pointer)
+            .and_then(Value::as_u64)
+            .unwrap_or(0)
+    };
+    let text = |pointer: &str| {
+        workload
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if text("/spec/updateStrategy/type") == "OnDelete" {
-        return of(RolloutState::Paused, "its update strategy is OnDelete: nobody replaces its pods".into());
+        return of(
+            RolloutState::Paused,
+            "its update strategy is OnDelete: nobody replaces its pods".into(),
+        );
     }
     if workload.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
         return of(RolloutState::Paused, "it is paused".into());
     }
     if number("/status/observedGeneration") < number("/metadata/generation") {
-        return of(RolloutState::Progressing, "its controller has not seen the change yet".into());
+        return of(
+            RolloutState::Progressing,
+            "its controller has not seen the change yet".into(),
+        );
     }
     if let Some(why) = failure(workload) {
         return of(RolloutState::Failed, why);
@@ -39,16 +55,19 @@ fn of(state: RolloutState, message: String) -> Rollout {
 /// What the controller says when it gives up.
 fn failure(workload: &Value) -> Option<String> {
     let conditions = workload.pointer("/status/conditions")?.as_array()?;
-    let late = conditions
-        .iter()
-        .find(|condition| condition["type"] == "Progressing" && condition["reason"] == "ProgressDeadlineExceeded")?;
+    let late = conditions.iter().find(|condition| {
+        condition["type"] == "Progressing" && condition["reason"] == "ProgressDeadlineExceeded"
+    })?;
     let message = late["message"].as_str().unwrap_or_default();
     Some(format!("ProgressDeadlineExceeded: {message}"))
 }
 
 /// How many replicas a deployment or stateful set wants.
-pub fn replicas(workload: &Value) -> u64 {
-    workload.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1)
+pub(super) fn replicas(workload: &Value) -> u64 {
+    workload
+        .pointer("/spec/replicas")
+        .and_then(Value::as_u64)
+        .unwrap_or(1)
 }
 
 fn status(workload: &Value, name: &str) -> u64 {
@@ -65,7 +84,9 @@ fn deployment(workload: &Value) -> Option<String> {
     } else if all > updated {
         Some(format!("{} old replicas are still there", all - updated))
     } else if available < updated {
-        Some(format!("{available} of {updated} updated replicas are available"))
+        Some(format!(
+            "{available} of {updated} updated replicas are available"
+        ))
     } else {
         None
     }
@@ -75,7 +96,10 @@ fn stateful_set(workload: &Value) -> Option<String> {
     let wanted = replicas(workload);
     let updated = status(workload, "updatedReplicas");
     let ready = status(workload, "readyReplicas");
-    let partition = workload.pointer("/spec/updateStrategy/rollingUpdate/partition").and_then(Value::as_u64).unwrap_or(0);
+    let partition = workload
+        .pointer("/spec/updateStrategy/rollingUpdate/partition")
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
     let due = wanted.saturating_sub(partition);
     if ready < wanted {
         Some(format!("{ready} of {wanted} replicas are ready"))
@@ -97,7 +121,9 @@ fn daemon_set(workload: &Value) -> Option<String> {
     if updated < wanted {
         Some(format!("{updated} of {wanted} pods are updated"))
     } else if available < wanted {
-        Some(format!("{available} of {wanted} updated pods are available"))
+        Some(format!(
+            "{available} of {wanted} updated pods are available"
+        ))
     } else {
         None
     }
@@ -106,11 +132,14 @@ fn daemon_set(workload: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Kind, rollout};
-    use crate::contract::cluster_types::RolloutState::{self, Complete, Failed, Paused, Progressing};
+    use crate::contract::cluster_types::RolloutState::{
+        self, Complete, Failed, Paused, Progressing,
+    };
     use serde_json::{Value, json};
 
     fn deployment(status: &Value) -> (RolloutState, String) {
-        let workload = json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
+        let workload =
+            json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
         let found = rollout(Kind::Deployment, &workload);
         (found.state, found.message)
     }
@@ -126,7 +155,9 @@ mod tests {
         assert_eq!(is(1, 4, 3).1, "1 of 3 replicas are updated");
         assert_eq!(is(3, 4, 3).1, "1 old replicas are still there");
         assert_eq!(is(3, 3, 2).1, "2 of 3 updated replicas are available");
-        let unseen = deployment(&json!({"observedGeneration": 1, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}));
+        let unseen = deployment(
+            &json!({"observedGeneration": 1, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}),
+        );
         assert_eq!(unseen.0, Progressing);
     }
 
@@ -134,13 +165,19 @@ mod tests {
     fn a_controller_that_gives_up_is_a_failure() {
         let conditions = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]);
         let found = deployment(&json!({"observedGeneration": 2, "conditions": conditions}));
-        assert_eq!(found, (Failed, "ProgressDeadlineExceeded: timed out".into()));
+        assert_eq!(
+            found,
+            (Failed, "ProgressDeadlineExceeded: timed out".into())
+        );
     }
 
     #[test]
     fn what_nobody_rolls_out_is_not_complete() {
         let spec = |spec: Value| rollout(Kind::StatefulSet, &json!({"spec": spec})).state;
-        assert_eq!(spec(json!({"updateStrategy": {"type": "OnDelete"}})), Paused);
+        assert_eq!(
+            spec(json!({"updateStrategy": {"type": "OnDelete"}})),
+            Paused
+        );
         assert_eq!(spec(json!({"paused": true})), Paused);
     }
 

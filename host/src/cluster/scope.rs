@@ -9,7 +9,10 @@ use std::fmt;
 /// One thing a procedure can do in a cluster. Each function of the interfaces belongs to exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each says what it is, and Display says it in words")]
+#[expect(
+    missing_docs,
+    reason = "each says what it is, and Display says it in words"
+)]
 pub enum Verb {
     Cluster,
     Workloads,
@@ -92,9 +95,12 @@ impl Verb {
             | Self::Jobs
             | Self::Certificates
             | Self::Routes => "cluster-read",
-            Self::SetImage | Self::Scale | Self::Restart | Self::Pause | Self::RollBack | Self::Annotate => {
-                "cluster-workloads"
-            }
+            Self::SetImage
+            | Self::Scale
+            | Self::Restart
+            | Self::Pause
+            | Self::RollBack
+            | Self::Annotate => "cluster-workloads",
             Self::Cordon | Self::Uncordon | Self::Drain => "cluster-nodes",
             Self::CreateJob | Self::DeleteJob => "cluster-jobs",
             Self::Divert | Self::Restore => "cluster-routes",
@@ -113,7 +119,10 @@ impl Verb {
 
     /// Whether it is about nodes, which a scope names in `nodes`.
     pub fn is_about_nodes(self) -> bool {
-        matches!(self, Self::Nodes | Self::Cordon | Self::Uncordon | Self::Drain)
+        matches!(
+            self,
+            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Drain
+        )
     }
 
     /// Whether it is about deployments, stateful sets and daemon sets, of which a scope names the kinds.
@@ -195,11 +204,20 @@ pub const LISTS: [(&str, &str); 5] = [
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
     pub fn lists(&self) -> [&[Pattern]; 5] {
-        [&self.clusters, &self.namespaces, &self.kinds, &self.names, &self.nodes]
+        [
+            &self.clusters,
+            &self.namespaces,
+            &self.kinds,
+            &self.names,
+            &self.nodes,
+        ]
     }
 
     /// The same with other names in its lists.
-    pub fn with<E>(&self, mut all: impl FnMut(&[Pattern]) -> Result<Vec<Pattern>, E>) -> Result<Self, E> {
+    pub fn with<E>(
+        &self,
+        mut all: impl FnMut(&[Pattern]) -> Result<Vec<Pattern>, E>,
+    ) -> Result<Self, E> {
         Ok(Self {
             clusters: all(&self.clusters)?,
             namespaces: all(&self.namespaces)?,
@@ -261,11 +279,27 @@ mod tests {
         assert!(may(Verb::Scale, "staging", &web));
         assert!(!may(Verb::Scale, "live", &web));
         assert!(!may(Verb::SetImage, "staging", &web));
-        assert!(!may(Verb::Scale, "staging", &object(Kind::StatefulSet, "shop", "web")));
-        assert!(!may(Verb::Scale, "staging", &object(Kind::Deployment, "other", "web")));
-        assert!(!may(Verb::Scale, "staging", &object(Kind::Deployment, "shop", "db")));
+        assert!(!may(
+            Verb::Scale,
+            "staging",
+            &object(Kind::StatefulSet, "shop", "web")
+        ));
+        assert!(!may(
+            Verb::Scale,
+            "staging",
+            &object(Kind::Deployment, "other", "web")
+        ));
+        assert!(!may(
+            Verb::Scale,
+            "staging",
+            &object(Kind::Deployment, "shop", "db")
+        ));
         assert!(may(Verb::Cordon, "staging", &Object::node("n-1").unwrap()));
-        assert!(!may(Verb::Cordon, "staging", &Object::node("control").unwrap()));
+        assert!(!may(
+            Verb::Cordon,
+            "staging",
+            &Object::node("control").unwrap()
+        ));
         assert!(scope.allows_namespace(Verb::Pods, "staging", "shop"));
         assert!(!scope.allows_eviction("staging", "shop"));
     }
@@ -273,7 +307,11 @@ mod tests {
     #[test]
     fn what_is_left_out_covers_nothing() {
         let scope = scope("clusters = ['*']\nverbs = ['scale', 'cordon']");
-        assert!(!scope.allows_object(Verb::Scale, "a", &Object::new(Kind::Deployment, "b", "c").unwrap()));
+        assert!(!scope.allows_object(
+            Verb::Scale,
+            "a",
+            &Object::new(Kind::Deployment, "b", "c").unwrap()
+        ));
         assert!(!scope.allows_object(Verb::Cordon, "a", &Object::node("n").unwrap()));
     }
 }

@@ -5,10 +5,12 @@ use crate::call;
 use crate::contract::CallError;
 use crate::contract::cluster_nodes::{self, DrainOptions, Drained};
 use crate::contract::cluster_types::{
-    self, CertificateFacts, ClusterFacts, DisruptionBudget, JobFacts, Namespaced, NodeFacts, PodFacts, Revision, Rollout, RouteFacts,
-    RouteName, WorkloadFacts, WorkloadName,
+    self, CertificateFacts, ClusterFacts, DisruptionBudget, JobFacts, Namespaced, NodeFacts,
+    PodFacts, Revision, Rollout, RouteFacts, RouteName, WorkloadFacts, WorkloadName,
 };
-use crate::contract::{cluster_certificates, cluster_jobs, cluster_read, cluster_routes, cluster_workloads};
+use crate::contract::{
+    cluster_certificates, cluster_jobs, cluster_read, cluster_routes, cluster_workloads,
+};
 use crate::engine::Guest;
 use serde::de::DeserializeOwned;
 
@@ -23,7 +25,11 @@ async fn read<T: DeserializeOwned>(guest: &mut Guest, cluster: String, look: Loo
     }
 }
 
-async fn effect<T: DeserializeOwned>(guest: &mut Guest, cluster: String, change: Change) -> Answer<T> {
+async fn effect<T: DeserializeOwned>(
+    guest: &mut Guest,
+    cluster: String,
+    change: Change,
+) -> Answer<T> {
     let effect = Effect { cluster, change };
     match effect.check() {
         Ok(()) => guest.gate().effect(call::Effect::Cluster(effect)).await,
@@ -42,35 +48,101 @@ impl cluster_read::Host for Guest {
         read(self, cluster, Look::Workload { workload }).await
     }
 
-    async fn workloads(&mut self, cluster: String, namespace: String, selector: String) -> Answer<Vec<WorkloadFacts>> {
-        read(self, cluster, Look::Workloads { namespace, selector }).await
+    async fn workloads(
+        &mut self,
+        cluster: String,
+        namespace: String,
+        selector: String,
+    ) -> Answer<Vec<WorkloadFacts>> {
+        read(
+            self,
+            cluster,
+            Look::Workloads {
+                namespace,
+                selector,
+            },
+        )
+        .await
     }
 
-    async fn revisions(&mut self, cluster: String, workload: WorkloadName) -> Answer<Vec<Revision>> {
+    async fn revisions(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+    ) -> Answer<Vec<Revision>> {
         read(self, cluster, Look::Revisions { workload }).await
     }
 
-    async fn pods(&mut self, cluster: String, namespace: String, selector: String) -> Answer<Vec<PodFacts>> {
-        read(self, cluster, Look::Pods { namespace, selector }).await
+    async fn pods(
+        &mut self,
+        cluster: String,
+        namespace: String,
+        selector: String,
+    ) -> Answer<Vec<PodFacts>> {
+        read(
+            self,
+            cluster,
+            Look::Pods {
+                namespace,
+                selector,
+            },
+        )
+        .await
     }
 
-    async fn logs(&mut self, cluster: String, pod: Namespaced, container: Option<String>, lines: u32) -> Answer<String> {
-        read(self, cluster, Look::Logs { pod, container, lines }).await
+    async fn logs(
+        &mut self,
+        cluster: String,
+        pod: Namespaced,
+        container: Option<String>,
+        lines: u32,
+    ) -> Answer<String> {
+        read(
+            self,
+            cluster,
+            Look::Logs {
+                pod,
+                container,
+                lines,
+            },
+        )
+        .await
     }
 
     async fn nodes(&mut self, cluster: String, selector: String) -> Answer<Vec<NodeFacts>> {
         read(self, cluster, Look::Nodes { selector }).await
     }
 
-    async fn budgets(&mut self, cluster: String, namespace: String) -> Answer<Vec<DisruptionBudget>> {
+    async fn budgets(
+        &mut self,
+        cluster: String,
+        namespace: String,
+    ) -> Answer<Vec<DisruptionBudget>> {
         read(self, cluster, Look::Budgets { namespace }).await
     }
 
-    async fn jobs(&mut self, cluster: String, namespace: String, selector: String) -> Answer<Vec<JobFacts>> {
-        read(self, cluster, Look::Jobs { namespace, selector }).await
+    async fn jobs(
+        &mut self,
+        cluster: String,
+        namespace: String,
+        selector: String,
+    ) -> Answer<Vec<JobFacts>> {
+        read(
+            self,
+            cluster,
+            Look::Jobs {
+                namespace,
+                selector,
+            },
+        )
+        .await
     }
 
-    async fn certificates(&mut self, cluster: String, namespace: String) -> Answer<Vec<CertificateFacts>> {
+    async fn certificates(
+        &mut self,
+        cluster: String,
+        namespace: String,
+    ) -> Answer<Vec<CertificateFacts>> {
         read(self, cluster, Look::Certificates { namespace }).await
     }
 
@@ -78,19 +150,40 @@ impl cluster_read::Host for Guest {
         read(self, cluster, Look::Route { route }).await
     }
 
-    async fn await_rollout(&mut self, cluster: String, workload: WorkloadName, within: u64) -> Answer<Rollout> {
+    async fn await_rollout(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        within: u64,
+    ) -> Answer<Rollout> {
         read(self, cluster, Look::AwaitRollout { workload, within }).await
     }
 
-    async fn await_no_pods(&mut self, cluster: String, workload: WorkloadName, within: u64) -> Answer<()> {
+    async fn await_no_pods(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        within: u64,
+    ) -> Answer<()> {
         read(self, cluster, Look::AwaitNoPods { workload, within }).await
     }
 
-    async fn await_job(&mut self, cluster: String, job: Namespaced, within: u64) -> Answer<JobFacts> {
+    async fn await_job(
+        &mut self,
+        cluster: String,
+        job: Namespaced,
+        within: u64,
+    ) -> Answer<JobFacts> {
         read(self, cluster, Look::AwaitJob { job, within }).await
     }
 
-    async fn await_certificate(&mut self, cluster: String, certificate: Namespaced, above: u32, within: u64) -> Answer<CertificateFacts> {
+    async fn await_certificate(
+        &mut self,
+        cluster: String,
+        certificate: Namespaced,
+        above: u32,
+        within: u64,
+    ) -> Answer<CertificateFacts> {
         let look = Look::AwaitCertificate {
             certificate,
             above,
@@ -99,7 +192,14 @@ impl cluster_read::Host for Guest {
         read(self, cluster, look).await
     }
 
-    async fn await_node(&mut self, cluster: String, node: String, boot: String, version: String, within: u64) -> Answer<NodeFacts> {
+    async fn await_node(
+        &mut self,
+        cluster: String,
+        node: String,
+        boot: String,
+        version: String,
+        within: u64,
+    ) -> Answer<NodeFacts> {
         let look = Look::AwaitNode {
             node,
             boot,
@@ -111,11 +211,21 @@ impl cluster_read::Host for Guest {
 }
 
 impl cluster_workloads::Host for Guest {
-    async fn set_image(&mut self, cluster: String, workload: WorkloadName, images: Vec<(String, String)>) -> Answer<Vec<String>> {
+    async fn set_image(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        images: Vec<(String, String)>,
+    ) -> Answer<Vec<String>> {
         effect(self, cluster, Change::SetImage { workload, images }).await
     }
 
-    async fn scale(&mut self, cluster: String, workload: WorkloadName, replicas: u32) -> Answer<u32> {
+    async fn scale(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        replicas: u32,
+    ) -> Answer<u32> {
         effect(self, cluster, Change::Scale { workload, replicas }).await
     }
 
@@ -131,12 +241,38 @@ impl cluster_workloads::Host for Guest {
         effect(self, cluster, Change::Proceed { workload }).await
     }
 
-    async fn roll_back(&mut self, cluster: String, workload: WorkloadName, revision_uid: String) -> Answer<()> {
-        effect(self, cluster, Change::RollBack { workload, revision_uid }).await
+    async fn roll_back(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        revision_uid: String,
+    ) -> Answer<()> {
+        effect(
+            self,
+            cluster,
+            Change::RollBack {
+                workload,
+                revision_uid,
+            },
+        )
+        .await
     }
 
-    async fn annotate(&mut self, cluster: String, workload: WorkloadName, annotations: Vec<(String, Option<String>)>) -> Answer<()> {
-        effect(self, cluster, Change::Annotate { workload, annotations }).await
+    async fn annotate(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        annotations: Vec<(String, Option<String>)>,
+    ) -> Answer<()> {
+        effect(
+            self,
+            cluster,
+            Change::Annotate {
+                workload,
+                annotations,
+            },
+        )
+        .await
     }
 }
 
@@ -149,7 +285,12 @@ impl cluster_nodes::Host for Guest {
         effect(self, cluster, Change::Uncordon { node }).await
     }
 
-    async fn drain(&mut self, cluster: String, node: String, options: DrainOptions) -> Answer<Drained> {
+    async fn drain(
+        &mut self,
+        cluster: String,
+        node: String,
+        options: DrainOptions,
+    ) -> Answer<Drained> {
         effect(self, cluster, Change::Drain { node, options }).await
     }
 }
@@ -165,8 +306,23 @@ impl cluster_jobs::Host for Guest {
 }
 
 impl cluster_routes::Host for Guest {
-    async fn divert(&mut self, cluster: String, route: RouteName, service: String, port: u16) -> Answer<bool> {
-        effect(self, cluster, Change::Divert { route, service, port }).await
+    async fn divert(
+        &mut self,
+        cluster: String,
+        route: RouteName,
+        service: String,
+        port: u16,
+    ) -> Answer<bool> {
+        effect(
+            self,
+            cluster,
+            Change::Divert {
+                route,
+                service,
+                port,
+            },
+        )
+        .await
     }
 
     async fn restore(&mut self, cluster: String, route: RouteName) -> Answer<()> {

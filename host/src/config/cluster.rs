@@ -42,7 +42,9 @@ impl ClusterTarget {
         let whose = format!("target `{}`", self.name);
         Ok(Target {
             name: self.name.clone(),
-            kubeconfig: self.kubeconfig.read(&whose, Sought::Kubeconfig, environment)?,
+            kubeconfig: self
+                .kubeconfig
+                .read(&whose, Sought::Kubeconfig, environment)?,
             context: self.context.clone(),
             namespace: self.namespace.clone(),
         })

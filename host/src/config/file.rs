@@ -113,7 +113,10 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
     for (name, cluster) in raw.cluster {
         check_name(document, &name)?;
         if databases.contains_key(name.get_ref()) {
-            let message = format!("`{}` is a database already; a target has one name", name.get_ref());
+            let message = format!(
+                "`{}` is a database already; a target has one name",
+                name.get_ref()
+            );
             return Err(document.error_at(name.span().start, message));
         }
         clusters.insert(name.into_inner(), cluster);

@@ -182,11 +182,13 @@ impl Config {
     pub fn target(&self, name: &str) -> Result<TargetRef<'_>, ConfigError> {
         let database = self.databases.get(name).map(TargetRef::Database);
         let cluster = || self.clusters.get(name).map(TargetRef::Cluster);
-        database.or_else(cluster).ok_or_else(|| ConfigError::UnknownTarget {
-            name: name.to_owned(),
-            nearest: did_you_mean(name, self.targets().map(String::as_str)),
-            known: self.targets().cloned().collect(),
-        })
+        database
+            .or_else(cluster)
+            .ok_or_else(|| ConfigError::UnknownTarget {
+                name: name.to_owned(),
+                nearest: did_you_mean(name, self.targets().map(String::as_str)),
+                known: self.targets().cloned().collect(),
+            })
     }
 
     /// The database of that name.

@@ -333,8 +333,15 @@ impl Gate {
             .must_end_at()
             .saturating_duration_since(self.clock.instant());
         let permit = self.unwind_permit(rest.clamp(READ_DEADLINE, EFFECT_DEADLINE));
-        let asked =
-            settle::ask(&self.rooms, &permit, &call, &prepared, number, note.as_ref()).await;
+        let asked = settle::ask(
+            &self.rooms,
+            &permit,
+            &call,
+            &prepared,
+            number,
+            note.as_ref(),
+        )
+        .await;
         let Some(asked) = asked else {
             return Err(Halt::Left { effect: number });
         };

@@ -47,9 +47,7 @@ impl Rooms {
         prepared: &Prepared,
     ) -> Result<Applied, ApplyFailure> {
         match effect {
-            Effect::Cluster(effect) => {
-                Box::pin(self.cluster.apply(permit, effect, prepared)).await
-            }
+            Effect::Cluster(effect) => Box::pin(self.cluster.apply(permit, effect, prepared)).await,
             Effect::Database(effect) => {
                 Box::pin(self.database.apply(permit, effect, prepared)).await
             }
@@ -88,7 +86,11 @@ impl Rooms {
     }
 
     /// Takes the lock that the target itself keeps, where it keeps one.
-    pub(super) async fn lock(&self, target: &str, run: &RunId) -> Result<TargetLock, RoomLockError> {
+    pub(super) async fn lock(
+        &self,
+        target: &str,
+        run: &RunId,
+    ) -> Result<TargetLock, RoomLockError> {
         if self.cluster.has(target) {
             return Ok(TargetLock::Cluster(self.cluster.lock(target, run).await?));
         }

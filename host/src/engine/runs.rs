@@ -51,6 +51,57 @@ impl<'a> Runs<'a> {
 
     /// Starts a run and stays with it until it ends, stops or is in doubt.
     pub async fn start(&self, order: &Order, seat: Seat) -> Result<Finished, EngineError> {
+        self.closing(self.begin(order, seat)).await
+    }
+
+    /// Takes over a run whose process is gone, or that was stopped: settles what is in doubt, then goes on where it ended.
+    pub async fn resume(
+        &self,
+        run: &RunId,
+        order: &Order,
+        seat: Seat,
+        decision: Option<&Decision>,
+    ) -> Result<Finished, EngineError> {
+        self.closing(self.go_on(run, order, seat, decision)).await
+    }
+
+    /// Goes on with taking back a run that is to be taken back. No guest code runs, so no component and no grant is needed.
+    pub async fn take_back(
+        &self,
+        run: &RunId,
+        by: &str,
+        seat: Seat,
+        decision: Option<&Decision>,
+    ) -> Result<Finished, EngineError> {
+        self.closing(self.take_all_back(run, by, seat, decision))
+            .await
+    }
+
+    /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off. One that failed before
+    /// ends as failed again: taking back turns no failure green.
+    pub async fn undo(
+        &self,
+        run: &RunId,
+        by: &str,
+        seat: Seat,
+        decision: Option<&Decision>,
+    ) -> Result<Finished, EngineError> {
+        self.closing(self.undo_all(run, by, seat, decision)).await
+    }
+
+    /// Ends a run that no process works on as cancelled, and takes it back.
+    pub async fn cancel(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
+        self.closing(self.end(run, by, seat)).await
+    }
+
+    /// Locks that the work let go are given back before anybody is told of its end.
+    async fn closing<T>(&self, work: impl Future<Output = T>) -> T {
+        let ended = Box::pin(work).await;
+        self.engine.rooms.close().await;
+        ended
+    }
+
+    async fn begin(&self, order: &Order, seat: Seat) -> Result<Finished, EngineError> {
         let bound = order
             .plan
             .as_ref()
@@ -77,8 +128,7 @@ impl<'a> Runs<'a> {
         self.execute(gate, order, began).await
     }
 
-    /// Takes over a run whose process is gone, or that was stopped: settles what is in doubt, then goes on where it ended.
-    pub async fn resume(
+    async fn go_on(
         &self,
         run: &RunId,
         order: &Order,
@@ -113,8 +163,7 @@ impl<'a> Runs<'a> {
         self.execute(gate, order, began).await
     }
 
-    /// Goes on with taking back a run that is to be taken back. No guest code runs, so no component and no grant is needed.
-    pub async fn take_back(
+    async fn take_all_back(
         &self,
         run: &RunId,
         by: &str,
@@ -134,9 +183,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Takes back what a run did, last first. No guest code runs. For a run that ended, stopped or broke off. One that failed before
-    /// ends as failed again: taking back turns no failure green.
-    pub async fn undo(
+    async fn undo_all(
         &self,
         run: &RunId,
         by: &str,
@@ -157,8 +204,7 @@ impl<'a> Runs<'a> {
         gate.unwind(outcome, why).await
     }
 
-    /// Ends a run that no process works on as cancelled, and takes it back.
-    pub async fn cancel(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
+    async fn end(&self, run: &RunId, by: &str, seat: Seat) -> Result<Finished, EngineError> {
         let mut gate = self
             .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
             .await?;
@@ -289,10 +335,7 @@ fn has_changed(state: &State) -> bool {
 /// Who cannot ask the target knows nothing new of the run; who finds it taken does.
 fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
     match error {
-        LockError::Target {
-            source: crate::database::LockError::Unavailable { .. },
-            ..
-        } => EngineError::OutOfReach {
+        LockError::Target { ref source, .. } if !source.is_held() => EngineError::OutOfReach {
             run: run.clone(),
             source: error,
         },

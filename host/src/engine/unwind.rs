@@ -45,7 +45,7 @@ impl Gate {
             let permit = self.unwind_permit(EFFECT_DEADLINE);
             let note = open.note.as_ref();
             let (call, prepared) = (&open.call, &open.prepared);
-            let asked = settle::ask(&self.rooms, &permit, call, prepared, open.effect, note).await;
+            let asked = settle::ask(&self.rooms, &permit, call, prepared, open.number, note).await;
             let Some(asked) = asked else {
                 return Ok(Some(self.standing()));
             };

@@ -3,8 +3,8 @@
 use super::file::FORMAT;
 use super::{Budget, Capabilities, Pattern};
 use crate::call::Verb;
-use crate::database::Scope;
 use crate::cluster;
+use crate::database::Scope;
 use crate::notify;
 use crate::text::{is_deceptive, printable};
 use jiff::Timestamp;
@@ -162,7 +162,10 @@ fn cluster_section(scope: &cluster::Scope) -> String {
         }
     }
     lines.insert(2, format!("verbs = {}", list(verbs)));
-    let bounds = [("keep-replicas", scope.keep_replicas), ("nodes-at-once", scope.nodes_at_once)];
+    let bounds = [
+        ("keep-replicas", scope.keep_replicas),
+        ("nodes-at-once", scope.nodes_at_once),
+    ];
     for (key, bound) in bounds {
         lines.extend(bound.map(|bound| format!("{key} = {bound}")));
     }

@@ -103,8 +103,9 @@ impl GrantFile {
         let scope = |scope: Spanned<Scope>| (document.line(scope.span().start), scope.into_inner());
         let channel =
             |scope: Spanned<notify::Scope>| (document.line(scope.span().start), scope.into_inner());
-        let cluster =
-            |scope: Spanned<cluster::Scope>| (document.line(scope.span().start), scope.into_inner());
+        let cluster = |scope: Spanned<cluster::Scope>| {
+            (document.line(scope.span().start), scope.into_inner())
+        };
         Ok(Self {
             name: name.to_owned(),
             procedure: raw.procedure.into_inner(),
@@ -162,7 +163,11 @@ impl GrantFile {
     /// What it allows.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
-            cluster: self.clusters.iter().map(|(_, scope)| scope.clone()).collect(),
+            cluster: self
+                .clusters
+                .iter()
+                .map(|(_, scope)| scope.clone())
+                .collect(),
             database: self.scopes.iter().map(|(_, scope)| scope.clone()).collect(),
             notify: self
                 .channels

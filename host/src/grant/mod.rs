@@ -13,9 +13,9 @@ pub use file::{GrantFile, GrantFileError};
 pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
 use crate::call::{Effect, Read, Touch};
+use crate::clock::{Millis, Span};
 use crate::cluster;
 use crate::cluster::call::Place;
-use crate::clock::{Millis, Span};
 use crate::database;
 use crate::notify;
 use serde::{Deserialize, Serialize};
@@ -221,7 +221,9 @@ impl Capabilities {
         let mut scopes = self.cluster.iter();
         match read.place() {
             Ok(Place::Cluster) => scopes.any(|scope| scope.allows(verb, at)),
-            Ok(Place::Namespace(namespace)) => scopes.any(|scope| scope.allows_namespace(verb, at, &namespace)),
+            Ok(Place::Namespace(namespace)) => {
+                scopes.any(|scope| scope.allows_namespace(verb, at, &namespace))
+            }
             Ok(Place::Object(object)) => scopes.any(|scope| scope.allows_object(verb, at, &object)),
             // It names nothing.
             Err(_) => false,
@@ -237,12 +239,21 @@ impl Capabilities {
             _ => true,
         };
         let mut scopes = self.cluster.iter();
-        scopes.any(|scope| scope.allows_object(effect.verb(), &effect.cluster, &object) && enough(scope))
+        scopes.any(|scope| {
+            scope.allows_object(effect.verb(), &effect.cluster, &object) && enough(scope)
+        })
     }
 
     /// Whether a look may show this object of a cluster.
-    pub fn shows_object(&self, verb: cluster::Verb, at: &str, object: &cluster::object::Object) -> bool {
-        self.cluster.iter().any(|scope| scope.allows_object(verb, at, object))
+    pub fn shows_object(
+        &self,
+        verb: cluster::Verb,
+        at: &str,
+        object: &cluster::object::Object,
+    ) -> bool {
+        self.cluster
+            .iter()
+            .any(|scope| scope.allows_object(verb, at, object))
     }
 
     /// Whether a look may show this table and its indexes.
@@ -301,8 +312,14 @@ impl Effective {
     }
 
     /// Whether a look may show this object of a cluster.
-    pub fn shows_object(&self, verb: cluster::Verb, at: &str, object: &cluster::object::Object) -> bool {
-        self.side(|capabilities| capabilities.shows_object(verb, at, object)).is_none()
+    pub fn shows_object(
+        &self,
+        verb: cluster::Verb,
+        at: &str,
+        object: &cluster::object::Object,
+    ) -> bool {
+        self.side(|capabilities| capabilities.shows_object(verb, at, object))
+            .is_none()
     }
 
     /// Whether a message about some event may go to the channel, as far as its name tells.

@@ -198,7 +198,10 @@ fn about_clusters(component: &Component) -> Option<Cannot> {
         "cluster-routes",
         "cluster-certificates",
     ];
-    if changing.iter().any(|name| component.imports_interface(name)) {
+    if changing
+        .iter()
+        .any(|name| component.imports_interface(name))
+    {
         return None;
     }
     Some(if component.imports_interface("cluster-read") {

@@ -4,10 +4,10 @@ use super::parameters::{ParameterError, Parameters};
 use super::template::{self, TemplateError};
 use crate::call::Verb;
 use crate::clock::Span;
+use crate::cluster;
 use crate::database;
 use crate::document::{Document, DocumentError};
 use crate::grant::{Budget, Capabilities, Danger, Pattern};
-use crate::cluster;
 use crate::notify;
 use crate::text::{is_deceptive, printable};
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,11 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
         .iter()
         .map(|scope| scope.get_ref().clone());
     let channels = raw.needs.notify.iter().map(|scope| scope.get_ref().clone());
-    let clusters = raw.needs.cluster.iter().map(|scope| scope.get_ref().clone());
+    let clusters = raw
+        .needs
+        .cluster
+        .iter()
+        .map(|scope| scope.get_ref().clone());
     let verbs = verbs(&Capabilities {
         cluster: clusters.collect(),
         database: databases.collect(),

@@ -12,7 +12,7 @@ mod schema;
 mod template;
 
 pub use component::{Component, ComponentError};
-pub use facts::{Cannot, Facts, NeedFacts};
+pub use facts::{Cannot, ClusterNeed, Facts, NeedFacts};
 pub use imports::Import;
 pub use manifest::{Estimates, Manifest, ManifestError};
 pub use parameters::{ParameterError, ParameterFacts, Parameters};

@@ -173,9 +173,19 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
         interface => Verb::of_function(interface, function).is_some(),
     };
     match import.interface.as_str() {
-        "types" | "database-types" | "notify-types" | "run" | "database-read"
-        | "database-maintain" | "notify-send" | "cluster-types" | "cluster-read"
-        | "cluster-workloads" | "cluster-nodes" | "cluster-jobs" | "cluster-routes"
+        "types"
+        | "database-types"
+        | "notify-types"
+        | "run"
+        | "database-read"
+        | "database-maintain"
+        | "notify-send"
+        | "cluster-types"
+        | "cluster-read"
+        | "cluster-workloads"
+        | "cluster-nodes"
+        | "cluster-jobs"
+        | "cluster-routes"
         | "cluster-certificates" => {
             for function in import.functions.iter().filter(|function| !offers(function)) {
                 problems.push(Problem::Function {

@@ -139,7 +139,8 @@ fn map(
         })
     };
     let notify: Result<_, TemplateError> = needs.notify.iter().map(channels).collect();
-    let cluster: Result<_, TemplateError> = needs.cluster.iter().map(|scope| scope.with(all)).collect();
+    let cluster: Result<_, TemplateError> =
+        needs.cluster.iter().map(|scope| scope.with(all)).collect();
     Ok(Capabilities {
         cluster: cluster?,
         database: database?,

@@ -37,7 +37,7 @@ impl Sent {
     pub(super) fn of(effect: &EffectState) -> Option<Self> {
         let message = match &effect.call {
             call::Effect::Notify(message) => message,
-            call::Effect::Database(_) => return None,
+            call::Effect::Cluster(_) | call::Effect::Database(_) => return None,
         };
         let crate::notify::Effect::Send { message: text, .. } = message;
         let attempts = attempts(effect.note.as_ref());

@@ -1,9 +1,9 @@
 //! Requests to one API server: bounded in time and size, their failures in our words.
 
+use crate::clock::Clock;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::{CallError, ErrorKind};
-use crate::clock::Clock;
-use futures_util::{AsyncReadExt as _, StreamExt as _, TryStreamExt as _};
+use futures_util::{AsyncReadExt as _, StreamExt as _};
 use http::{Method, Request};
 use kube::core::{Status, WatchEvent};
 use serde::Deserialize;
@@ -109,7 +109,14 @@ impl Api {
     }
 
     /// Changes an object by a JSON patch; as a rehearsal only, if so asked.
-    pub(super) async fn patch(&self, end: Instant, object: &Object, part: &str, patch: &Value, rehearse: bool) -> Outcome<Value> {
+    pub(super) async fn patch(
+        &self,
+        end: Instant,
+        object: &Object,
+        part: &str,
+        patch: &Value,
+        rehearse: bool,
+    ) -> Outcome<Value> {
         let mut path = format!("{}{part}?fieldManager={MANAGER}", object.path());
         if rehearse {
             path.push_str("&dryRun=All");
@@ -119,23 +126,47 @@ impl Api {
     }
 
     /// Makes an object; as a rehearsal only, if so asked.
-    pub(super) async fn create(&self, end: Instant, path: &str, object: &Value, rehearse: bool) -> Outcome<Value> {
+    pub(super) async fn create(
+        &self,
+        end: Instant,
+        path: &str,
+        object: &Value,
+        rehearse: bool,
+    ) -> Outcome<Value> {
         let mut path = format!("{path}?fieldManager={MANAGER}");
         if rehearse {
             path.push_str("&dryRun=All");
         }
-        self.call(end, Method::POST, &path, Some(("application/json", object))).await
+        self.call(end, Method::POST, &path, Some(("application/json", object)))
+            .await
     }
 
     /// Replaces an object as it was when its `resourceVersion` was read.
-    pub(super) async fn replace(&self, end: Instant, object: &Object, value: &Value) -> Outcome<Value> {
+    pub(super) async fn replace(
+        &self,
+        end: Instant,
+        object: &Object,
+        value: &Value,
+    ) -> Outcome<Value> {
         let path = format!("{}?fieldManager={MANAGER}", object.path());
-        self.call(end, Method::PUT, &path, Some(("application/json", value))).await
+        self.call(end, Method::PUT, &path, Some(("application/json", value)))
+            .await
     }
 
     /// Deletes an object.
-    pub(super) async fn delete(&self, end: Instant, object: &Object, options: &Value) -> Outcome<Value> {
-        self.call(end, Method::DELETE, &object.path(), Some(("application/json", options))).await
+    pub(super) async fn delete(
+        &self,
+        end: Instant,
+        object: &Object,
+        options: &Value,
+    ) -> Outcome<Value> {
+        self.call(
+            end,
+            Method::DELETE,
+            &object.path(),
+            Some(("application/json", options)),
+        )
+        .await
     }
 
     /// All objects of a kind in a namespace (or in all) that a query means, page by page; what `keep` makes nothing of is forgotten at once.
@@ -160,7 +191,9 @@ impl Api {
             let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
             items.extend(page.items.into_iter().filter_map(&mut keep));
             if items.len() > MOST {
-                let message = format!("more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer");
+                let message = format!(
+                    "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
+                );
                 return Err(Failure::new(ErrorKind::Limit, message));
             }
             further = page.metadata.further.filter(|token| !token.is_empty());
@@ -186,30 +219,56 @@ impl Api {
         body: Option<(&str, &Value)>,
     ) -> Outcome<T> {
         let bytes = self.bytes(end, method, path, body, ANSWER_BYTES).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|_| Failure::new(ErrorKind::Unavailable, format!("`{}` answers what is no object of Kubernetes", self.name)))
+        serde_json::from_slice(&bytes).map_err(|_| {
+            Failure::new(
+                ErrorKind::Unavailable,
+                format!("`{}` answers what is no object of Kubernetes", self.name),
+            )
+        })
     }
 
-    async fn bytes(&self, end: Instant, method: Method, path: &str, body: Option<(&str, &Value)>, most: u64) -> Outcome<Vec<u8>> {
+    async fn bytes(
+        &self,
+        end: Instant,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+        most: u64,
+    ) -> Outcome<Vec<u8>> {
         let request = request(method, path, body)?;
         let answer = async {
-            let stream = self.client.request_stream(request).await.map_err(|error| self.failure(error))?;
+            let stream = self
+                .client
+                .request_stream(request)
+                .await
+                .map_err(|error| self.failure(error))?;
             let mut bytes = Vec::new();
             stream
                 .take(most + 1)
                 .read_to_end(&mut bytes)
                 .await
-                .map_err(|_| Failure::new(ErrorKind::Unavailable, format!("`{}` broke off its answer", self.name)))?;
+                .map_err(|_| {
+                    Failure::new(
+                        ErrorKind::Unavailable,
+                        format!("`{}` broke off its answer", self.name),
+                    )
+                })?;
             if bytes.len() as u64 > most {
                 let most = crate::text::bytes(most);
-                return Err(Failure::new(ErrorKind::Limit, format!("`{}` answers with more than {most}", self.name)));
+                return Err(Failure::new(
+                    ErrorKind::Limit,
+                    format!("`{}` answers with more than {most}", self.name),
+                ));
             }
             Ok(bytes)
         };
         let end = end.min(self.clock.instant() + REQUEST);
         match tokio::time::timeout_at(end.into(), answer).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failure::new(ErrorKind::Unavailable, format!("`{}` does not answer", self.name))),
+            Err(_) => Err(Failure::new(
+                ErrorKind::Unavailable,
+                format!("`{}` does not answer", self.name),
+            )),
         }
     }
 
@@ -234,14 +293,16 @@ impl Api {
         let request = request(Method::GET, &format!("{path}?{}", encoded(&pairs)), None)?;
         let events = self.client.request_events::<T>(request).await;
         let mut events = Box::pin(match events {
-            Ok(events) => events.into_stream(),
+            Ok(events) => events,
             // Expired versions are told here, or as an event.
             Err(kube::Error::Api(status)) if status.code == 410 => return Ok(None),
             Err(error) => return Err(self.failure(error)),
         });
         while let Some(event) = events.next().await {
             let seen = match event {
-                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => look(Watched::There(object)),
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    look(Watched::There(object))
+                }
                 Ok(WatchEvent::Deleted(object)) => look(Watched::Gone(object)),
                 Ok(WatchEvent::Bookmark(_)) => None,
                 Ok(WatchEvent::Error(_)) | Err(_) => return Ok(None),
@@ -256,8 +317,14 @@ impl Api {
     fn failure(&self, error: kube::Error) -> Failure {
         match error {
             kube::Error::Api(status) => self.refused(&status),
-            kube::Error::Auth(_) => Failure::new(ErrorKind::Denied, format!("there are no credentials for `{}`", self.name)),
-            _ => Failure::new(ErrorKind::Unavailable, format!("`{}` cannot be reached", self.name)),
+            kube::Error::Auth(_) => Failure::new(
+                ErrorKind::Denied,
+                format!("there are no credentials for `{}`", self.name),
+            ),
+            _ => Failure::new(
+                ErrorKind::Unavailable,
+                format!("`{}` cannot be reached", self.name),
+            ),
         }
     }
 
@@ -270,7 +337,11 @@ impl Api {
             413 => ErrorKind::Limit,
             _ => ErrorKind::Unavailable,
         };
-        let said = if status.message.is_empty() { &status.reason } else { &status.message };
+        let said = if status.message.is_empty() {
+            &status.reason
+        } else {
+            &status.message
+        };
         let message = format!("`{}` says: {}", self.name, crate::text::printable(said));
         Failure {
             status: Some(status.code),
@@ -302,5 +373,7 @@ fn request(method: Method, path: &str, body: Option<(&str, &Value)>) -> Outcome<
 
 /// Names and values as the end of an address.
 pub(super) fn encoded(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }

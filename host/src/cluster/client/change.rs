@@ -47,7 +47,14 @@ fn mark(permit: &Permit, effect: u64) -> String {
 }
 
 /// Says what would change, and refuses what another controller would put back. In a plan the server rehearses it.
-pub(super) async fn prepare(api: &Api, permit: &Permit, cluster: &str, object: &Object, found: &Value, wanted: Wanted) -> Result<Prepared, CallError> {
+pub(super) async fn prepare(
+    api: &Api,
+    permit: &Permit,
+    cluster: &str,
+    object: &Object,
+    found: &Value,
+    wanted: Wanted,
+) -> Result<Prepared, CallError> {
     if let Some(manager) = who_insists(found, &wanted.changes) {
         let message = format!(
             "{object} is managed by {:?} `{}`, which would put it back; pause that first",
@@ -55,14 +62,27 @@ pub(super) async fn prepare(api: &Api, permit: &Permit, cluster: &str, object: &
         );
         return Err(CallError::new(ErrorKind::Conflict, message));
     }
-    let changes: Vec<_> = wanted.changes.into_iter().filter(|change| !change.is_none()).collect();
+    let changes: Vec<_> = wanted
+        .changes
+        .into_iter()
+        .filter(|change| !change.is_none())
+        .collect();
     let mut lines = Vec::new();
     if permit.is_plan() && !changes.is_empty() {
         let rehearsed = rehearse(api, permit, object, found, &changes, wanted.part).await?;
-        lines = difference(found, &rehearsed).iter().map(FieldChange::to_string).collect();
+        lines = difference(found, &rehearsed)
+            .iter()
+            .map(FieldChange::to_string)
+            .collect();
     }
     lines.extend(writers(found, &changes));
-    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        found
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let undo = if changes.is_empty() {
         Undo::NotNeeded("it is so already".into())
     } else {
@@ -92,19 +112,36 @@ pub(super) async fn prepare(api: &Api, permit: &Permit, cluster: &str, object: &
     })
 }
 
-async fn rehearse(api: &Api, permit: &Permit, object: &Object, found: &Value, changes: &[FieldChange], part: &str) -> Result<Value, CallError> {
+async fn rehearse(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    found: &Value,
+    changes: &[FieldChange],
+    part: &str,
+) -> Result<Value, CallError> {
     let patch = patch(found, changes).ok_or_else(|| changed(object))?;
-    Ok(api.patch(permit.deadline(), object, part, &patch, true).await?)
+    Ok(api
+        .patch(permit.deadline(), object, part, &patch, true)
+        .await?)
 }
 
 /// Changes what was prepared, and writes the mark in the same request.
-pub(super) async fn apply(api: &Api, permit: &ChangePermit, object: &Object, prepared: &Prepared) -> Result<Applied, ApplyFailure> {
+pub(super) async fn apply(
+    api: &Api,
+    permit: &ChangePermit,
+    object: &Object,
+    prepared: &Prepared,
+) -> Result<Applied, ApplyFailure> {
     let before = before(prepared).map_err(not_done)?;
     if before.changes.is_empty() {
         return Ok(applied(&before));
     }
     let own = Value::String(mark(permit, permit.effect()));
-    let mut found = api.get(permit.deadline(), object).await.map_err(|failure| not_done(failure.into()))?;
+    let mut found = api
+        .get(permit.deadline(), object)
+        .await
+        .map_err(|failure| not_done(failure.into()))?;
     for _ in 0..TRIES {
         if !is_as_before(&found, &before) {
             return Err(not_done(changed(object)));
@@ -112,10 +149,16 @@ pub(super) async fn apply(api: &Api, permit: &ChangePermit, object: &Object, pre
         let mut changes = before.changes.clone();
         changes.push(Path::annotation(MARK).change(&found, Some(own.clone())));
         let request = patch(&found, &changes).ok_or_else(|| not_done(changed(object)))?;
-        match api.patch(permit.deadline(), object, &before.part, &request, false).await {
+        match api
+            .patch(permit.deadline(), object, &before.part, &request, false)
+            .await
+        {
             Ok(_) => return Ok(applied(&before)),
             Err(failure) if failure.status == Some(409) => {
-                found = api.get(permit.deadline(), object).await.map_err(|failure| not_done(failure.into()))?;
+                found = api
+                    .get(permit.deadline(), object)
+                    .await
+                    .map_err(|failure| not_done(failure.into()))?;
             }
             Err(failure) => return Err(failed(failure)),
         }
@@ -126,7 +169,8 @@ pub(super) async fn apply(api: &Api, permit: &ChangePermit, object: &Object, pre
 
 /// Whether it is the same object, with the same in the fields that count.
 fn is_as_before(found: &Value, before: &Before) -> bool {
-    found.pointer("/metadata/uid").and_then(Value::as_str) == Some(&before.uid) && before.changes.iter().all(|change| change.is_before(found))
+    found.pointer("/metadata/uid").and_then(Value::as_str) == Some(&before.uid)
+        && before.changes.iter().all(|change| change.is_before(found))
 }
 
 fn applied(before: &Before) -> Applied {
@@ -138,7 +182,13 @@ fn applied(before: &Before) -> Applied {
 }
 
 /// Asks the object whether the effect happened: the mark was written by the same request.
-pub(super) async fn confirm(api: &Api, permit: &Permit, object: &Object, prepared: &Prepared, effect: u64) -> Result<Confirmed, CallError> {
+pub(super) async fn confirm(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    prepared: &Prepared,
+    effect: u64,
+) -> Result<Confirmed, CallError> {
     let before = before(prepared)?;
     if before.changes.is_empty() {
         return Ok(Confirmed::Done(applied(&before)));
@@ -152,7 +202,9 @@ pub(super) async fn confirm(api: &Api, permit: &Permit, object: &Object, prepare
     };
     let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
     if text("/metadata/uid") != Some(&before.uid) {
-        return Ok(Confirmed::CannotTell(format!("{object} is another one of the same name")));
+        return Ok(Confirmed::CannotTell(format!(
+            "{object} is another one of the same name"
+        )));
     }
     if text("/metadata/resourceVersion") == Some(&before.version) {
         return Ok(not_done("the object is as it was"));
@@ -162,37 +214,61 @@ pub(super) async fn confirm(api: &Api, permit: &Permit, object: &Object, prepare
         return Ok(Confirmed::Done(applied(&before)));
     }
     if before.changes.iter().all(|change| change.is_before(&found)) {
-        return Ok(not_done("the object does not have the mark of this effect, and its fields are as they were"));
+        return Ok(not_done(
+            "the object does not have the mark of this effect, and its fields are as they were",
+        ));
     }
-    Ok(Confirmed::CannotTell(format!("{object} was changed, and the mark of who did it is not there")))
+    Ok(Confirmed::CannotTell(format!(
+        "{object} was changed, and the mark of who did it is not there"
+    )))
 }
 
 /// Gives the fields back what they had. What another hand changed since is left as it is.
-pub(super) async fn restore(api: &Api, permit: &Permit, object: &Object, uid: &str, changes: &[FieldChange]) -> Result<Reverted, CallError> {
+pub(super) async fn restore(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    uid: &str,
+    changes: &[FieldChange],
+) -> Result<Reverted, CallError> {
     for _ in 0..TRIES {
         let Some(found) = api.find(permit.deadline(), object).await? else {
             return Ok(Reverted::LeftAlone(format!("{object} is gone")));
         };
         if found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid) {
-            return Ok(Reverted::LeftAlone(format!("{object} is another one of the same name")));
+            return Ok(Reverted::LeftAlone(format!(
+                "{object} is another one of the same name"
+            )));
         }
         if changes.iter().all(|change| change.is_before(&found)) {
             return Ok(Reverted::NothingToDo(format!("{object} is as it was")));
         }
-        if let Some(other) = changes.iter().find(|change| !change.is_set(&found) && !change.is_before(&found)) {
+        if let Some(other) = changes
+            .iter()
+            .find(|change| !change.is_set(&found) && !change.is_before(&found))
+        {
             let now = crate::cluster::field::shown(other.path.get(&found));
-            return Ok(Reverted::LeftAlone(format!("{} of {object} is {now} by now", other.path)));
+            return Ok(Reverted::LeftAlone(format!(
+                "{} of {object} is {now} by now",
+                other.path
+            )));
         }
         let mut back: Vec<_> = changes.iter().map(FieldChange::reversed).collect();
         back.push(Path::annotation(MARK).change(&found, None));
         let request = patch(&found, &back).ok_or_else(|| changed(object))?;
-        match api.patch(permit.deadline(), object, "", &request, false).await {
+        match api
+            .patch(permit.deadline(), object, "", &request, false)
+            .await
+        {
             Ok(_) => return Ok(Reverted::Restored(restored(changes))),
             Err(failure) if failure.status == Some(409) => {}
             Err(failure) => return Err(failure.into()),
         }
     }
-    Err(CallError::new(ErrorKind::Conflict, format!("{object} is changed by others all the time")))
+    Err(CallError::new(
+        ErrorKind::Conflict,
+        format!("{object} is changed by others all the time"),
+    ))
 }
 
 fn restored(changes: &[FieldChange]) -> String {
@@ -206,11 +282,17 @@ fn before(prepared: &Prepared) -> Result<Before, CallError> {
 }
 
 fn internal(error: serde_json::Error) -> CallError {
-    CallError::new(ErrorKind::Invalid, format!("what was prepared cannot be read: {error}"))
+    CallError::new(
+        ErrorKind::Invalid,
+        format!("what was prepared cannot be read: {error}"),
+    )
 }
 
 fn changed(object: &Object) -> CallError {
-    CallError::new(ErrorKind::Conflict, format!("{object} was changed by another hand since it was looked at"))
+    CallError::new(
+        ErrorKind::Conflict,
+        format!("{object} was changed by another hand since it was looked at"),
+    )
 }
 
 /// The server was not asked, or refused.

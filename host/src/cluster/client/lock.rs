@@ -28,7 +28,9 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run works there.
-    #[error("another run works on cluster `{cluster}`: {holder} holds the lease `{namespace}/{NAME}`")]
+    #[error(
+        "another run works on cluster `{cluster}`: {holder} holds the lease `{namespace}/{NAME}`"
+    )]
     Held {
         /// Logical name.
         cluster: String,
@@ -51,8 +53,13 @@ impl LockError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Held { .. } => Some("wait for that run to end, or look at it with `windlass runs` where it was started".into()),
-            Self::Unavailable { cluster, .. } => Some(format!("windlass doctor --target {cluster}")),
+            Self::Held { .. } => Some(
+                "wait for that run to end, or look at it with `windlass runs` where it was started"
+                    .into(),
+            ),
+            Self::Unavailable { cluster, .. } => {
+                Some(format!("windlass doctor --target {cluster}"))
+            }
         }
     }
 }
@@ -72,7 +79,9 @@ pub(super) type Releasing = Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>;
 
 impl std::fmt::Debug for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lock").field("object", &self.object).finish_non_exhaustive()
+        f.debug_struct("Lock")
+            .field("object", &self.object)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +91,10 @@ impl Drop for Lock {
         let release = release(self.api.clone(), self.object.clone(), self.holder.clone());
         // Without a runtime the process is at its end, and the lease ends by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let mut releasing = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut releasing = self
+                .releasing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             releasing.push(runtime.spawn(release));
         }
     }
@@ -107,7 +119,13 @@ impl Lock {
 }
 
 /// Takes the lock or says who has it.
-pub(super) async fn take(api: &Api, cluster: &str, namespace: &str, run: &RunId, releasing: &Releasing) -> Result<Lock, LockError> {
+pub(super) async fn take(
+    api: &Api,
+    cluster: &str,
+    namespace: &str,
+    run: &RunId,
+    releasing: &Releasing,
+) -> Result<Lock, LockError> {
     let unavailable = |why: CallError| LockError::Unavailable {
         cluster: cluster.to_owned(),
         why,
@@ -118,9 +136,18 @@ pub(super) async fn take(api: &Api, cluster: &str, namespace: &str, run: &RunId,
     let mut seen: Option<(String, Instant)> = None;
     loop {
         let now = clock.instant();
-        let found = api.find(now + REQUEST, &object).await.map_err(|failure| unavailable(failure.into()))?;
-        if let Some(other) = found.as_ref().and_then(|lease| held_by_another(lease, &holder)) {
-            let version = found.as_ref().map(|lease| lease["metadata"]["resourceVersion"].to_string()).unwrap_or_default();
+        let found = api
+            .find(now + REQUEST, &object)
+            .await
+            .map_err(|failure| unavailable(failure.into()))?;
+        if let Some(other) = found
+            .as_ref()
+            .and_then(|lease| held_by_another(lease, &holder))
+        {
+            let version = found
+                .as_ref()
+                .map(|lease| lease["metadata"]["resourceVersion"].to_string())
+                .unwrap_or_default();
             let since = match &seen {
                 Some((known, since)) if *known == version => *since,
                 Some(_) => return Err(held(cluster, namespace, other)),
@@ -155,9 +182,16 @@ fn held_by_another(lease: &Value, own: &str) -> Option<String> {
 }
 
 /// Writes ourselves into the lease, as it was when it was read.
-async fn write(api: &Api, object: &Object, found: Option<Value>, holder: &str, clock: &Clock) -> Result<(), Failure> {
+async fn write(
+    api: &Api,
+    object: &Object,
+    found: Option<Value>,
+    holder: &str,
+    clock: &Clock,
+) -> Result<(), Failure> {
     let end = clock.instant() + REQUEST;
-    let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX)).unwrap_or_default();
+    let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX))
+        .unwrap_or_default();
     let spec = json!({"holderIdentity": holder, "leaseDurationSeconds": DURATION.as_secs(), "renewTime": format!("{at:.6}")});
     match found {
         None => {
@@ -176,10 +210,22 @@ async fn write(api: &Api, object: &Object, found: Option<Value>, holder: &str, c
 }
 
 /// Renews it in the background. Somebody else's name in it, or no answer, lets it run out.
-fn keep(api: &Api, object: Object, holder: String, until: Instant, clock: Clock, releasing: &Releasing) -> Lock {
+fn keep(
+    api: &Api,
+    object: Object,
+    holder: String,
+    until: Instant,
+    clock: Clock,
+    releasing: &Releasing,
+) -> Lock {
     let until = Arc::new(Mutex::new(until));
     let renewing = tokio::spawn({
-        let (api, object, holder, until) = (api.clone(), object.clone(), holder.clone(), Arc::clone(&until));
+        let (api, object, holder, until) = (
+            api.clone(),
+            object.clone(),
+            holder.clone(),
+            Arc::clone(&until),
+        );
         async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
@@ -187,7 +233,11 @@ fn keep(api: &Api, object: Object, holder: String, until: Instant, clock: Clock,
                 let Ok(found) = api.find(begun + REQUEST, &object).await else {
                     continue;
                 };
-                if found.as_ref().and_then(|lease| held_by_another(lease, &holder)).is_some() {
+                if found
+                    .as_ref()
+                    .and_then(|lease| held_by_another(lease, &holder))
+                    .is_some()
+                {
                     return;
                 }
                 if write(&api, &object, found, &holder, &clock).await.is_ok() {

@@ -6,11 +6,36 @@ use serde_json::Value;
 
 /// Labels and annotations by which others say that an object is theirs.
 const SIGNS: &[(&str, &str, ManagerKind, bool)] = &[
-    ("annotations", "argocd.argoproj.io/tracking-id", ManagerKind::ArgoCd, true),
-    ("labels", "argocd.argoproj.io/instance", ManagerKind::ArgoCd, true),
-    ("labels", "kustomize.toolkit.fluxcd.io/name", ManagerKind::Flux, true),
-    ("labels", "helm.toolkit.fluxcd.io/name", ManagerKind::Flux, true),
-    ("annotations", "meta.helm.sh/release-name", ManagerKind::Helm, false),
+    (
+        "annotations",
+        "argocd.argoproj.io/tracking-id",
+        ManagerKind::ArgoCd,
+        true,
+    ),
+    (
+        "labels",
+        "argocd.argoproj.io/instance",
+        ManagerKind::ArgoCd,
+        true,
+    ),
+    (
+        "labels",
+        "kustomize.toolkit.fluxcd.io/name",
+        ManagerKind::Flux,
+        true,
+    ),
+    (
+        "labels",
+        "helm.toolkit.fluxcd.io/name",
+        ManagerKind::Flux,
+        true,
+    ),
+    (
+        "annotations",
+        "meta.helm.sh/release-name",
+        ManagerKind::Helm,
+        false,
+    ),
 ];
 
 /// Who else is at work on the object.
@@ -48,24 +73,38 @@ pub(super) fn who_insists(object: &Value, changes: &[FieldChange]) -> Option<Man
 
 /// The controller of autoscalers writes replicas through the subresource `scale`; people who scale by hand do so under other names.
 fn scaled_by_controller(object: &Value) -> bool {
-    let Some(entries) = object.pointer("/metadata/managedFields").and_then(Value::as_array) else {
+    let Some(entries) = object
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+    else {
         return false;
     };
     let replicas = |entry: &Value| entry.pointer("/fieldsV1/f:spec/f:replicas").is_some();
-    entries
-        .iter()
-        .any(|entry| entry["subresource"] == "scale" && entry["manager"] == "kube-controller-manager" && replicas(entry))
+    entries.iter().any(|entry| {
+        entry["subresource"] == "scale"
+            && entry["manager"] == "kube-controller-manager"
+            && replicas(entry)
+    })
 }
 
 /// Who writes each of these fields besides windlass, for people: "helm writes spec.replicas".
 pub(super) fn writers(object: &Value, changes: &[FieldChange]) -> Vec<String> {
-    let Some(entries) = object.pointer("/metadata/managedFields").and_then(Value::as_array) else {
+    let Some(entries) = object
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+    else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    for change in changes.iter().filter(|change| !crate::cluster::call::is_mark(change)) {
+    for change in changes
+        .iter()
+        .filter(|change| !crate::cluster::call::is_mark(change))
+    {
         for entry in entries {
-            let Some(manager) = entry["manager"].as_str().filter(|manager| *manager != super::api::MANAGER) else {
+            let Some(manager) = entry["manager"]
+                .as_str()
+                .filter(|manager| *manager != super::api::MANAGER)
+            else {
                 continue;
             };
             if owns(&entry["fieldsV1"], &change.path) {
@@ -102,7 +141,10 @@ mod tests {
         let scale = [Path::of(&["spec", "replicas"]).change(&helm, Some(json!(1)))];
         assert_eq!(who_insists(&helm, &scale), None);
         let argo = json!({"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}});
-        assert_eq!(who_insists(&argo, &scale).unwrap().kind, ManagerKind::ArgoCd);
+        assert_eq!(
+            who_insists(&argo, &scale).unwrap().kind,
+            ManagerKind::ArgoCd
+        );
     }
 
     #[test]
@@ -114,6 +156,9 @@ mod tests {
         let change = |path: &[&str]| [Path::of(path).change(&object, Some(json!(1)))];
         assert!(who_insists(&object, &change(&["spec", "replicas"])).is_some());
         assert!(who_insists(&object, &change(&["spec", "paused"])).is_none());
-        assert_eq!(writers(&object, &change(&["spec", "paused"])), ["kubectl writes spec.paused too"]);
+        assert_eq!(
+            writers(&object, &change(&["spec", "paused"])),
+            ["kubectl writes spec.paused too"]
+        );
     }
 }

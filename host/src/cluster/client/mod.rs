@@ -24,7 +24,8 @@ use super::object::Object;
 use super::{Effect, Read, Revert, Verb};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, Rollout, RolloutState,
+    CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, Rollout,
+    RolloutState,
 };
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -96,9 +97,15 @@ impl Client {
     }
 
     async fn room(&self, cluster: &str) -> Result<&Connected, CallError> {
-        let unknown = || CallError::new(ErrorKind::NotFound, format!("no cluster `{cluster}` is configured"));
+        let unknown = || {
+            CallError::new(
+                ErrorKind::NotFound,
+                format!("no cluster `{cluster}` is configured"),
+            )
+        };
         let room = self.rooms.get(cluster).ok_or_else(unknown)?;
-        let unusable = |error: TargetError| CallError::new(ErrorKind::Unavailable, error.to_string());
+        let unusable =
+            |error: TargetError| CallError::new(ErrorKind::Unavailable, error.to_string());
         room.connected().await.map_err(unusable)
     }
 
@@ -108,7 +115,9 @@ impl Client {
         let room = self.room(&read.cluster).await?;
         let api = &room.api;
         let cluster = read.cluster.as_str();
-        let shows = |verb: Verb| move |object: &Object| permit.effective().shows_object(verb, cluster, object);
+        let shows = |verb: Verb| {
+            move |object: &Object| permit.effective().shows_object(verb, cluster, object)
+        };
         let within = read.waits().unwrap_or_default();
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
@@ -117,20 +126,40 @@ impl Client {
                 let found = api.get(permit.deadline(), &object).await?;
                 value(&workloads::facts(object.kind, &found))
             }
-            Look::Workloads { namespace, selector } => {
-                value(&workloads::list(api, permit, namespace, selector, &shows(Verb::Workloads)).await?)
+            Look::Workloads {
+                namespace,
+                selector,
+            } => value(
+                &workloads::list(api, permit, namespace, selector, &shows(Verb::Workloads)).await?,
+            ),
+            Look::Revisions { workload } => {
+                value(&workloads::revisions(api, permit, &Object::workload(workload)?).await?)
             }
-            Look::Revisions { workload } => value(&workloads::revisions(api, permit, &Object::workload(workload)?).await?),
-            Look::Pods { namespace, selector } => value(&pods::list(api, permit, namespace, selector).await?),
-            Look::Logs { pod, container, lines } => {
+            Look::Pods {
+                namespace,
+                selector,
+            } => value(&pods::list(api, permit, namespace, selector).await?),
+            Look::Logs {
+                pod,
+                container,
+                lines,
+            } => {
                 let pod = super::call::named(super::object::Kind::Pod, pod)?;
                 value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
             }
-            Look::AwaitRollout { workload, .. } => value(&wait::rollout(api, permit, &Object::workload(workload)?, within).await?),
-            Look::AwaitNoPods { workload, .. } => value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?),
-            Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => nodes::read(api, permit, read, &shows(Verb::Nodes)).await,
+            Look::AwaitRollout { workload, .. } => {
+                value(&wait::rollout(api, permit, &Object::workload(workload)?, within).await?)
+            }
+            Look::AwaitNoPods { workload, .. } => {
+                value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
+            }
+            Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
+                nodes::read(api, permit, read, &shows(Verb::Nodes)).await
+            }
             Look::Jobs { .. } | Look::AwaitJob { .. } => jobs::read(api, permit, read).await,
-            Look::Certificates { .. } | Look::AwaitCertificate { .. } => certificates::read(api, permit, read).await,
+            Look::Certificates { .. } | Look::AwaitCertificate { .. } => {
+                certificates::read(api, permit, read).await
+            }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
         }
     }
@@ -150,25 +179,39 @@ impl Client {
             | Change::RollBack { .. }
             | Change::Annotate { .. } => {
                 let found = api.get(permit.deadline(), &object).await?;
-                let wanted = workloads::wanted(api, permit, &object, &found, &effect.change).await?;
+                let wanted =
+                    workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Drain { .. } => nodes::prepare(api, permit, effect, &object).await,
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => jobs::prepare(api, permit, effect, &object).await,
-            Change::Divert { .. } | Change::Restore { .. } => routes::prepare(api, permit, effect, &object).await,
+            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Drain { .. } => {
+                nodes::prepare(api, permit, effect, &object).await
+            }
+            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+                jobs::prepare(api, permit, effect, &object).await
+            }
+            Change::Divert { .. } | Change::Restore { .. } => {
+                routes::prepare(api, permit, effect, &object).await
+            }
             Change::Renew { .. } => certificates::prepare(api, permit, effect, &object).await,
         }
     }
 
     /// Changes what was prepared.
-    pub async fn apply(&self, permit: &ChangePermit, effect: &Effect, prepared: &Prepared) -> Result<Applied, ApplyFailure> {
+    pub async fn apply(
+        &self,
+        permit: &ChangePermit,
+        effect: &Effect,
+        prepared: &Prepared,
+    ) -> Result<Applied, ApplyFailure> {
         effect.check().map_err(change::not_done)?;
         let room = self.room(&effect.cluster).await.map_err(change::not_done)?;
         let api = &room.api;
         let object = effect.object().map_err(change::not_done)?;
         match &effect.change {
             Change::Drain { .. } => nodes::drain(api, permit, effect, &object, prepared).await,
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => jobs::apply(api, permit, effect, &object, prepared).await,
+            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+                jobs::apply(api, permit, effect, &object, prepared).await
+            }
             Change::Renew { .. } => certificates::apply(api, permit, &object, prepared).await,
             Change::SetImage { .. }
             | Change::Scale { .. }
@@ -185,13 +228,21 @@ impl Client {
     }
 
     /// Asks how an effect ended whose end was not recorded. Only looks. `number` is the effect's within its run.
-    pub async fn confirm(&self, permit: &Permit, effect: &Effect, prepared: &Prepared, number: u64) -> Result<Confirmed, CallError> {
+    pub async fn confirm(
+        &self,
+        permit: &Permit,
+        effect: &Effect,
+        prepared: &Prepared,
+        number: u64,
+    ) -> Result<Confirmed, CallError> {
         let room = self.room(&effect.cluster).await?;
         let api = &room.api;
         let object = effect.object()?;
         match &effect.change {
             Change::Drain { .. } => nodes::confirm(api, permit, effect, &object, prepared).await,
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => jobs::confirm(api, permit, effect, &object, prepared, number).await,
+            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+                jobs::confirm(api, permit, effect, &object, prepared, number).await
+            }
             Change::Renew { .. } => certificates::confirm(api, permit, &object, prepared).await,
             Change::SetImage { .. }
             | Change::Scale { .. }
@@ -203,15 +254,26 @@ impl Client {
             | Change::Cordon { .. }
             | Change::Uncordon { .. }
             | Change::Divert { .. }
-            | Change::Restore { .. } => change::confirm(api, permit, &object, prepared, number).await,
+            | Change::Restore { .. } => {
+                change::confirm(api, permit, &object, prepared, number).await
+            }
         }
     }
 
     /// Takes an effect back. May be repeated, also after a crash in its middle.
-    pub async fn revert(&self, permit: &ChangePermit, revert: &Revert) -> Result<Reverted, CallError> {
+    pub async fn revert(
+        &self,
+        permit: &ChangePermit,
+        revert: &Revert,
+    ) -> Result<Reverted, CallError> {
         let room = self.room(revert.cluster()).await?;
         match revert {
-            Revert::RestoreFields { object, uid, changes, .. } => change::restore(&room.api, permit, object, uid, changes).await,
+            Revert::RestoreFields {
+                object,
+                uid,
+                changes,
+                ..
+            } => change::restore(&room.api, permit, object, uid, changes).await,
         }
     }
 
@@ -227,7 +289,12 @@ impl Client {
 
     /// Waits until locks that were let go are given back.
     pub async fn close(&self) {
-        let releasing = std::mem::take(&mut *self.releasing.lock().unwrap_or_else(PoisonError::into_inner));
+        let releasing = std::mem::take(
+            &mut *self
+                .releasing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         for task in releasing {
             // One that failed ends by itself.
             let _ = task.await;
@@ -236,9 +303,15 @@ impl Client {
 }
 
 async fn facts(room: &Connected, permit: &Permit) -> Result<ClusterFacts, CallError> {
-    let version: Value = room.api.call(permit.deadline(), http::Method::GET, "/version", None).await?;
+    let version: Value = room
+        .api
+        .call(permit.deadline(), http::Method::GET, "/version", None)
+        .await?;
     Ok(ClusterFacts {
-        version: version["gitVersion"].as_str().unwrap_or_default().to_owned(),
+        version: version["gitVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         namespace: room.namespace.clone(),
     })
 }
@@ -262,7 +335,9 @@ pub fn assumed(read: &Read) -> Option<Value> {
             cron_job: None,
             message: String::new(),
         }),
-        Look::AwaitCertificate { certificate, above, .. } => value(&CertificateFacts {
+        Look::AwaitCertificate {
+            certificate, above, ..
+        } => value(&CertificateFacts {
             name: certificate.clone(),
             uid: String::new(),
             state: CertificateState::Ready,
@@ -293,7 +368,8 @@ pub fn assumed(read: &Read) -> Option<Value> {
 
 /// As JSON.
 fn value<T: Serialize>(answer: &T) -> Result<Value, CallError> {
-    serde_json::to_value(answer).map_err(|error| CallError::new(ErrorKind::Invalid, error.to_string()))
+    serde_json::to_value(answer)
+        .map_err(|error| CallError::new(ErrorKind::Invalid, error.to_string()))
 }
 
 /// SKELETON

@@ -16,23 +16,49 @@ const LOG_BYTES: u64 = 256 << 10;
 const NAMED: usize = 3;
 
 /// Pods of a namespace that a selector means.
-pub(super) async fn list(api: &Api, permit: &Permit, namespace: &str, selector: &str) -> Result<Vec<PodFacts>, CallError> {
+pub(super) async fn list(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    selector: &str,
+) -> Result<Vec<PodFacts>, CallError> {
     let query = [("labelSelector", selector)];
     let listed = api
-        .list(permit.deadline(), Kind::Pod, Some(namespace), &query, |pod: Value| Some(facts(&pod)))
+        .list(
+            permit.deadline(),
+            Kind::Pod,
+            Some(namespace),
+            &query,
+            |pod: Value| Some(facts(&pod)),
+        )
         .await?;
     Ok(listed.items)
 }
 
 /// The facts of one.
 pub(super) fn facts(pod: &Value) -> PodFacts {
-    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let statuses = || pod["status"]["containerStatuses"].as_array().into_iter().flatten();
-    let restarts = statuses().filter_map(|status| status["restartCount"].as_u64()).sum::<u64>();
+    let text = |pointer: &str| {
+        pod.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let statuses = || {
+        pod["status"]["containerStatuses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+    };
+    let restarts = statuses()
+        .filter_map(|status| status["restartCount"].as_u64())
+        .sum::<u64>();
     let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
     let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
-    let owners = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    let owners = pod["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten();
     PodFacts {
         name: text("/metadata/name"),
         uid: text("/metadata/uid"),
@@ -42,10 +68,20 @@ pub(super) fn facts(pod: &Value) -> PodFacts {
         ending: pod["metadata"]["deletionTimestamp"].is_string(),
         restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
         waiting: waiting(pod),
-        images: containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect(),
-        owner: owners.into_iter().find(|owner| owner["controller"] == true).and_then(|owner| {
-            Some(format!("{}/{}", owner["kind"].as_str()?, owner["name"].as_str()?))
-        }),
+        images: containers
+            .filter_map(|container| container["image"].as_str())
+            .map(str::to_owned)
+            .collect(),
+        owner: owners
+            .into_iter()
+            .find(|owner| owner["controller"] == true)
+            .and_then(|owner| {
+                Some(format!(
+                    "{}/{}",
+                    owner["kind"].as_str()?,
+                    owner["name"].as_str()?
+                ))
+            }),
         started: pod.pointer("/status/startTime").and_then(instant),
     }
 }
@@ -53,7 +89,9 @@ pub(super) fn facts(pod: &Value) -> PodFacts {
 /// Why a container does not run: what the kubelet says, or the scheduler.
 fn waiting(pod: &Value) -> Option<String> {
     let all = ["initContainerStatuses", "containerStatuses"];
-    let statuses = all.iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
+    let statuses = all
+        .iter()
+        .flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
     let mut reasons = statuses.filter_map(|status| {
         let waiting = status.pointer("/state/waiting")?;
         let reason = waiting["reason"].as_str()?;
@@ -68,18 +106,31 @@ fn waiting(pod: &Value) -> Option<String> {
     });
     reasons.next().or_else(|| {
         let conditions = pod["status"]["conditions"].as_array()?;
-        let refused = conditions.iter().find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
-        Some(format!("{}: {}", refused["reason"].as_str()?, refused["message"].as_str().unwrap_or_default()))
+        let refused = conditions.iter().find(|condition| {
+            condition["type"] == "PodScheduled" && condition["status"] == "False"
+        })?;
+        Some(format!(
+            "{}: {}",
+            refused["reason"].as_str()?,
+            refused["message"].as_str().unwrap_or_default()
+        ))
     })
 }
 
 /// What keeps pods from running, as the end of a sentence; empty if nothing does, or nobody may look.
-pub(super) async fn troubles(api: &Api, permit: &Permit, namespace: &str, selector: &str) -> String {
+pub(super) async fn troubles(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    selector: &str,
+) -> String {
     let Ok(pods) = list(api, permit, namespace, selector).await else {
         return String::new();
     };
     let mut text = String::new();
-    let in_trouble = pods.iter().filter_map(|pod| pod.waiting.as_ref().map(|why| (&pod.name, why)));
+    let in_trouble = pods
+        .iter()
+        .filter_map(|pod| pod.waiting.as_ref().map(|why| (&pod.name, why)));
     for (name, why) in in_trouble.take(NAMED) {
         let _ = write!(text, "; pod {name}: {}", crate::text::printable(why));
     }
@@ -87,10 +138,19 @@ pub(super) async fn troubles(api: &Api, permit: &Permit, namespace: &str, select
 }
 
 /// The end of a container's log.
-pub(super) async fn logs(api: &Api, permit: &Permit, pod: &Object, container: Option<&str>, lines: u32) -> Result<String, CallError> {
+pub(super) async fn logs(
+    api: &Api,
+    permit: &Permit,
+    pod: &Object,
+    container: Option<&str>,
+    lines: u32,
+) -> Result<String, CallError> {
     let lines = lines.clamp(1, MOST_LINES).to_string();
     let bytes = LOG_BYTES.to_string();
-    let mut query = vec![("tailLines", lines.as_str()), ("limitBytes", bytes.as_str())];
+    let mut query = vec![
+        ("tailLines", lines.as_str()),
+        ("limitBytes", bytes.as_str()),
+    ];
     if let Some(container) = container {
         query.push(("container", container));
     }

@@ -28,7 +28,9 @@ pub enum TargetError {
     NoContext { name: String, context: String },
     #[error("the kubeconfig of `{0}` names a proxy, which is not supported")]
     Proxy(String),
-    #[error("the kubeconfig of `{0}` leads nowhere: server, certificate or credentials cannot be used")]
+    #[error(
+        "the kubeconfig of `{0}` leads nowhere: server, certificate or credentials cannot be used"
+    )]
     Unusable(String),
     #[error("`{namespace}`, the namespace of `{name}`, is no name of one")]
     Namespace { name: String, namespace: String },

@@ -58,20 +58,34 @@ pub(super) async fn object<R>(
             if let Some(result) = see(&found) {
                 return result;
             }
-            let version = found.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+            let version = found
+                .pointer("/metadata/resourceVersion")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let name = format!("metadata.name={}", object.name);
             let path = object.kind.path(object.namespace.as_deref());
             let rest = end.saturating_duration_since(permit.clock().instant());
             let watched = api
-                .watch(&path, &[("fieldSelector", &name)], version, rest, |event| match event {
-                    Watched::There(value) => see(&value),
-                    Watched::Gone(_) => Some(Err(CallError::new(ErrorKind::NotFound, format!("{object} was deleted")))),
-                })
+                .watch(
+                    &path,
+                    &[("fieldSelector", &name)],
+                    version,
+                    rest,
+                    |event| match event {
+                        Watched::There(value) => see(&value),
+                        Watched::Gone(_) => Some(Err(CallError::new(
+                            ErrorKind::NotFound,
+                            format!("{object} was deleted"),
+                        ))),
+                    },
+                )
                 .await;
             match watched {
                 Ok(Some(result)) => return result,
                 Ok(None) => {}
-                Err(failure) if failure.error.kind == ErrorKind::Unavailable => tokio::time::sleep(PAUSE).await,
+                Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
+                    tokio::time::sleep(PAUSE).await
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -90,12 +104,20 @@ fn show(permit: &Permit, what: &str) {
 }
 
 fn late(object: &Object, within: Duration, said: &str) -> CallError {
-    let message = format!("{object}: not within {}; {said}", crate::text::duration(within));
+    let message = format!(
+        "{object}: not within {}; {said}",
+        crate::text::duration(within)
+    );
     CallError::new(ErrorKind::Limit, message)
 }
 
 /// Until the rollout is complete, or its controller gave up. What its pods say is told with it.
-pub(super) async fn rollout(api: &Api, permit: &Permit, workload: &Object, within: Duration) -> Result<Rollout, CallError> {
+pub(super) async fn rollout(
+    api: &Api,
+    permit: &Permit,
+    workload: &Object,
+    within: Duration,
+) -> Result<Rollout, CallError> {
     let mut pods_of = String::new();
     let found = object(api, permit, workload, within, |value| {
         let facts = facts(workload.kind, value);
@@ -104,18 +126,24 @@ pub(super) async fn rollout(api: &Api, permit: &Permit, workload: &Object, withi
         refuse_unrolled(workload, rollout.state, &rollout.message)?;
         Ok(match rollout.state {
             RolloutState::Progressing => Step::Waiting(rollout.message),
-            RolloutState::Complete | RolloutState::Failed | RolloutState::Paused => Step::Done(rollout),
+            RolloutState::Complete | RolloutState::Failed | RolloutState::Paused => {
+                Step::Done(rollout)
+            }
         })
     })
     .await;
     let namespace = workload.namespace.as_deref().unwrap_or_default();
     match found {
         Ok(mut rollout) if rollout.state == RolloutState::Failed => {
-            rollout.message.push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
+            rollout
+                .message
+                .push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
             Ok(rollout)
         }
         Err(mut error) if error.kind == ErrorKind::Limit => {
-            error.message.push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
+            error
+                .message
+                .push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
             Err(error)
         }
         other => other,
@@ -123,7 +151,12 @@ pub(super) async fn rollout(api: &Api, permit: &Permit, workload: &Object, withi
 }
 
 /// Until no pod is left that the workload's selector means.
-pub(super) async fn no_pods(api: &Api, permit: &Permit, workload: &Object, within: Duration) -> Result<(), CallError> {
+pub(super) async fn no_pods(
+    api: &Api,
+    permit: &Permit,
+    workload: &Object,
+    within: Duration,
+) -> Result<(), CallError> {
     let end = permit.deadline().min(permit.clock().instant() + within);
     let namespace = workload.namespace.as_deref().unwrap_or_default();
     let found = api.get(permit.deadline(), workload).await?;
@@ -132,8 +165,21 @@ pub(super) async fn no_pods(api: &Api, permit: &Permit, workload: &Object, withi
     let mut left: BTreeSet<String> = BTreeSet::new();
     let waiting = async {
         loop {
-            let uid = |pod: &Value| pod.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let listed = api.list(permit.deadline(), Kind::Pod, Some(namespace), &query, |pod: Value| Some(uid(&pod))).await?;
+            let uid = |pod: &Value| {
+                pod.pointer("/metadata/uid")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let listed = api
+                .list(
+                    permit.deadline(),
+                    Kind::Pod,
+                    Some(namespace),
+                    &query,
+                    |pod: Value| Some(uid(&pod)),
+                )
+                .await?;
             left = listed.items.into_iter().collect();
             if left.is_empty() {
                 return Ok(());
@@ -142,13 +188,19 @@ pub(super) async fn no_pods(api: &Api, permit: &Permit, workload: &Object, withi
             let rest = end.saturating_duration_since(permit.clock().instant());
             let path = Kind::Pod.path(Some(namespace));
             let watched = api
-                .watch(&path, &query, &listed.version, rest, |event: Watched<Value>| {
-                    match event {
-                        Watched::There(pod) => left.insert(uid(&pod)),
-                        Watched::Gone(pod) => left.remove(&uid(&pod)),
-                    };
-                    left.is_empty().then_some(())
-                })
+                .watch(
+                    &path,
+                    &query,
+                    &listed.version,
+                    rest,
+                    |event: Watched<Value>| {
+                        match event {
+                            Watched::There(pod) => left.insert(uid(&pod)),
+                            Watched::Gone(pod) => left.remove(&uid(&pod)),
+                        };
+                        left.is_empty().then_some(())
+                    },
+                )
                 .await?;
             if watched.is_some() {
                 return Ok(());

@@ -3,12 +3,14 @@
 use super::api::{Api, Listed};
 use super::change::Wanted;
 use super::managers::managers;
+use crate::clock::Clock;
 use crate::cluster::call::Change;
 use crate::cluster::field::{Path, Step};
 use crate::cluster::object::{Kind, Object};
 use crate::cluster::rollout::{replicas, rollout};
-use crate::clock::Clock;
-use crate::contract::cluster_types::{Container, Revision, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName};
+use crate::contract::cluster_types::{
+    Container, Revision, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName,
+};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
 use jiff::Timestamp;
@@ -30,13 +32,29 @@ fn kind_of(kind: Kind) -> WorkloadKind {
 
 /// The facts of one.
 pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
-    let text = |pointer: &str| workload.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        workload
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let status = |name: &str| count(&workload["status"][name]);
     let (desired, updated, ready, available) = if kind == Kind::DaemonSet {
-        (status("desiredNumberScheduled"), status("updatedNumberScheduled"), status("numberReady"), status("numberAvailable"))
+        (
+            status("desiredNumberScheduled"),
+            status("updatedNumberScheduled"),
+            status("numberReady"),
+            status("numberAvailable"),
+        )
     } else {
         let desired = u32::try_from(replicas(workload)).unwrap_or(u32::MAX);
-        (desired, status("updatedReplicas"), status("readyReplicas"), status("availableReplicas"))
+        (
+            desired,
+            status("updatedReplicas"),
+            status("readyReplicas"),
+            status("availableReplicas"),
+        )
     };
     WorkloadFacts {
         name: WorkloadName {
@@ -49,29 +67,42 @@ pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
         updated,
         ready,
         available,
-        paused: workload.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
+        paused: workload
+            .pointer("/spec/paused")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
         containers: containers(workload),
         selector: selector(&workload["spec"]["selector"]),
-        revision: workload["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse().ok()),
+        revision: workload["metadata"]["annotations"][REVISION]
+            .as_str()
+            .and_then(|text| text.parse().ok()),
         rollout: rollout(kind, workload),
         managers: managers(workload),
     }
 }
 
 fn count(value: &Value) -> u32 {
-    value.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
+    value
+        .as_u64()
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(0)
 }
 
 fn containers(workload: &Value) -> Vec<Container> {
     let of = |list: &str, init: bool| {
-        let found = workload["spec"]["template"]["spec"][list].as_array().cloned().unwrap_or_default();
+        let found = workload["spec"]["template"]["spec"][list]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         found.into_iter().map(move |container| Container {
             name: container["name"].as_str().unwrap_or_default().to_owned(),
             image: container["image"].as_str().unwrap_or_default().to_owned(),
             init,
         })
     };
-    of("initContainers", true).chain(of("containers", false)).collect()
+    of("initContainers", true)
+        .chain(of("containers", false))
+        .collect()
 }
 
 /// A label selector of an object as kubectl writes it.
@@ -80,9 +111,18 @@ pub(super) fn selector(selector: &Value) -> String {
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
         parts.push(format!("{key}={}", value.as_str().unwrap_or_default()));
     }
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+    for expression in selector["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values: Vec<_> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<_> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let values = values.join(",");
         parts.push(match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({values})"),
@@ -95,28 +135,55 @@ pub(super) fn selector(selector: &Value) -> String {
 }
 
 /// All of a namespace that may be shown.
-pub(super) async fn list(api: &Api, permit: &Permit, namespace: &str, selector: &str, shows: &dyn Fn(&Object) -> bool) -> Result<Vec<WorkloadFacts>, CallError> {
+pub(super) async fn list(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    selector: &str,
+    shows: &(dyn Fn(&Object) -> bool + Sync),
+) -> Result<Vec<WorkloadFacts>, CallError> {
     let mut all = Vec::new();
     for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
         let keep = |workload: Value| {
-            let object = Object::new(kind, namespace, workload.pointer("/metadata/name")?.as_str()?).ok()?;
+            let object = Object::new(
+                kind,
+                namespace,
+                workload.pointer("/metadata/name")?.as_str()?,
+            )
+            .ok()?;
             shows(&object).then(|| facts(kind, &workload))
         };
-        let listed: Listed<WorkloadFacts> = api.list(permit.deadline(), kind, Some(namespace), &[("labelSelector", selector)], keep).await?;
+        let listed: Listed<WorkloadFacts> = api
+            .list(
+                permit.deadline(),
+                kind,
+                Some(namespace),
+                &[("labelSelector", selector)],
+                keep,
+            )
+            .await?;
         all.extend(listed.items);
     }
     Ok(all)
 }
 
 /// Templates that are kept of a workload, newest first: its ReplicaSets, or its ControllerRevisions.
-pub(super) async fn revisions(api: &Api, permit: &Permit, object: &Object) -> Result<Vec<Revision>, CallError> {
+pub(super) async fn revisions(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+) -> Result<Vec<Revision>, CallError> {
     let workload = api.get(permit.deadline(), object).await?;
     let current = if object.kind == Kind::Deployment {
-        workload["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse::<u64>().ok())
+        workload["metadata"]["annotations"][REVISION]
+            .as_str()
+            .and_then(|text| text.parse::<u64>().ok())
     } else {
         None
     };
-    let current_name = workload["status"]["updateRevision"].as_str().map(str::to_owned);
+    let current_name = workload["status"]["updateRevision"]
+        .as_str()
+        .map(str::to_owned);
     let mut found: Vec<Revision> = kept(api, permit, object, &workload)
         .await?
         .into_iter()
@@ -126,13 +193,19 @@ pub(super) async fn revisions(api: &Api, permit: &Permit, object: &Object) -> Re
                 number,
                 uid: keeper.pointer("/metadata/uid")?.as_str()?.to_owned(),
                 images: images(&template),
-                created: keeper.pointer("/metadata/creationTimestamp").and_then(instant),
-                current: current == Some(number) || (name.is_some() && name == current_name.as_deref()),
+                created: keeper
+                    .pointer("/metadata/creationTimestamp")
+                    .and_then(instant),
+                current: current == Some(number)
+                    || (name.is_some() && name == current_name.as_deref()),
             })
         })
         .collect();
     found.sort_by_key(|revision| std::cmp::Reverse(revision.number));
-    if current.is_none() && current_name.is_none() && let Some(newest) = found.first_mut() {
+    if current.is_none()
+        && current_name.is_none()
+        && let Some(newest) = found.first_mut()
+    {
         // A daemon set does not say which one it rolls out: it is the newest.
         newest.current = true;
     }
@@ -140,30 +213,65 @@ pub(super) async fn revisions(api: &Api, permit: &Permit, object: &Object) -> Re
 }
 
 /// Number, keeper and pod template of each revision.
-async fn kept(api: &Api, permit: &Permit, object: &Object, workload: &Value) -> Result<Vec<(u64, Value, Value)>, CallError> {
-    let uid = workload.pointer("/metadata/uid").cloned().unwrap_or_default();
+async fn kept(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    workload: &Value,
+) -> Result<Vec<(u64, Value, Value)>, CallError> {
+    let uid = workload
+        .pointer("/metadata/uid")
+        .cloned()
+        .unwrap_or_default();
     let selector = selector(&workload["spec"]["selector"]);
-    let kind = if object.kind == Kind::Deployment { Kind::ReplicaSet } else { Kind::ControllerRevision };
+    let kind = if object.kind == Kind::Deployment {
+        Kind::ReplicaSet
+    } else {
+        Kind::ControllerRevision
+    };
     let keep = |keeper: Value| {
         let owners = keeper["metadata"]["ownerReferences"].as_array()?;
         if !owners.iter().any(|owner| owner["uid"] == uid) {
             return None;
         }
         let (number, template) = if kind == Kind::ReplicaSet {
-            (keeper["metadata"]["annotations"][REVISION].as_str()?.parse().ok()?, keeper["spec"]["template"].clone())
+            (
+                keeper["metadata"]["annotations"][REVISION]
+                    .as_str()?
+                    .parse()
+                    .ok()?,
+                keeper["spec"]["template"].clone(),
+            )
         } else {
-            (keeper["revision"].as_u64()?, keeper["data"]["spec"]["template"].clone())
+            (
+                keeper["revision"].as_u64()?,
+                keeper["data"]["spec"]["template"].clone(),
+            )
         };
         Some((number, keeper, template))
     };
     let query = [("labelSelector", selector.as_str())];
-    let listed = api.list(permit.deadline(), kind, object.namespace.as_deref(), &query, keep).await?;
+    let listed = api
+        .list(
+            permit.deadline(),
+            kind,
+            object.namespace.as_deref(),
+            &query,
+            keep,
+        )
+        .await?;
     Ok(listed.items)
 }
 
 fn images(template: &Value) -> Vec<String> {
-    let containers = template["spec"]["containers"].as_array().into_iter().flatten();
-    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+    let containers = template["spec"]["containers"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    containers
+        .filter_map(|container| container["image"].as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A time of the server.
@@ -173,27 +281,59 @@ pub(super) fn instant(value: &Value) -> Option<u64> {
 }
 
 /// What a verb wants of a workload's fields.
-pub(super) async fn wanted(api: &Api, permit: &Permit, object: &Object, workload: &Value, change: &Change) -> Result<Wanted, CallError> {
+pub(super) async fn wanted(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    workload: &Value,
+    change: &Change,
+) -> Result<Wanted, CallError> {
     match change {
         Change::SetImage { images, .. } => set_image(object, workload, images),
         Change::Scale { replicas, .. } => Ok(scale(workload, *replicas)),
         Change::Restart { .. } => restart(object, workload, permit.clock()),
         Change::Pause { .. } => Ok(pause(workload, true)),
         Change::Proceed { .. } => Ok(pause(workload, false)),
-        Change::RollBack { revision_uid, .. } => roll_back(api, permit, object, workload, revision_uid).await,
+        Change::RollBack { revision_uid, .. } => {
+            roll_back(api, permit, object, workload, revision_uid).await
+        }
         Change::Annotate { annotations, .. } => Ok(annotate(workload, annotations)),
-        _ => Err(CallError::new(ErrorKind::Invalid, "this is no change of a workload")),
+        _ => Err(CallError::new(
+            ErrorKind::Invalid,
+            "this is no change of a workload",
+        )),
     }
 }
 
-fn set_image(object: &Object, workload: &Value, images: &[(String, String)]) -> Result<Wanted, CallError> {
+fn set_image(
+    object: &Object,
+    workload: &Value,
+    images: &[(String, String)],
+) -> Result<Wanted, CallError> {
     let mut changes = Vec::new();
     let (mut now, mut after) = (Vec::new(), Vec::new());
     for (container, image) in images {
-        let place = |list: &str| Path::of(&["spec", "template", "spec", list]).and(Step::Named(container.clone())).and(Step::Key("image".into()));
-        let found = ["containers", "initContainers"].into_iter().map(place).find(|path| path.get(workload).is_some());
-        let path = found.ok_or_else(|| CallError::new(ErrorKind::NotFound, format!("{object} has no container `{container}`")))?;
-        now.push(path.get(workload).and_then(Value::as_str).unwrap_or_default().to_owned());
+        let place = |list: &str| {
+            Path::of(&["spec", "template", "spec", list])
+                .and(Step::Named(container.clone()))
+                .and(Step::Key("image".into()))
+        };
+        let found = ["containers", "initContainers"]
+            .into_iter()
+            .map(place)
+            .find(|path| path.get(workload).is_some());
+        let path = found.ok_or_else(|| {
+            CallError::new(
+                ErrorKind::NotFound,
+                format!("{object} has no container `{container}`"),
+            )
+        })?;
+        now.push(
+            path.get(workload)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        );
         after.push(image.clone());
         changes.push(path.change(workload, Some(json!(image))));
     }
@@ -218,12 +358,17 @@ fn scale(workload: &Value, wanted: u32) -> Wanted {
 }
 
 fn replicas_text(count: u64) -> String {
-    if count == 1 { "1 replica".into() } else { format!("{count} replicas") }
+    if count == 1 {
+        "1 replica".into()
+    } else {
+        format!("{count} replicas")
+    }
 }
 
 fn restart(object: &Object, workload: &Value, clock: &Clock) -> Result<Wanted, CallError> {
     refuse_paused(object, workload)?;
-    let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX)).unwrap_or_default();
+    let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX))
+        .unwrap_or_default();
     let path = Path::of(&["spec", "template", "metadata", "annotations", RESTARTED]);
     Ok(Wanted {
         changes: vec![path.change(workload, Some(json!(format!("{at:.0}"))))],
@@ -236,14 +381,20 @@ fn restart(object: &Object, workload: &Value, clock: &Clock) -> Result<Wanted, C
 
 fn refuse_paused(object: &Object, workload: &Value) -> Result<(), CallError> {
     if workload.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
-        return Err(CallError::new(ErrorKind::Conflict, format!("{object} is paused")));
+        return Err(CallError::new(
+            ErrorKind::Conflict,
+            format!("{object} is paused"),
+        ));
     }
     Ok(())
 }
 
 fn pause(workload: &Value, paused: bool) -> Wanted {
     let words = |paused: bool| if paused { "paused" } else { "rolls out" }.to_owned();
-    let now = workload.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
+    let now = workload
+        .pointer("/spec/paused")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     // As the server keeps it: what is false is not there.
     let set = paused.then(|| json!(true));
     let path = Path::of(&["spec", "paused"]);
@@ -260,14 +411,26 @@ fn pause(workload: &Value, paused: bool) -> Wanted {
     }
 }
 
-async fn roll_back(api: &Api, permit: &Permit, object: &Object, workload: &Value, uid: &str) -> Result<Wanted, CallError> {
+async fn roll_back(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    workload: &Value,
+    uid: &str,
+) -> Result<Wanted, CallError> {
     refuse_paused(object, workload)?;
     let kept = kept(api, permit, object, workload).await?;
-    let Some((number, _, mut template)) = kept.into_iter().find(|(_, keeper, _)| keeper.pointer("/metadata/uid").and_then(Value::as_str) == Some(uid)) else {
-        let message = format!("{object} has no revision {uid}; revisions beyond its history are not kept");
+    let Some((number, _, mut template)) = kept.into_iter().find(|(_, keeper, _)| {
+        keeper.pointer("/metadata/uid").and_then(Value::as_str) == Some(uid)
+    }) else {
+        let message =
+            format!("{object} has no revision {uid}; revisions beyond its history are not kept");
         return Err(CallError::new(ErrorKind::NotFound, message));
     };
-    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+    if let Some(labels) = template
+        .pointer_mut("/metadata/labels")
+        .and_then(Value::as_object_mut)
+    {
         labels.remove("pod-template-hash");
     }
     if let Some(template) = template.as_object_mut() {
@@ -288,10 +451,15 @@ async fn roll_back(api: &Api, permit: &Permit, object: &Object, workload: &Value
 fn annotate(workload: &Value, annotations: &[(String, Option<String>)]) -> Wanted {
     let changes: Vec<_> = annotations
         .iter()
-        .map(|(name, value)| Path::annotation(name).change(workload, value.clone().map(Value::String)))
+        .map(|(name, value)| {
+            Path::annotation(name).change(workload, value.clone().map(Value::String))
+        })
         .collect();
     let shown = |pick: fn(&crate::cluster::field::FieldChange) -> &Option<Value>| {
-        let texts: Vec<_> = changes.iter().map(|change| crate::cluster::field::shown(pick(change).as_ref())).collect();
+        let texts: Vec<_> = changes
+            .iter()
+            .map(|change| crate::cluster::field::shown(pick(change).as_ref()))
+            .collect();
         texts.join(", ")
     };
     Wanted {
@@ -304,9 +472,16 @@ fn annotate(workload: &Value, annotations: &[(String, Option<String>)]) -> Wante
 }
 
 /// Why a workload cannot be waited for.
-pub(super) fn refuse_unrolled(object: &Object, state: RolloutState, message: &str) -> Result<(), CallError> {
+pub(super) fn refuse_unrolled(
+    object: &Object,
+    state: RolloutState,
+    message: &str,
+) -> Result<(), CallError> {
     if state == RolloutState::Paused {
-        return Err(CallError::new(ErrorKind::Conflict, format!("{object} is not rolled out: {message}")));
+        return Err(CallError::new(
+            ErrorKind::Conflict,
+            format!("{object} is not rolled out: {message}"),
+        ));
     }
     Ok(())
 }

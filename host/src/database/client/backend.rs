@@ -68,6 +68,7 @@ pub(super) async fn prepare(
         } else {
             "idle".into()
         },
+        details: Vec::new(),
         after: if before.active {
             "cancelled".into()
         } else {

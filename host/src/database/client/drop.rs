@@ -53,6 +53,7 @@ pub(super) async fn prepare(
         undo: Undo::NotNeeded("no query can use it".into()),
         touches: vec![touch(room, &index)],
         now: text::bytes(before.bytes),
+        details: Vec::new(),
         after: "gone".into(),
         before: work::to_value(&before)?,
     })

@@ -75,6 +75,7 @@ pub(super) async fn prepare(
         undo: Undo::NotNeeded("same index, rebuilt".into()),
         touches: vec![touch(room, &index)],
         now: text::bytes(bytes),
+        details: Vec::new(),
         after: match bloat {
             Some(_) => format!("~{}", text::bytes(foreseen)),
             None => String::new(),

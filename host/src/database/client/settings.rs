@@ -66,6 +66,7 @@ pub(super) async fn prepare(
         } else {
             now.join(", ")
         },
+        details: Vec::new(),
         after: parameters::text(settings),
     })
 }

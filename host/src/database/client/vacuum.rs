@@ -101,6 +101,7 @@ pub(super) async fn prepare(
             Job::Vacuum { .. } => format!("{} dead", text::rows(now.dead_rows)),
             Job::Analyze => String::new(),
         },
+        details: Vec::new(),
         after: String::new(),
     })
 }

@@ -70,6 +70,7 @@ impl Client {
             undo: Undo::NotNeeded(STANDS.into()),
             touches: Vec::new(),
             now: String::new(),
+            details: Vec::new(),
             after: ending(&Delivery::Delivered),
         })
     }
@@ -151,7 +152,7 @@ fn earlier(so_far: &State, effect: &Effect, number: u64) -> Option<(u64, Deliver
     before
         .filter(|e| match &e.call {
             call::Effect::Notify(sent) => sent.plan_key() == effect.plan_key(),
-            call::Effect::Database(_) => false,
+            call::Effect::Cluster(_) | call::Effect::Database(_) => false,
         })
         .find_map(|e| match &e.status {
             Status::Done { applied, .. } => Some((e.number, delivery_of(&applied.answer)?)),
