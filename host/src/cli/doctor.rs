@@ -258,7 +258,7 @@ async fn databases(
     };
     if targets.is_empty() {
         let mut finding = Finding::new("targets", Verdict::Notice, "none are configured");
-        finding.hint = Some("add a section [database.NAME] or [cluster.NAME] to windlass.toml".into());
+        finding.hint = Some("add [database.NAME] or [cluster.NAME] to windlass.toml".into());
         return Ok(vec![finding]);
     }
     let mut findings = Vec::new();
