@@ -120,6 +120,11 @@ impl Audience {
         }
     }
 
+    /// Whether anybody watches.
+    pub(super) fn is_there(&self) -> bool {
+        self.sender.is_some()
+    }
+
     pub(super) fn tell(&self, event: Event) {
         if let Some(sender) = &self.sender {
             // An audience that left is no reason to stop.

@@ -4,8 +4,9 @@ use super::control::{Audience, Event};
 use super::halt::Halt;
 use super::permit::Announced;
 use super::plan::Foreseen;
+use super::replay::Answer;
 use crate::clock::Clock;
-use crate::journal::{Entry, Receipt, RunId, Stamped, State, Store, StoreError};
+use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -102,6 +103,17 @@ impl Ledger {
     /// Records, durably unless this is a plan.
     pub(super) async fn append(&mut self, entry: Entry) -> Result<(), Halt> {
         self.recorded_bytes += length(&entry);
+        self.keep(entry).await
+    }
+
+    /// Records what a call was answered. How long that is, is known already.
+    pub(super) async fn observe(&mut self, call: Call, answer: Counted) -> Result<(), Halt> {
+        self.recorded_bytes += length(&call) + answer.bytes;
+        let answer = answer.answer;
+        self.keep(Entry::Observed { call, answer }).await
+    }
+
+    async fn keep(&mut self, entry: Entry) -> Result<(), Halt> {
         let stamped = match &mut self.sink {
             Sink::Journal {
                 store,
@@ -131,6 +143,11 @@ impl Ledger {
                     at: clock.now(),
                     entry,
                 };
+                // A long plan that nobody watches is kept once.
+                if !self.audience.is_there() {
+                    entries.push(stamped);
+                    return Ok(());
+                }
                 entries.push(stamped.clone());
                 stamped
             }
@@ -277,8 +294,22 @@ fn assumed(entry: Entry) -> Entry {
     }
 }
 
+/// What a guest is told, and its length in bytes of JSON, counted once.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) answer: Answer,
+    pub(super) bytes: u64,
+}
+
+impl Counted {
+    pub(super) fn new(answer: Answer) -> Self {
+        let bytes = length(&answer);
+        Self { answer, bytes }
+    }
+}
+
 /// Bytes of JSON, counted and not kept.
-pub(super) fn length(value: &impl Serialize) -> u64 {
+fn length(value: &impl Serialize) -> u64 {
     struct Count(u64);
     impl io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
