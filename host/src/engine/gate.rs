@@ -6,11 +6,12 @@
 use super::control::{Audience, Control, Event};
 use super::halt::Halt;
 use super::hooks::Hooks;
-use super::ledger::{Counted, Ledger};
+use super::ledger::Ledger;
 use super::lock::Locks;
+use super::measure::Counted;
 use super::patience::{Waited, wait};
 use super::permit::ChangePermit;
-use super::plan::{Bound, Foreseen};
+use super::plan::Bound;
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
@@ -154,7 +155,7 @@ impl Gate {
         self.count(&effect);
         if self.ledger.is_plan() {
             let answer = prepared.foreseen.clone();
-            self.ledger.foresee(Foreseen { effect, prepared });
+            self.ledger.foresee(&effect, prepared);
             return Ok(Ok(answer));
         }
         self.change(effect, prepared).await
