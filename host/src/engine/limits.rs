@@ -2,18 +2,12 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Runs of one process at once.
-pub(super) const RUNS: usize = 256;
 /// Bytes of linear memory, all memories of a guest together.
-pub(super) const MEMORY_BYTES: usize = 512 << 20;
+const MEMORY_BYTES: usize = 512 << 20;
 /// Elements of all tables together.
-pub(super) const TABLE_ELEMENTS: usize = 200_000;
+const TABLE_ELEMENTS: usize = 200_000;
 /// Core instances; a Python component has about 40.
 pub(super) const INSTANCES: usize = 100;
-/// Memories: languages have one, and composed components one for each part.
-pub(super) const MEMORIES: usize = 8;
-/// Tables: of functions, and what their makers put between modules.
-pub(super) const TABLES: usize = 16;
 /// Handles to host resources.
 pub(super) const HANDLES: usize = 1000;
 /// Bytes that a guest can make the host copy in one call.
@@ -127,11 +121,11 @@ impl ResourceLimiter for Limits {
     }
 
     fn tables(&self) -> usize {
-        TABLES
+        INSTANCES
     }
 
     fn memories(&self) -> usize {
-        MEMORIES
+        INSTANCES
     }
 }
 

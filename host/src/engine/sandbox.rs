@@ -3,10 +3,7 @@
 use super::gate::Gate;
 use super::guest::{Brief, Guest};
 use super::halt::Halt;
-use super::limits::{
-    EPOCH_MS, HANDLES, HOST_COPY_BYTES, INSTANCES, Limits, MEMORIES, MEMORY_BYTES, RUNS,
-    TABLE_ELEMENTS, TABLES,
-};
+use super::limits::{EPOCH_MS, HANDLES, HOST_COPY_BYTES, INSTANCES, Limits};
 use super::turn::Overseer;
 use crate::contract::{self, EverythingPre};
 use crate::plugin;
@@ -15,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTableError};
-use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, Trap, UpdateDeadline};
+use wasmtime::{Config, Engine, Store, Trap, UpdateDeadline};
 
 /// Compiles and runs components.
 #[derive(Clone)]
@@ -72,12 +69,7 @@ impl Sandbox {
             .wasm_component_model(true)
             .max_wasm_stack(512 << 10)
             .async_stack_size(2 << 20);
-        let mut pooled = config.clone();
-        pooled.allocation_strategy(pool());
-        // Where so much address space is not to be had, each guest gets its own.
-        let engine = Engine::new(&pooled)
-            .or_else(|_| Engine::new(&config))
-            .map_err(SandboxError::Setup)?;
+        let engine = Engine::new(&config).map_err(SandboxError::Setup)?;
         tick(&engine);
         Ok(Self {
             engine,
@@ -173,21 +165,6 @@ impl Sandbox {
     }
 }
 
-/// Memories, tables and stacks that guests get one after the other, so that none is mapped anew for each. There are as many of each as
-/// the most runs at once can have, so no guest takes another's; how much one may have is up to its limits.
-fn pool() -> PoolingAllocationConfig {
-    let most = |each: usize| u32::try_from(RUNS * each).unwrap_or(u32::MAX);
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(most(1))
-        .total_stacks(most(1))
-        .total_core_instances(most(INSTANCES))
-        .total_memories(most(MEMORIES))
-        .total_tables(most(TABLES))
-        .max_memory_size(MEMORY_BYTES)
-        .table_elements(TABLE_ELEMENTS);
-    pool
-}
-
 async fn call(
     linked: &EverythingPre<Guest>,
     store: &mut Store<Guest>,
@@ -227,14 +204,6 @@ fn untyped(words: &str) -> Ended {
         (
             "fuel allocated for hostcalls has been exhausted",
             format!("handed over more than {} MB at once", HOST_COPY_BYTES >> 20),
-        ),
-        (
-            "resource limit exceeded: memory count",
-            format!("has more than {MEMORIES} memories"),
-        ),
-        (
-            "resource limit exceeded: table count",
-            format!("has more than {TABLES} tables"),
         ),
         (
             "resource limit exceeded: instance count",
