@@ -123,6 +123,7 @@ impl Audience {
     }
 
     /// The same, but it reads lines: nothing is drawn for it, so nobody is asked how far an effect is.
+    #[must_use]
     pub fn reading_lines(mut self) -> Self {
         self.reads_lines = true;
         self

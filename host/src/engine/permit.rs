@@ -54,8 +54,9 @@ impl Permit {
         stop: watch::Receiver<bool>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Self {
-        let seen = (progress.clone(), progress.is_some());
-        Self::new(run, effective, deadline, stop, seen, Clock::system())
+        let is_seen = progress.is_some();
+        let progress = (progress, is_seen);
+        Self::new(run, effective, deadline, stop, progress, Clock::system())
     }
 
     /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.
