@@ -20,6 +20,7 @@ pub struct Permit {
     deadline: Instant,
     stop: watch::Receiver<bool>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
+    is_seen: bool,
     clock: Clock,
 }
 
@@ -30,7 +31,7 @@ impl Permit {
         effective: Arc<Effective>,
         deadline: Instant,
         stop: watch::Receiver<bool>,
-        progress: Option<mpsc::UnboundedSender<Progress>>,
+        (progress, is_seen): (Option<mpsc::UnboundedSender<Progress>>, bool),
         clock: Clock,
     ) -> Self {
         Self {
@@ -39,6 +40,7 @@ impl Permit {
             deadline,
             stop,
             progress,
+            is_seen,
             clock,
         }
     }
@@ -52,6 +54,8 @@ impl Permit {
         stop: watch::Receiver<bool>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Self {
+        let is_seen = progress.is_some();
+        let progress = (progress, is_seen);
         Self::new(run, effective, deadline, stop, progress, Clock::system())
     }
 
@@ -81,6 +85,11 @@ impl Permit {
         if stop.wait_for(|stopped| *stopped).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether anybody sees how far the effect is, so that it is worth finding out.
+    pub fn is_progress_seen(&self) -> bool {
+        self.is_seen
     }
 
     /// Shows how far the effect is.
