@@ -4,6 +4,8 @@ mod api;
 mod certificates;
 mod change;
 mod connect;
+mod drain;
+mod evict;
 mod jobs;
 mod lock;
 mod managers;
@@ -183,8 +185,11 @@ impl Client {
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Drain { .. } => {
+            Change::Cordon { .. } | Change::Uncordon { .. } => {
                 nodes::prepare(api, permit, effect, &object).await
+            }
+            Change::Drain { options, .. } => {
+                drain::prepare(api, permit, effect, &object, *options).await
             }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::prepare(api, permit, effect, &object).await
@@ -208,7 +213,9 @@ impl Client {
         let api = &room.api;
         let object = effect.object().map_err(change::not_done)?;
         match &effect.change {
-            Change::Drain { .. } => nodes::drain(api, permit, effect, &object, prepared).await,
+            Change::Drain { options, .. } => {
+                drain::apply(api, permit, &object, *options, prepared).await
+            }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
@@ -239,7 +246,7 @@ impl Client {
         let api = &room.api;
         let object = effect.object()?;
         match &effect.change {
-            Change::Drain { .. } => nodes::confirm(api, permit, effect, &object, prepared).await,
+            Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
