@@ -253,9 +253,9 @@ impl Capabilities {
     }
 
     /// How many nodes may be cordoned at once: the least that a scope says which covers cordoning this one.
-    fn nodes_at_once(&self, at: &str, node: &cluster::object::Object) -> Option<u32> {
+    fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
         let scopes = self.cluster.iter();
-        let covering = scopes.filter(|scope| scope.allows_object(cluster::Verb::Cordon, at, node));
+        let covering = scopes.filter(|scope| scope.allows_object(room::Verb::Cordon, at, node));
         covering.filter_map(|scope| scope.nodes_at_once).min()
     }
 
@@ -321,7 +321,7 @@ impl Effective {
     }
 
     /// How many nodes of the cluster may be cordoned by windlass at once, this one among them. None means that nobody set a bound.
-    pub fn nodes_at_once(&self, at: &str, node: &cluster::object::Object) -> Option<u32> {
+    pub fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
         narrower(
             self.needs.nodes_at_once(at, node),
             self.grant.nodes_at_once(at, node),
@@ -331,9 +331,9 @@ impl Effective {
     /// Whether the operator's grant covers the node by its own name, not by a pattern that may mean others too.
     pub fn grants_node_by_name(
         &self,
-        verb: cluster::Verb,
+        verb: room::Verb,
         at: &str,
-        node: &cluster::object::Object,
+        node: &room::object::Object,
     ) -> bool {
         let mut scopes = self.grant.cluster.iter();
         scopes.any(|scope| {

@@ -17,10 +17,10 @@ use windlass::clock::{Clock, Millis};
 use windlass::cluster::call::{Change, Look};
 use windlass::cluster::{Client, Effect, Read, Target};
 use windlass::contract::{CallError, ErrorKind};
+use windlass::database::client::Secret;
 use windlass::engine::{ChangePermit, Permit, Progress};
 use windlass::grant::{Budget, Capabilities, Effective};
 use windlass::journal::{RunId, Store};
-use windlass::secret::Secret;
 use xtask::kubernetes::User;
 
 /// Nothing here takes longer.
@@ -99,9 +99,8 @@ impl Bench {
 
     fn read<T: DeserializeOwned>(&self, look: Look) -> Result<T, CallError> {
         let cluster = CLUSTER.into();
-        let read = self.room.read(&self.permit(None), &Read { cluster, look });
-        // The permit and the call live as long as the answer takes.
-        let answer = self.runtime.block_on(read)?;
+        let (permit, read) = (self.permit(None), Read { cluster, look });
+        let answer = self.runtime.block_on(self.room.read(&permit, &read))?;
         Ok(serde_json::from_value(answer).unwrap())
     }
 
@@ -139,9 +138,8 @@ impl Bench {
     }
 
     fn confirm(&self, change: &Change, prepared: &Prepared) -> Confirmed {
-        let permit = self.permit(None);
-        let asked = self.room.confirm(&permit, &effect(change), prepared, 1);
-        // The effect is a temporary, and the question is asked at once.
+        let (permit, effect) = (self.permit(None), effect(change));
+        let asked = self.room.confirm(&permit, &effect, prepared, 1);
         self.runtime.block_on(asked).unwrap()
     }
 

@@ -295,9 +295,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}]
     bench
         .namespace
         .kubectl(&["delete", "clusterrolebinding/looks"]);
-    let lost = xtask::until(super::LONG, || {
-        bench.read::<Vec<NodeFacts>>(look()).err()
-    });
+    let lost = xtask::until(super::LONG, || bench.read::<Vec<NodeFacts>>(look()).err());
     assert_eq!(lost.unwrap().kind, ErrorKind::Denied);
     for change in [cordon("node-1"), super::drain::drain("node-1")] {
         refused(bench.apply(&change), ErrorKind::Denied);
