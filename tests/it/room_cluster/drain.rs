@@ -288,9 +288,6 @@ fn a_pod_that_two_budgets_are_about_ends_the_drain_at_once() {
     ]
     .concat();
     let (bench, node) = cordoned_with(&yaml, &["deployment/web", "deployment/db"]);
-    bench
-        .namespace
-        .until("pdb/two", "jsonpath={.status.currentHealthy}=1");
     let planned = bench.plan(&drain(&node)).unwrap();
     let [line] = &planned.details[..] else {
         panic!("{:?}", planned.details);

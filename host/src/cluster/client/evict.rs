@@ -192,7 +192,12 @@ impl Drain<'_> {
             // One that fails does not keep the others of its round from being counted.
             let outcomes: Vec<_> = round.collect().await;
             let outcomes: Result<Vec<_>, CallError> = outcomes.into_iter().collect();
-            let Some(wanted) = outcomes?.into_iter().flatten().max() else {
+            let outcomes = outcomes?;
+            if outcomes.contains(&None) {
+                // Some went, so others may soon.
+                pause = PAUSES.0;
+            }
+            let Some(wanted) = outcomes.into_iter().flatten().max() else {
                 return Ok(());
             };
             tokio::time::sleep(pause.max(wanted)).await;
@@ -219,8 +224,9 @@ impl Drain<'_> {
                 let text = format!("{} is held back: {why}", pod.text());
                 let known = state.held.insert(pod.uid, why.clone());
                 drop(state);
-                if known.as_deref() != Some(&why) {
-                    self.show(text, true);
+                if known.as_ref() != Some(&why) {
+                    // Reasons come and go; that it is held back is worth a line once.
+                    self.show(text, known.is_none());
                 }
                 Ok(Some(after))
             }
@@ -357,5 +363,65 @@ impl Drain<'_> {
             named(&left)
         );
         CallError::new(ErrorKind::Limit, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Refusal};
+    use crate::contract::{CallError, ErrorKind};
+    use kube::core::response::{StatusCause, StatusDetails};
+    use std::time::Duration;
+
+    fn refusal(status: Option<u16>, cause: &str, message: &str, seconds: u32) -> Refusal {
+        let kind = if status == Some(403) {
+            ErrorKind::Denied
+        } else {
+            ErrorKind::Unavailable
+        };
+        let cause = StatusCause {
+            reason: cause.into(),
+            message: "why".into(),
+            field: String::new(),
+        };
+        let details = StatusDetails {
+            causes: vec![cause],
+            retry_after_seconds: seconds,
+            ..StatusDetails::default()
+        };
+        Refusal::of(Failure {
+            status,
+            error: CallError::new(kind, message),
+            details: Some(Box::new(details)),
+        })
+    }
+
+    #[test]
+    fn what_a_server_says_is_taken_as_kubectl_takes_it() {
+        let held = |refusal| match refusal {
+            Refusal::Held { why, after } => Some((why, after)),
+            _ => None,
+        };
+        let of_budget = held(refusal(Some(429), "DisruptionBudget", "m", 10));
+        assert_eq!(of_budget, Some(("why".into(), Duration::from_secs(10))));
+        let busy = held(refusal(Some(429), "", "too many requests", 0));
+        assert_eq!(busy, Some(("too many requests".into(), Duration::ZERO)));
+        assert!(held(refusal(Some(403), "NamespaceTerminating", "m", 0)).is_some());
+        assert!(held(refusal(Some(409), "", "another uid", 0)).is_some());
+        assert!(held(refusal(None, "", "cannot be reached", 0)).is_some());
+        assert!(matches!(refusal(Some(404), "", "m", 0), Refusal::Gone));
+        for (status, cause, message) in [
+            (403, "", "forbidden"),
+            (500, "", "a webhook failed"),
+            (422, "", "m"),
+        ] {
+            let failed = refusal(Some(status), cause, message, 0);
+            assert!(matches!(failed, Refusal::Failed(_)), "{status}");
+        }
+        let several = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+        assert!(matches!(
+            refusal(Some(500), "", several, 0),
+            Refusal::SeveralBudgets
+        ));
     }
 }
