@@ -370,7 +370,7 @@ impl Drain<'_> {
 mod tests {
     use super::{Failure, Refusal};
     use crate::contract::{CallError, ErrorKind};
-    use kube::core::response::{StatusCause, StatusDetails};
+    use serde_json::json;
     use std::time::Duration;
 
     fn refusal(status: Option<u16>, cause: &str, message: &str, seconds: u32) -> Refusal {
@@ -379,20 +379,14 @@ mod tests {
         } else {
             ErrorKind::Unavailable
         };
-        let cause = StatusCause {
-            reason: cause.into(),
-            message: "why".into(),
-            field: String::new(),
-        };
-        let details = StatusDetails {
-            causes: vec![cause],
-            retry_after_seconds: seconds,
-            ..StatusDetails::default()
-        };
+        let details = json!({
+            "causes": [{"reason": cause, "message": "why"}],
+            "retryAfterSeconds": seconds,
+        });
         Refusal::of(Failure {
             status,
             error: CallError::new(kind, message),
-            details: Some(Box::new(details)),
+            details: serde_json::from_value(details).ok(),
         })
     }
 
