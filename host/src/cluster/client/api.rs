@@ -20,7 +20,7 @@ pub(super) const MOST: usize = 5_000;
 /// Bytes that one answer has at most.
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
-const REQUEST: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_mins(1);
 /// For how long a server that cannot be reached is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long is paused in between.
@@ -143,12 +143,12 @@ impl Api {
         patch: &Value,
         rehearse: bool,
     ) -> Outcome<Value> {
-        let mut path = format!("{}{part}?fieldManager={MANAGER}", object.path());
+        let mut address = format!("{}{part}?fieldManager={MANAGER}", object.path());
         if rehearse {
-            path.push_str("&dryRun=All");
+            address.push_str("&dryRun=All");
         }
         let body = ("application/json-patch+json", patch);
-        self.call(end, Method::PATCH, &path, Some(body)).await
+        self.call(end, Method::PATCH, &address, Some(body)).await
     }
 
     /// Makes an object; as a rehearsal only, if so asked.
@@ -362,7 +362,21 @@ impl Api {
                 ErrorKind::Denied,
                 format!("there are no credentials for `{}`", self.name),
             ),
-            _ => Failure::new(
+            kube::Error::HyperError(_)
+            | kube::Error::Service(_)
+            | kube::Error::ProxyProtocolUnsupported { .. }
+            | kube::Error::ProxyProtocolDisabled { .. }
+            | kube::Error::FromUtf8(_)
+            | kube::Error::LinesCodecMaxLineLengthExceeded
+            | kube::Error::ReadEvents(_)
+            | kube::Error::HttpError(_)
+            | kube::Error::SerdeError(_)
+            | kube::Error::BuildRequest(_)
+            | kube::Error::InferConfig(_)
+            | kube::Error::Discovery(_)
+            | kube::Error::RustlsTls(_)
+            | kube::Error::TlsRequired
+            | kube::Error::InferKubeconfig(_) => Failure::new(
                 ErrorKind::Unavailable,
                 format!("`{}` cannot be reached", self.name),
             ),

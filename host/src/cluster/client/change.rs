@@ -102,7 +102,7 @@ pub(super) async fn prepare(
         part: wanted.part.to_owned(),
     };
     Ok(Prepared {
-        before: serde_json::to_value(&before).map_err(internal)?,
+        before: serde_json::to_value(&before).map_err(|error| internal(&error))?,
         foreseen: wanted.answer,
         undo,
         touches: Vec::new(),
@@ -278,10 +278,10 @@ fn restored(changes: &[FieldChange]) -> String {
 }
 
 fn before(prepared: &Prepared) -> Result<Before, CallError> {
-    serde_json::from_value(prepared.before.clone()).map_err(internal)
+    serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
 }
 
-fn internal(error: serde_json::Error) -> CallError {
+fn internal(error: &serde_json::Error) -> CallError {
     CallError::new(
         ErrorKind::Invalid,
         format!("what was prepared cannot be read: {error}"),
