@@ -18,13 +18,39 @@ pub(super) struct Pod {
     pub(super) uid: String,
     /// Whether it was asked to end.
     pub(super) ending: bool,
-    /// The daemon set that controls it.
-    pub(super) daemon_set: Option<String>,
+    owner: Owner,
     labels: BTreeMap<String, String>,
-    controlled: bool,
     finished: bool,
-    mirror: bool,
     empty_dir: bool,
+}
+
+/// Who sees to it that a pod is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    /// A kubelet, from a file of its own.
+    Node,
+    DaemonSet(String),
+    /// A controller that starts a replacement anywhere.
+    Other,
+}
+
+impl Owner {
+    fn of(pod: &Value) -> Self {
+        if pod["metadata"]["annotations"][MIRROR].is_string() {
+            return Self::Node;
+        }
+        let owners = pod["metadata"]["ownerReferences"].as_array();
+        let mut owners = owners.into_iter().flatten();
+        let Some(owner) = owners.find(|owner| owner["controller"] == true) else {
+            return Self::Nobody;
+        };
+        let is_set = owner["kind"] == "DaemonSet" && owner["apiVersion"] == "apps/v1";
+        match owner["name"].as_str() {
+            Some(name) if is_set => Self::DaemonSet(name.to_owned()),
+            _ => Self::Other,
+        }
+    }
 }
 
 /// What becomes of a pod when its node is drained.
@@ -66,33 +92,32 @@ impl Pod {
             let found = pod.pointer(pointer).and_then(Value::as_str);
             found.unwrap_or_default().to_owned()
         };
-        let list = |pointer: &str| {
-            let found = pod.pointer(pointer).and_then(Value::as_array);
-            found.into_iter().flatten()
-        };
-        let controller =
-            list("/metadata/ownerReferences").find(|owner| owner["controller"] == true);
-        let daemon_set = controller
-            .filter(|owner| owner["kind"] == "DaemonSet" && owner["apiVersion"] == "apps/v1")
-            .and_then(|owner| owner["name"].as_str());
+        let volumes = pod["spec"]["volumes"].as_array();
+        let mut volumes = volumes.into_iter().flatten();
         Self {
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name"),
             uid: text("/metadata/uid"),
             ending: pod["metadata"]["deletionTimestamp"].is_string(),
-            daemon_set: daemon_set.map(str::to_owned),
+            owner: Owner::of(pod),
             labels: labels(pod),
-            controlled: controller.is_some(),
             finished: matches!(text("/status/phase").as_str(), "Succeeded" | "Failed"),
-            mirror: pod["metadata"]["annotations"][MIRROR].is_string(),
-            empty_dir: list("/spec/volumes").any(|volume| !volume["emptyDir"].is_null()),
+            empty_dir: volumes.any(|volume| !volume["emptyDir"].is_null()),
+        }
+    }
+
+    /// The daemon set that it says controls it.
+    pub(super) fn daemon_set(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::DaemonSet(name) => Some(name),
+            Owner::Nobody | Owner::Node | Owner::Other => None,
         }
     }
 
     /// What becomes of it. `orphaned` means that the daemon set that it names is not there.
     pub(super) fn fate(&self, options: DrainOptions, orphaned: bool) -> Fate {
-        let of_daemon_set = self.daemon_set.is_some() && !orphaned && !self.finished;
-        if self.mirror || of_daemon_set {
+        let of_daemon_set = self.daemon_set().is_some() && !orphaned;
+        if self.owner == Owner::Node || of_daemon_set && !self.finished {
             return Fate::Stays;
         }
         if self.ending {
@@ -101,7 +126,7 @@ impl Pod {
         if self.finished {
             return Fate::Evicted;
         }
-        let replaced = self.controlled && !orphaned;
+        let replaced = self.owner != Owner::Nobody && !orphaned;
         let mut obstacles = Vec::new();
         if self.empty_dir && !options.delete_empty_dir {
             obstacles.push(Obstacle::EmptyDir);

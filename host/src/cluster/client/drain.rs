@@ -107,7 +107,7 @@ async fn orphaned(
 ) -> Result<BTreeSet<(String, String)>, CallError> {
     let named = pods
         .iter()
-        .filter_map(|pod| Some((pod.namespace.clone(), pod.daemon_set.clone()?)));
+        .filter_map(|pod| Some((pod.namespace.clone(), pod.daemon_set()?.to_owned())));
     let mut missing = BTreeSet::new();
     for (namespace, name) in named.collect::<BTreeSet<_>>() {
         let set = Object::new(Kind::DaemonSet, &namespace, &name)?;
@@ -121,8 +121,10 @@ async fn orphaned(
 fn sort(pods: Vec<Pod>, options: DrainOptions, orphaned: &BTreeSet<(String, String)>) -> Sorted {
     let mut sorted = Sorted::default();
     for pod in pods {
-        let set = pod.daemon_set.clone();
-        let is_orphan = set.is_some_and(|set| orphaned.contains(&(pod.namespace.clone(), set)));
+        let set = pod
+            .daemon_set()
+            .map(|set| (pod.namespace.clone(), set.to_owned()));
+        let is_orphan = set.is_some_and(|set| orphaned.contains(&set));
         match pod.fate(options, is_orphan) {
             Fate::Evicted => sorted.evicted.push(pod),
             Fate::Awaited => sorted.awaited.push(pod),

@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -335,9 +336,11 @@ impl Drain<'_> {
         let evicted = self.state().evicted;
         if evicted > 0 {
             let all = counted(self.total, "pod");
-            error
-                .message
-                .push_str(&format!("; {evicted} of {all} were evicted and stay so"));
+            // Writing into text cannot fail.
+            let _ = write!(
+                error.message,
+                "; {evicted} of {all} were evicted and stay so"
+            );
         }
         error
     }
@@ -394,7 +397,7 @@ mod tests {
     fn what_a_server_says_is_taken_as_kubectl_takes_it() {
         let held = |refusal| match refusal {
             Refusal::Held { why, after } => Some((why, after)),
-            _ => None,
+            Refusal::Gone | Refusal::SeveralBudgets | Refusal::Failed(_) => None,
         };
         let of_budget = held(refusal(Some(429), "DisruptionBudget", "m", 10));
         assert_eq!(of_budget, Some(("why".into(), Duration::from_secs(10))));

@@ -158,8 +158,12 @@ impl Client {
             Look::AwaitNoPods { workload, .. } => {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
-            Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
-                nodes::read(api, permit, read, &shows(Verb::Nodes)).await
+            Look::Nodes { selector } => {
+                nodes::list(api, permit, selector, &shows(Verb::Nodes)).await
+            }
+            Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
+            Look::AwaitNode { node, .. } => {
+                nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
             Look::Jobs { .. } | Look::AwaitJob { .. } => jobs::read(api, permit, read).await,
             Look::Certificates { .. } | Look::AwaitCertificate { .. } => {

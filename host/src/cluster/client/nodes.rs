@@ -5,56 +5,28 @@ use super::change::{self, Wanted};
 use super::wait::{self, Step};
 use super::workloads::selector;
 use crate::call::Prepared;
+use crate::cluster::Effect;
 use crate::cluster::call::{Change, Look};
 use crate::cluster::field::Path;
 use crate::cluster::object::{Kind, Object};
-use crate::cluster::{Effect, Read};
 use crate::contract::cluster_types::{DisruptionBudget, Namespaced, NodeFacts};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The annotation of a node that windlass cordoned; its value is the run.
 const CORDONED: &str = "windlass.dev/cordoned";
 /// The label of a node of the control plane, and the key of its taint.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
-/// Looks at nodes or budgets, or waits for a node.
-pub(super) async fn read(
-    api: &Api,
-    permit: &Permit,
-    read: &Read,
-    shows: &(dyn Fn(&Object) -> bool + Sync),
-) -> Result<Value, CallError> {
-    match &read.look {
-        Look::Nodes { selector } => super::value(&list(api, permit, selector, shows).await?),
-        Look::Budgets { namespace } => super::value(&budgets(api, permit, namespace).await?),
-        Look::AwaitNode {
-            node,
-            boot,
-            version,
-            ..
-        } => {
-            let within = read.waits().unwrap_or_default();
-            let object = Object::node(node)?;
-            let returned = wait::object(api, permit, &object, within, |node| {
-                Ok(returned(node, boot, version))
-            });
-            super::value(&returned.await?)
-        }
-        _ => Err(CallError::new(
-            ErrorKind::Invalid,
-            "this is not about nodes",
-        )),
-    }
-}
-
-async fn list(
+/// The nodes that a selector means and that may be shown.
+pub(super) async fn list(
     api: &Api,
     permit: &Permit,
     selector: &str,
     shows: &(dyn Fn(&Object) -> bool + Sync),
-) -> Result<Vec<NodeFacts>, CallError> {
+) -> Result<Value, CallError> {
     let query = [("labelSelector", selector)];
     let keep = |node: Value| {
         let object = Object::node(node.pointer("/metadata/name")?.as_str()?).ok()?;
@@ -63,7 +35,7 @@ async fn list(
     let listed = api
         .list(permit.deadline(), Kind::Node, None, &query, keep)
         .await?;
-    Ok(listed.items)
+    super::value(&listed.items)
 }
 
 /// The facts of one.
@@ -114,6 +86,22 @@ fn is_control_plane(node: &Value) -> bool {
         || taints.any(|taint| taint["key"] == CONTROL_PLANE)
 }
 
+/// Until a node is ready and its boot or its kubelet's version is another than this; where neither is given, until it is ready.
+pub(super) async fn awaited(
+    api: &Api,
+    permit: &Permit,
+    node: &Object,
+    look: &Look,
+    within: Duration,
+) -> Result<Value, CallError> {
+    let Look::AwaitNode { boot, version, .. } = look else {
+        let message = format!("nothing about {node} is waited for");
+        return Err(CallError::new(ErrorKind::Invalid, message));
+    };
+    let look = |node: &Value| Ok(returned(node, boot, version));
+    super::value(&wait::object(api, permit, node, within, look).await?)
+}
+
 /// Whether the node is back: ready, and where a boot or a version is given, with another of one of them.
 fn returned(node: &Value, boot: &str, version: &str) -> Step<NodeFacts> {
     let facts = facts(node);
@@ -129,11 +117,12 @@ fn returned(node: &Value, boot: &str, version: &str) -> Step<NodeFacts> {
     Step::Done(facts)
 }
 
-async fn budgets(
+/// The disruption budgets of a namespace.
+pub(super) async fn budgets(
     api: &Api,
     permit: &Permit,
     namespace: &str,
-) -> Result<Vec<DisruptionBudget>, CallError> {
+) -> Result<Value, CallError> {
     let keep = |budget: Value| {
         let count = |name: &str| {
             let count = budget["status"][name].as_u64().unwrap_or_default();
@@ -154,7 +143,7 @@ async fn budgets(
     let listed = api
         .list(permit.deadline(), kind, Some(namespace), &[], keep)
         .await?;
-    Ok(listed.items)
+    super::value(&listed.items)
 }
 
 /// What cordoning and uncordoning want of a node's fields.
