@@ -4,12 +4,15 @@
 //! |---|---|---|
 //! | set image, scale, pause, proceed, roll back, annotate | the fields get back what they had, unless another hand changed them | does the object's mark name this effect |
 //! | restart | the template gets back what it had, which replaces the pods once more | the mark |
+//! | cordon, uncordon | as above; the annotation `windlass.dev/cordoned`, a field like any other, tells whose cordon it is | the mark |
+//! | drain | not needed: controllers start replacements | are the pods that were recorded still there |
 //!
 //! An effect on an object is a list of field changes ([`field`]): what each field had, and what it gets. That one idea is the plan's diff, the
 //! undo, and the answer to whether another hand was there. The mark, an annotation that is written by the same request, tells whose effect it was.
 
 pub mod call;
 pub mod client;
+mod drain;
 pub mod field;
 pub mod object;
 mod rollout;

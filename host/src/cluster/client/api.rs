@@ -5,6 +5,7 @@ use crate::cluster::object::{Kind, Object};
 use crate::contract::{CallError, ErrorKind};
 use futures_util::{AsyncReadExt as _, StreamExt as _};
 use http::{Method, Request};
+use kube::core::response::StatusDetails;
 use kube::core::{Status, WatchEvent};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,8 @@ pub(super) struct Failure {
     pub(super) status: Option<u16>,
     /// In our words.
     pub(super) error: CallError,
+    /// What else the server said: causes, and when to ask again.
+    pub(super) details: Option<Box<StatusDetails>>,
 }
 
 impl Failure {
@@ -41,12 +44,31 @@ impl Failure {
         Self {
             status: None,
             error: CallError::new(kind, message),
+            details: None,
         }
+    }
+
+    /// What the server says about a cause of this name, if that is one.
+    pub(super) fn cause(&self, name: &str) -> Option<&str> {
+        let causes = &self.details.as_ref()?.causes;
+        let cause = causes.iter().find(|cause| cause.reason == name)?;
+        Some(&cause.message)
     }
 
     /// Whether the server may have done what it was asked, and did not say so.
     pub(super) fn is_doubtful(&self) -> bool {
         self.error.kind == ErrorKind::Unavailable && self.status.is_none_or(|status| status == 504)
+    }
+}
+
+/// What was refused here already, before the server was asked.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self {
+            status: None,
+            error,
+            details: None,
+        }
     }
 }
 
@@ -141,8 +163,16 @@ impl Api {
         if rehearse {
             path.push_str("&dryRun=All");
         }
-        self.call(end, Method::POST, &path, Some(("application/json", object)))
-            .await
+        let body = ("application/json", object);
+        let made: Value = self.call(end, Method::POST, &path, Some(body)).await?;
+        // An eviction that several budgets are about is refused under the status of a success.
+        if made["kind"] == "Status"
+            && made["status"] == "Failure"
+            && let Ok(status) = serde_json::from_value(made.clone())
+        {
+            return Err(self.refused(&status));
+        }
+        Ok(made)
     }
 
     /// Replaces an object as it was when its `resourceVersion` was read.
@@ -371,6 +401,7 @@ impl Api {
         Failure {
             status: Some(status.code),
             error: CallError::new(kind, message),
+            details: status.details.clone().map(Box::new),
         }
     }
 }

@@ -4,6 +4,8 @@ mod api;
 mod certificates;
 mod change;
 mod connect;
+mod drain;
+mod evict;
 mod jobs;
 mod lock;
 mod managers;
@@ -156,8 +158,12 @@ impl Client {
             Look::AwaitNoPods { workload, .. } => {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
-            Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
-                nodes::read(api, permit, read, &shows(Verb::Nodes)).await
+            Look::Nodes { selector } => {
+                nodes::list(api, permit, selector, &shows(Verb::Nodes)).await
+            }
+            Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
+            Look::AwaitNode { node, .. } => {
+                nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
             Look::Jobs { .. } | Look::AwaitJob { .. } => jobs::read(api, permit, read).await,
             Look::Certificates { .. } | Look::AwaitCertificate { .. } => {
@@ -186,8 +192,11 @@ impl Client {
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Drain { .. } => {
+            Change::Cordon { .. } | Change::Uncordon { .. } => {
                 nodes::prepare(api, permit, effect, &object).await
+            }
+            Change::Drain { options, .. } => {
+                drain::prepare(api, permit, effect, &object, *options).await
             }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::prepare(api, permit, effect, &object).await
@@ -211,7 +220,9 @@ impl Client {
         let api = &room.api;
         let object = effect.object().map_err(change::not_done)?;
         match &effect.change {
-            Change::Drain { .. } => nodes::drain(api, permit, effect, &object, prepared).await,
+            Change::Drain { options, .. } => {
+                drain::apply(api, permit, &object, *options, prepared).await
+            }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
@@ -242,7 +253,7 @@ impl Client {
         let api = &room.api;
         let object = effect.object()?;
         match &effect.change {
-            Change::Drain { .. } => nodes::confirm(api, permit, effect, &object, prepared).await,
+            Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
