@@ -237,7 +237,9 @@ impl Place {
 
     /// Takes back, as the engine does.
     pub(super) async fn revert(&self, revert: &call::Revert) -> Result<Reverted, CallError> {
-        let call::Revert::Database(revert) = revert;
+        let call::Revert::Database(revert) = revert else {
+            panic!("not in this room: {revert}");
+        };
         self.revert_in(revert).await
     }
 

@@ -176,7 +176,10 @@ async fn a_partition_parent_is_analyzed_alone_or_with_all(place: Place) {
     let touches: Vec<_> = prepared
         .touches
         .iter()
-        .map(|Touch::Table { schema, table, .. }| format!("{schema}.{table}"))
+        .map(|touch| match touch {
+            Touch::Table { schema, table, .. } => format!("{schema}.{table}"),
+            Touch::Object { object, .. } => panic!("not in this room: {object}"),
+        })
         .collect();
     let alone = place.major >= 18;
     assert_eq!(

@@ -19,8 +19,8 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
-use super::call::{Change, Look};
-use super::object::Object;
+use super::call::{Change, Look, named};
+use super::object::{Kind, Object};
 use super::{Effect, Read, Revert, Verb};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
@@ -144,7 +144,7 @@ impl Client {
                 container,
                 lines,
             } => {
-                let pod = super::call::named(super::object::Kind::Pod, pod)?;
+                let pod = named(Kind::Pod, pod)?;
                 value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
             }
             Look::AwaitRollout { workload, .. } => {
@@ -156,9 +156,22 @@ impl Client {
             Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
                 nodes::read(api, permit, read, &shows(Verb::Nodes)).await
             }
-            Look::Jobs { .. } | Look::AwaitJob { .. } => jobs::read(api, permit, read).await,
-            Look::Certificates { .. } | Look::AwaitCertificate { .. } => {
-                certificates::read(api, permit, read).await
+            Look::Jobs {
+                namespace,
+                selector,
+            } => value(&jobs::list(api, permit, namespace, selector, &shows(Verb::Jobs)).await?),
+            Look::AwaitJob { job, .. } => {
+                let job = named(Kind::Job, job)?;
+                value(&jobs::ended(api, permit, &job, within).await?)
+            }
+            Look::Certificates { namespace } => value(
+                &certificates::list(api, permit, namespace, &shows(Verb::Certificates)).await?,
+            ),
+            Look::AwaitCertificate {
+                certificate, above, ..
+            } => {
+                let object = named(Kind::Certificate, certificate)?;
+                value(&certificates::renewed(api, permit, &object, *above, within).await?)
             }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
         }
@@ -192,7 +205,7 @@ impl Client {
             Change::Divert { .. } | Change::Restore { .. } => {
                 routes::prepare(api, permit, effect, &object).await
             }
-            Change::Renew { .. } => certificates::prepare(api, permit, effect, &object).await,
+            Change::Renew { .. } => certificates::prepare(api, permit, &object).await,
         }
     }
 
@@ -274,6 +287,9 @@ impl Client {
                 changes,
                 ..
             } => change::restore(&room.api, permit, object, uid, changes).await,
+            Revert::DeleteJob { cron_job, .. } => {
+                jobs::take_back(&room.api, permit, cron_job).await
+            }
         }
     }
 

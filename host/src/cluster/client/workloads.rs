@@ -81,7 +81,7 @@ pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
     }
 }
 
-fn count(value: &Value) -> u32 {
+pub(super) fn count(value: &Value) -> u32 {
     value
         .as_u64()
         .and_then(|count| u32::try_from(count).ok())

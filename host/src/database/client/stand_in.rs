@@ -38,6 +38,7 @@ pub(super) fn prepare(effect: &Effect) -> Prepared {
         touches: Vec::new(),
         now: "never analyzed".into(),
         after: "analyzed".into(),
+        details: Vec::new(),
     }
 }
 
