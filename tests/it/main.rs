@@ -19,6 +19,7 @@ mod many;
 mod pg_health;
 mod pg_optimize;
 mod report;
+mod room_cluster;
 mod room_database;
 mod room_notify;
 mod screens;

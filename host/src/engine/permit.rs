@@ -68,6 +68,13 @@ impl Permit {
         Self::new(run, effective, deadline, stop, progress, Clock::system())
     }
 
+    /// The same as in a plan, for tests of a room alone.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn for_test_of_plan(self) -> Self {
+        self.of_plan(true)
+    }
+
     /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.
     pub fn run(&self) -> &RunId {
         &self.run
