@@ -59,6 +59,7 @@
 //! Everything else works, so keep decisions in functions of their own and test them with plain `cargo test`.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod database;
 pub mod notify;
 pub mod parameters;
@@ -74,6 +75,7 @@ mod finding;
 mod run;
 
 pub use bindings::windlass::procedure::types::{Level, Verdict};
+pub use cluster::Cluster;
 pub use database::Database;
 pub use error::{Error, Kind};
 pub use finding::Finding;

@@ -1,7 +1,7 @@
 //! The run that a procedure works in.
 
 use crate::bindings::windlass::procedure::run as host;
-use crate::{Database, Error, Finding, Instant, Level};
+use crate::{Cluster, Database, Error, Finding, Instant, Level};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -23,6 +23,11 @@ impl Run {
     /// The target as a database.
     pub fn database(&self) -> Database {
         Database::named(self.target())
+    }
+
+    /// The target as a cluster.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::named(self.target())
     }
 
     /// Another database by its logical name. Needs and grant have to name it too.

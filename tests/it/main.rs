@@ -14,6 +14,7 @@ mod harness;
 mod hold;
 mod hostile;
 mod interruptions;
+mod k8s_rollout;
 mod laws;
 mod many;
 mod pg_health;

@@ -1,6 +1,6 @@
 //! A run and its report, as tests of the procedures read it.
 
-use crate::world::World;
+use crate::world::{Project, World};
 use serde_json::Value;
 
 /// What a run reported.
@@ -23,9 +23,20 @@ pub(crate) fn run_with(
     procedure: &str,
     parameters: &[&str],
 ) -> Report {
-    let mut words = vec!["run", procedure, "--target", "orders", "--output", "json"];
+    run_on(world, "orders", variables, procedure, parameters)
+}
+
+/// The same in any project, on any target.
+pub(crate) fn run_on(
+    project: &Project,
+    target: &str,
+    variables: &[(&str, &str)],
+    procedure: &str,
+    parameters: &[&str],
+) -> Report {
+    let mut words = vec!["run", procedure, "--target", target, "--output", "json"];
     words.extend(parameters.iter().flat_map(|set| ["--set", set]));
-    let output = world.windlass_with(variables, &words);
+    let output = project.windlass_with(variables, &words);
     Report {
         code: output.code,
         document: output.json(),

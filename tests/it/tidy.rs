@@ -189,7 +189,11 @@ fn the_engine_knows_no_protocol() {
 
 #[test]
 fn only_the_clients_of_rooms_open_secrets() {
-    let clients = ["host/src/database/client", "host/src/notify/client"];
+    let clients = [
+        "host/src/cluster/client",
+        "host/src/database/client",
+        "host/src/notify/client",
+    ];
     let found = mentions("host/src", &[".expose()"], &clients);
     assert!(found.is_empty(), "{found:#?}");
 }

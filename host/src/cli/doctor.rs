@@ -5,7 +5,8 @@ use super::failure::{Exit, Failure};
 use super::grant::targets;
 use super::output::{clean, table};
 use crate::clock::Millis;
-use crate::config::{ChannelTarget, Config, DatabaseTarget};
+use crate::cluster;
+use crate::config::{ChannelTarget, ClusterTarget, Config, DatabaseTarget, TargetRef};
 use crate::database::{Client, Probe};
 use crate::grant::GrantFile;
 use crate::journal::{State, Store, StoreError};
@@ -252,23 +253,52 @@ async fn databases(
     only: Option<&str>,
 ) -> Result<Vec<Finding>, Failure> {
     let targets: Vec<_> = match only {
-        Some(name) => vec![config.database(name)?],
-        None => config.databases.values().collect(),
+        Some(name) => vec![config.target(name)?],
+        None => config.targets().filter_map(|name| config.target(name).ok()).collect(),
     };
     if targets.is_empty() {
         let mut finding = Finding::new("targets", Verdict::Notice, "none are configured");
-        finding.hint = Some("add a section [database.NAME] to windlass.toml".into());
+        finding.hint = Some("add [database.NAME] or [cluster.NAME] to windlass.toml".into());
         return Ok(vec![finding]);
     }
     let mut findings = Vec::new();
     for target in targets {
-        let what = target.name.clone();
-        findings.push(match probe(context, target).await {
-            Ok(probe) => described(what, &probe),
-            Err(failure) => Finding::bad(what, failure),
+        findings.push(match target {
+            TargetRef::Database(target) => match probe(context, target).await {
+                Ok(probe) => described(target.name.clone(), &probe),
+                Err(failure) => Finding::bad(target.name.clone(), failure),
+            },
+            TargetRef::Cluster(target) => match cluster_probe(context, target).await {
+                Ok(probe) => in_cluster(target.name.clone(), &probe),
+                Err(failure) => Finding::bad(target.name.clone(), failure),
+            },
         });
     }
     Ok(findings)
+}
+
+async fn cluster_probe(
+    context: &Context,
+    target: &ClusterTarget,
+) -> Result<cluster::client::Probe, Failure> {
+    let resolved = target.resolve(&context.environment)?;
+    let client = cluster::Client::new(vec![resolved])?;
+    let end = context.clock.instant() + PATIENCE;
+    let probe = client.probe(&target.name, end).await;
+    probe.map_err(|error| Failure::usage(error.message))
+}
+
+fn in_cluster(what: String, probe: &cluster::client::Probe) -> Finding {
+    let detail = format!(
+        "Kubernetes {}, as {}; namespace {}",
+        probe.version, probe.user, probe.namespace
+    );
+    if probe.lacking.is_empty() {
+        return Finding::new(what, Verdict::Well, detail);
+    }
+    let lacking = probe.lacking.join(", ");
+    let note = format!("{detail}\nit may not {lacking} leases there, so no run can lock the target");
+    Finding::new(what, Verdict::Notice, note)
 }
 
 /// Whether each channel has its secrets and may be dialled. Sends nothing.

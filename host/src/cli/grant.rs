@@ -2,14 +2,15 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::{budget, messages, place};
+use super::inspect::{budget, messages, objects, place};
 use super::output::Sheet;
 use crate::call::Verb;
+use crate::cluster;
 use crate::config::Config;
 use crate::database::Scope;
 use crate::folder::Folder;
 use crate::grant::{Draft, GrantFile, Refusal, Wanted, differences, short};
-use crate::plugin::{Component, verb_name};
+use crate::plugin::{ClusterNeed, Component, verb_name};
 use clap::Subcommand;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -160,10 +161,9 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
         "target",
         file.target.as_deref().unwrap_or("any that its scopes name"),
     );
-    sheet.rows(
-        "allows",
-        file.scopes.iter().map(|(_, scope)| allowed(scope)),
-    );
+    let clusters = file.clusters.iter().map(|(_, scope)| in_cluster(scope));
+    let databases = file.scopes.iter().map(|(_, scope)| allowed(scope));
+    sheet.rows("allows", databases.chain(clusters));
     sheet.rows(
         "sends",
         file.channels
@@ -191,6 +191,13 @@ fn allowed(scope: &Scope) -> String {
         verbs.join(", "),
         place(&scope.databases, &scope.schemas, &scope.tables)
     )
+}
+
+fn in_cluster(scope: &cluster::Scope) -> String {
+    let verbs = scope.verbs.iter();
+    let verbs: Vec<_> = verbs.map(|verb| verb_name(Verb::Cluster(*verb))).collect();
+    let place = objects(&ClusterNeed::from(scope));
+    format!("{} on {place}", verbs.join(", "))
 }
 
 fn summary(file: &GrantFile) -> serde_json::Value {

@@ -66,6 +66,7 @@ mod tests {
         let orders = config.database("orders").unwrap();
         assert_eq!(orders.expected_standbys, Some(1));
         assert_eq!(orders.invariants.len(), 1);
+        assert_eq!(config.clusters.len(), 1);
         assert_eq!(config.channels.len(), 3);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn table(effects: &[PlannedEffect], columns: usize) -> String {
         let first = if fits { beside.trim_end() } else { &row.object };
         lines.push(line(&row.number, &row.action, first));
         let below = (!fits && !row.change.is_empty()).then_some(&row.change);
-        for text in below.into_iter().chain([&row.undo]) {
+        for text in below.into_iter().chain(&row.details).chain([&row.undo]) {
             lines.push(wrap(
                 &format!("{}{text}", " ".repeat(indent)),
                 columns,
@@ -44,6 +44,7 @@ struct Row {
     action: String,
     object: String,
     change: String,
+    details: Vec<String>,
     undo: String,
 }
 
@@ -59,6 +60,7 @@ impl Row {
             action: clean(&effect.action),
             object: clean(&effect.object),
             change: clean(&change),
+            details: effect.details.iter().map(|line| clean(line)).collect(),
             undo: clean(&format!("undo: {}", effect.undo)),
         }
     }
@@ -91,6 +93,7 @@ mod tests {
             now: "86 MB".into(),
             after: after.into(),
             undo: "not needed: same index, rebuilt".into(),
+            details: Vec::new(),
             reversible: true,
             message: false,
         }

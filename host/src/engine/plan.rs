@@ -94,6 +94,9 @@ pub struct PlannedEffect {
     pub undo: String,
     /// Whether it can be taken back, or needs no taking back.
     pub reversible: bool,
+    /// What else there is to know, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
     /// Whether it is a message to people, which changes no target.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub message: bool,
@@ -364,6 +367,7 @@ impl PlannedEffect {
             object: effect.object_text(),
             now: prepared.now,
             after: prepared.after,
+            details: prepared.details,
             reversible: !matches!(prepared.undo, Undo::Impossible(_)),
             undo: prepared.undo.to_string(),
         }

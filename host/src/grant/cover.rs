@@ -182,7 +182,7 @@ impl Lacking {
 /// Everything that is needed and not granted, not even in part: first in databases, then on channels.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = missing_in_databases(needs, files);
-    missing.extend(missing_in_clusters(needs, files));
+    missing.extend(super::cluster::missing(needs, files));
     for need in &needs.notify {
         for channel in &need.channels {
             for event in &need.events {
@@ -237,58 +237,6 @@ fn granted(
     })
 }
 
-/// Every verb on every cluster that is needed and not granted, not even for one object.
-fn missing_in_clusters(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
-    let mut missing = Vec::new();
-    for need in &needs.cluster {
-        for cluster in &need.clusters {
-            for verb in &need.verbs {
-                let lacks = |file: &GrantFile| {
-                    let scopes = file.clusters.iter();
-                    let lack = |scope| cluster_lack(need, *verb, cluster, scope);
-                    scopes.map(|(line, scope)| (*line, lack(scope))).collect()
-                };
-                if let Err(nearest) = nearest(files, &Lack::Database, lacks) {
-                    missing.push(Missing {
-                        what: Lacking::Cluster {
-                            verb: *verb,
-                            cluster: cluster.clone(),
-                        },
-                        reason: need.reason.clone(),
-                        nearest,
-                    });
-                }
-            }
-        }
-    }
-    missing
-}
-
-fn cluster_lack(
-    need: &cluster::Scope,
-    verb: cluster::Verb,
-    cluster: &Pattern,
-    grant: &cluster::Scope,
-) -> Option<Lack> {
-    let apart = |one: &[Pattern], other: &[Pattern]| !meet(one, other, Pattern::covers);
-    if apart(std::slice::from_ref(cluster), &grant.clusters) {
-        return Some(Lack::Database);
-    }
-    if !grant.verbs.contains(&verb) {
-        return Some(Lack::cluster_verb(verb, grant));
-    }
-    // What the need does not name the verb is not about.
-    let lists = [
-        (Lack::Namespaces, &need.namespaces, &grant.namespaces),
-        (Lack::Kinds, &need.kinds, &grant.kinds),
-        (Lack::Names, &need.names, &grant.names),
-        (Lack::Nodes, &need.nodes, &grant.nodes),
-    ];
-    let mut lists = lists.into_iter();
-    let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
-    found.map(|(lack, ..)| lack)
-}
-
 fn told(channel: &Pattern, event: &Pattern, files: &[GrantFile]) -> Result<(), Option<Nearest>> {
     let lack = |scope: &notify::Scope| {
         if !meet(
@@ -311,7 +259,7 @@ fn told(channel: &Pattern, event: &Pattern, files: &[GrantFile]) -> Result<(), O
 }
 
 /// Well if a scope of a file lacks nothing, else the scope that lacks least. A file without any scope lacks `all`.
-fn nearest(
+pub(super) fn nearest(
     files: &[GrantFile],
     all: &Lack,
     lacks: impl Fn(&GrantFile) -> Vec<(usize, Option<Lack>)>,
@@ -351,7 +299,11 @@ fn lack(need: &Scope, verb: Verb, database: &Pattern, grant: &Scope) -> Option<L
 }
 
 /// Whether something is meant by both.
-fn meet(some: &[Pattern], others: &[Pattern], covers: fn(&Pattern, &Pattern) -> bool) -> bool {
+pub(super) fn meet(
+    some: &[Pattern],
+    others: &[Pattern],
+    covers: fn(&Pattern, &Pattern) -> bool,
+) -> bool {
     some.iter().any(|one| {
         others
             .iter()
@@ -367,33 +319,6 @@ impl Lack {
             .iter()
             .any(|other| other.interface() == verb.interface());
         if is_near { Self::Verb } else { Self::Interface }
-    }
-
-    /// The same in a cluster.
-    pub(super) fn cluster_verb(verb: cluster::Verb, scope: &cluster::Scope) -> Self {
-        let mut verbs = scope.verbs.iter();
-        if verbs.any(|other| other.interface() == verb.interface()) {
-            Self::Verb
-        } else {
-            Self::Interface
-        }
-    }
-
-    /// The place of the list in a cluster's scope that lacks something.
-    pub(super) fn list(&self) -> Option<usize> {
-        match self {
-            Self::Database => Some(0),
-            Self::Namespaces => Some(1),
-            Self::Kinds => Some(2),
-            Self::Names => Some(3),
-            Self::Nodes => Some(4),
-            Self::Tables
-            | Self::Schemas
-            | Self::Events
-            | Self::Verb
-            | Self::Interface
-            | Self::Channel => None,
-        }
     }
 }
 

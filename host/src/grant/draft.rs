@@ -260,6 +260,7 @@ mod tests {
             digest: &digest,
             target: "orders",
             needs: Capabilities {
+                cluster: Vec::new(),
                 database: vec![Scope {
                     reason: "to tidy\nformat = 9".into(),
                     databases: vec![Pattern("orders".into())],

@@ -7,7 +7,6 @@ use super::{Pattern, Side};
 use crate::call::{self, Effect, Read, Touch};
 use crate::cluster;
 use crate::cluster::call::Named;
-use crate::cluster::object::Kind;
 use crate::cluster::scope::LISTS;
 use crate::database::{self, Scope, Verb};
 use crate::notify;
@@ -301,7 +300,8 @@ impl<'a> Held<'a> {
                     named,
                 },
             ) => {
-                let Some((lack, wanted)) = lack_of(scope, verb, cluster, named) else {
+                let Some((lack, wanted)) = super::cluster::lack_of(scope, verb, cluster, named)
+                else {
                     return Found::Covered;
                 };
                 match lack {
@@ -318,35 +318,6 @@ impl<'a> Held<'a> {
             | (Self::Notify(_) | Self::Database(_), Asked::Cluster { .. }) => Found::Elsewhere,
         }
     }
-}
-
-/// What a scope of a cluster lacks first, and which word.
-fn lack_of(
-    scope: &cluster::Scope,
-    verb: cluster::Verb,
-    at: &str,
-    named: Named<'_>,
-) -> Option<(Lack, String)> {
-    let lacks = |patterns: &[Pattern], name: &&str| !Pattern::any(patterns, name);
-    if lacks(&scope.clusters, &at) {
-        return Some((Lack::Database, at.to_owned()));
-    }
-    if !scope.verbs.contains(&verb) {
-        let name = crate::plugin::verb_name(call::Verb::Cluster(verb));
-        return Some((Lack::cluster_verb(verb, scope), name));
-    }
-    let kind = named.kind.map(Kind::in_scope);
-    let all = [
-        (Lack::Namespaces, &scope.namespaces, named.namespace),
-        (Lack::Kinds, &scope.kinds, kind.as_deref()),
-        (Lack::Names, &scope.names, named.name),
-        (Lack::Nodes, &scope.nodes, named.node),
-    ];
-    let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
-        let name = name.filter(|name| lacks(patterns, name))?;
-        Some((lack, name.to_owned()))
-    };
-    all.into_iter().find_map(lack)
 }
 
 impl Refused<'_> {

@@ -1,5 +1,6 @@
 //! Capabilities: what a procedure needs and what an operator grants are the same type, and what it may do is what both allow. Pure.
 
+mod cluster;
 mod cover;
 mod draft;
 mod explain;
@@ -14,7 +15,7 @@ pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
 use crate::call::{Effect, Read, Touch};
 use crate::clock::{Millis, Span};
-use crate::cluster;
+use crate::cluster as room;
 use crate::cluster::call::Place;
 use crate::database;
 use crate::notify;
@@ -104,7 +105,7 @@ fn is_system(schema: &str) -> bool {
 pub struct Capabilities {
     /// In the cluster room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cluster: Vec<cluster::Scope>,
+    pub cluster: Vec<room::Scope>,
     /// In the database room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub database: Vec<database::Scope>,
@@ -204,7 +205,7 @@ impl Capabilities {
                 let mut scopes = self.cluster.iter();
                 match &object.namespace {
                     // Of a pod that is evicted the namespace counts: nobody knows its name beforehand.
-                    Some(namespace) if object.kind == cluster::object::Kind::Pod => {
+                    Some(namespace) if object.kind == room::object::Kind::Pod => {
                         scopes.any(|scope| scope.allows_eviction(cluster, namespace))
                     }
                     _ => scopes.any(|scope| scope.allows_object(effect.verb(), cluster, object)),
@@ -216,7 +217,7 @@ impl Capabilities {
         }
     }
 
-    fn allows_look(&self, read: &cluster::Read) -> bool {
+    fn allows_look(&self, read: &room::Read) -> bool {
         let (verb, at) = (read.verb(), read.cluster.as_str());
         let mut scopes = self.cluster.iter();
         match read.place() {
@@ -230,12 +231,12 @@ impl Capabilities {
         }
     }
 
-    fn allows_cluster_effect(&self, effect: &cluster::Effect) -> bool {
+    fn allows_cluster_effect(&self, effect: &room::Effect) -> bool {
         let Ok(object) = effect.object() else {
             return false;
         };
-        let enough = |scope: &cluster::Scope| match (&effect.change, scope.keep_replicas) {
-            (cluster::call::Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
+        let enough = |scope: &room::Scope| match (&effect.change, scope.keep_replicas) {
+            (room::call::Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
             _ => true,
         };
         let mut scopes = self.cluster.iter();
@@ -245,12 +246,7 @@ impl Capabilities {
     }
 
     /// Whether a look may show this object of a cluster.
-    pub fn shows_object(
-        &self,
-        verb: cluster::Verb,
-        at: &str,
-        object: &cluster::object::Object,
-    ) -> bool {
+    pub fn shows_object(&self, verb: room::Verb, at: &str, object: &room::object::Object) -> bool {
         self.cluster
             .iter()
             .any(|scope| scope.allows_object(verb, at, object))
@@ -312,12 +308,7 @@ impl Effective {
     }
 
     /// Whether a look may show this object of a cluster.
-    pub fn shows_object(
-        &self,
-        verb: cluster::Verb,
-        at: &str,
-        object: &cluster::object::Object,
-    ) -> bool {
+    pub fn shows_object(&self, verb: room::Verb, at: &str, object: &room::object::Object) -> bool {
         self.side(|capabilities| capabilities.shows_object(verb, at, object))
             .is_none()
     }

@@ -6,6 +6,7 @@ use super::manifest::Estimates;
 use super::parameters::ParameterFacts;
 use super::problem::verb_name;
 use crate::call::Verb;
+use crate::cluster;
 use crate::grant::{Budget, Danger, Pattern};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -75,6 +76,18 @@ pub struct ClusterNeed {
     pub kinds: Vec<Pattern>,
     pub names: Vec<Pattern>,
     pub nodes: Vec<Pattern>,
+}
+
+impl From<&cluster::Scope> for ClusterNeed {
+    fn from(scope: &cluster::Scope) -> Self {
+        Self {
+            clusters: scope.clusters.clone(),
+            namespaces: scope.namespaces.clone(),
+            kinds: scope.kinds.clone(),
+            names: scope.names.clone(),
+            nodes: scope.nodes.clone(),
+        }
+    }
 }
 
 /// Something that it cannot do, and how that is known.
@@ -149,13 +162,7 @@ fn in_clusters(component: &Component) -> Vec<NeedFacts> {
             needs.push(NeedFacts {
                 interface: interface.to_owned(),
                 verbs: verbs.map(|verb| verb_name(Verb::Cluster(*verb))).collect(),
-                cluster: Some(ClusterNeed {
-                    clusters: scope.clusters.clone(),
-                    namespaces: scope.namespaces.clone(),
-                    kinds: scope.kinds.clone(),
-                    names: scope.names.clone(),
-                    nodes: scope.nodes.clone(),
-                }),
+                cluster: Some(scope.into()),
                 databases: Vec::new(),
                 schemas: Vec::new(),
                 tables: Vec::new(),

@@ -66,6 +66,7 @@ fn a_component_whose_imports_and_needs_agree_is_accepted() {
     assert_eq!(
         cannot,
         [
+            "reach a cluster",
             "send a message",
             "read, write or delete rows",
             "see a connection string, a password or where a channel leads",

@@ -75,6 +75,7 @@ fn engine(folder: &TempDir) -> Engine {
     let compiled = folder.path().join("compiled");
     windlass::folder::Folder::create(&compiled).unwrap();
     let rooms = Rooms {
+        cluster: windlass::cluster::Client::new(Vec::new()).unwrap(),
         database: Client::stand_in(),
         notify: windlass::notify::Client::new(Vec::new()).unwrap(),
     };

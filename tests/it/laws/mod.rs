@@ -2,6 +2,7 @@
 //!
 //! Each law is one function over a [`Case`]. A test in `tidy` fails if a folder in `plugins/` is missing in [`PROCEDURES`].
 
+mod clusters;
 mod crashes;
 mod failures;
 pub(crate) mod world_view;
@@ -21,7 +22,7 @@ use world_view::{everything, storage_parameters};
 use xtask::postgres::{NEWEST, OLDEST};
 
 /// Every built-in procedure.
-pub(crate) const PROCEDURES: &[&str] = &["pg-health", "pg-optimize"];
+pub(crate) const PROCEDURES: &[&str] = &["k8s-rollout", "pg-health", "pg-optimize"];
 
 /// Takes the messages of all worlds.
 static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| Receiver::start([]));

@@ -238,7 +238,7 @@ impl Place {
     /// Takes back, as the engine does.
     pub(super) async fn revert(&self, revert: &call::Revert) -> Result<Reverted, CallError> {
         let call::Revert::Database(revert) = revert else {
-            panic!("not in this room: {revert}");
+            panic!("a database was asked");
         };
         self.revert_in(revert).await
     }

@@ -136,14 +136,14 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: pg-health, pg-optimize
+    ✓  procedures  built in: k8s-rollout, pg-health, pg-optimize
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet
     !  grants  grants: none yet
       hint: windlass grant PROCEDURE --target TARGET
     !  targets  none are configured
-      hint: add a section [database.NAME] to windlass.toml
+      hint: add [database.NAME] or [cluster.NAME] to windlass.toml
     ----- stderr -----
     Nothing is wrong; what is marked ! may be so on purpose.
     ");
@@ -152,7 +152,7 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: pg-health, pg-optimize
+    ✓  procedures  built in: k8s-rollout, pg-health, pg-optimize
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet
@@ -254,6 +254,7 @@ fn inspected_procedures() {
       read replication, read statement statistics, check invariants, send
       messages
     cannot  change a database: it does not import database-maintain
+      reach a cluster: it imports no interface of one
       read, write or delete rows: it imports no interface that carries rows
       see a connection string, a password or where a channel leads: no
       interface carries one
@@ -329,7 +330,8 @@ fn inspected_procedures() {
     can  read server facts, read table sizes, read index sizes, read sessions,
       read replication, send messages, vacuum, analyze, reindex, drop an
       invalid index, cancel a session's statement, set storage parameters
-    cannot  read, write or delete rows: it imports no interface that carries rows
+    cannot  reach a cluster: it imports no interface of one
+      read, write or delete rows: it imports no interface that carries rows
       see a connection string, a password or where a channel leads: no
       interface carries one
       open files or sockets, or read the environment: it imports no WASI

@@ -3,31 +3,25 @@
 mod fixture;
 mod namespace;
 mod output;
+mod project;
 mod redact;
+mod shop;
 mod steps;
 mod wire;
 
 pub(crate) use namespace::Namespace;
 pub(crate) use output::{Output, Running};
+pub(crate) use project::Project;
+pub(crate) use shop::Shop;
 
 use fixture::Fixture;
 use postgres::{Client, SimpleQueryMessage};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Once;
-use tempfile::TempDir;
+use std::ops::Deref;
 use xtask::postgres::{Options, Server, Statement, connect};
 
 /// The variable that the world's `windlass.toml` names.
 pub(crate) const VARIABLE: &str = "ORDERS_DATABASE_URL";
-/// How the folders of worlds begin, in the system's temporary one; their process's number follows.
-const FOLDERS: &str = "windlass-world-";
 /// Rows of `accounts` before a third of them was deleted, in a world that is bloated.
 pub(crate) const ROWS: u32 = 4_000;
 
@@ -37,7 +31,7 @@ pub(crate) struct World {
     database: String,
     url: String,
     log_mark: usize,
-    folder: TempDir,
+    project: Project,
     // After what is on it.
     home: Home,
 }
@@ -85,25 +79,19 @@ impl World {
     }
 
     fn with(home: Home, bloated: bool) -> Self {
-        static SWEPT: Once = Once::new();
-        SWEPT.call_once(sweep_folders);
         let fixture = home.fixture();
         let log_mark = fixture.log_length();
         let database = fixture.make_database(bloated);
         let url = fixture.url(&database);
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{FOLDERS}{}-", std::process::id()))
-            .tempdir()
-            .unwrap();
         let text = format!(
             "[database.orders]\nconnection = {{ env = \"{VARIABLE}\" }}\ndisk-size = \"40 GB\"\n"
         );
-        fs::write(folder.path().join("windlass.toml"), text).unwrap();
+        let project = Project::new(&text, &[(VARIABLE, &url)]);
         Self {
             database,
             url,
             log_mark,
-            folder,
+            project,
             home,
         }
     }
@@ -160,11 +148,6 @@ impl World {
         logged.into_iter().filter(ours).collect()
     }
 
-    /// The project's folder.
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// The files that the server keeps the database in, with their sizes, where the server is ours. Their content is not compared: a look
     /// may note on a page that a transaction has ended, and a checkpoint writes when it likes.
     pub(crate) fn server_files(&self) -> Vec<String> {
@@ -183,86 +166,6 @@ impl World {
         about
             .filter(|file| !file.contains("pg_internal.init") && !file.ends_with(" 0"))
             .collect()
-    }
-
-    /// Where runs are recorded.
-    pub(crate) fn state(&self) -> PathBuf {
-        self.path().join(".windlass")
-    }
-
-    /// Reads a file of the project.
-    pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path().join(name)).unwrap()
-    }
-
-    /// Writes a file of the project.
-    pub(crate) fn write(&self, name: &str, text: &str) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// The project's files, by their paths in it, but for those that windlass keeps its state in.
-    pub(crate) fn files(&self) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let mut folders = vec![self.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path == self.state() {
-                    continue;
-                }
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(self.path()).unwrap();
-                    found.insert(name.to_string_lossy().into_owned());
-                }
-            }
-        }
-        found
-    }
-
-    /// Runs windlass in the project's folder to its end.
-    pub(crate) fn windlass(&self, arguments: &[&str]) -> Output {
-        self.start(&[], arguments).wait()
-    }
-
-    /// The same with these variables set: faults (see `src/main.rs`), or another connection string.
-    pub(crate) fn windlass_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-        self.start(variables, arguments).wait()
-    }
-
-    /// Starts windlass and does not wait.
-    pub(crate) fn start(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
-        let mut command = self.command(env!("CARGO_BIN_EXE_windlass-under-test"));
-        command.args(arguments).envs(variables.iter().copied());
-        Running::start(command)
-    }
-
-    /// A program in the project's folder with the environment that windlass is given: windlass itself, or one that starts it.
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .current_dir(self.path())
-            .env(VARIABLE, &self.url)
-            // Compiled procedures are kept from test to test.
-            .env(
-                "XDG_CACHE_HOME",
-                concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
-            )
-            .env("USER", "tester")
-            .stdin(Stdio::null());
-        for outside in [
-            "DATABASE_URL",
-            "RUST_LOG",
-            "RUST_BACKTRACE",
-            "NO_COLOR",
-            "COLUMNS",
-        ] {
-            command.env_remove(outside);
-        }
-        command
     }
 
     /// A text with everything that differs from run to run replaced, for snapshots.
@@ -289,25 +192,18 @@ impl World {
     }
 }
 
+impl Deref for World {
+    type Target = Project;
+
+    fn deref(&self) -> &Project {
+        &self.project
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if let Home::Shared(fixture) = &self.home {
             fixture.drop_database(&self.database);
-        }
-    }
-}
-
-/// Removes the folders of processes that are gone: who is killed removes nothing.
-fn sweep_folders() {
-    for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix(FOLDERS)
-            .and_then(|rest| rest.split('-').next()?.parse().ok())
-            .and_then(Pid::from_raw);
-        if owner.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
-            // Another process may be at it.
-            let _: io::Result<()> = fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -20,6 +20,10 @@ pub(super) const MOST: usize = 5_000;
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
 const REQUEST: Duration = Duration::from_secs(60);
+/// For how long a server that cannot be reached is asked again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is paused in between.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Who changes fields, in `managedFields`.
 pub(super) const MANAGER: &str = "windlass";
 
@@ -227,6 +231,8 @@ impl Api {
         })
     }
 
+    /// A look is repeated for a while if the server cannot be reached: it may be restarting, or the connection is one of before. What changes
+    /// something is sent once.
     async fn bytes(
         &self,
         end: Instant,
@@ -235,41 +241,46 @@ impl Api {
         body: Option<(&str, &Value)>,
         most: u64,
     ) -> Outcome<Vec<u8>> {
-        let request = request(method, path, body)?;
+        let patience = end.min(self.clock.instant() + PATIENCE);
+        loop {
+            let request = request(method.clone(), path, body)?;
+            let failure = match self.bytes_once(end, request, most).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(failure) => failure,
+            };
+            let gone = failure.status.is_none() && failure.error.kind == ErrorKind::Unavailable;
+            let again = method == Method::GET && gone && self.clock.instant() < patience;
+            if !again {
+                return Err(failure);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn bytes_once(
+        &self,
+        end: Instant,
+        request: Request<Vec<u8>>,
+        most: u64,
+    ) -> Outcome<Vec<u8>> {
+        let unavailable =
+            |what: &str| Failure::new(ErrorKind::Unavailable, format!("`{}` {what}", self.name));
         let answer = async {
-            let stream = self
-                .client
-                .request_stream(request)
-                .await
-                .map_err(|error| self.failure(error))?;
+            let stream = self.client.request_stream(request).await;
+            let stream = stream.map_err(|error| self.failure(error))?;
             let mut bytes = Vec::new();
-            stream
-                .take(most + 1)
-                .read_to_end(&mut bytes)
-                .await
-                .map_err(|_| {
-                    Failure::new(
-                        ErrorKind::Unavailable,
-                        format!("`{}` broke off its answer", self.name),
-                    )
-                })?;
+            let read = stream.take(most + 1).read_to_end(&mut bytes).await;
+            read.map_err(|_| unavailable("broke off its answer"))?;
             if bytes.len() as u64 > most {
                 let most = crate::text::bytes(most);
-                return Err(Failure::new(
-                    ErrorKind::Limit,
-                    format!("`{}` answers with more than {most}", self.name),
-                ));
+                let message = format!("`{}` answers with more than {most}", self.name);
+                return Err(Failure::new(ErrorKind::Limit, message));
             }
             Ok(bytes)
         };
         let end = end.min(self.clock.instant() + REQUEST);
-        match tokio::time::timeout_at(end.into(), answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::new(
-                ErrorKind::Unavailable,
-                format!("`{}` does not answer", self.name),
-            )),
-        }
+        let answer = tokio::time::timeout_at(end.into(), answer).await;
+        answer.unwrap_or_else(|_| Err(unavailable("does not answer")))
     }
 
     /// Watches objects from a version on, until `look` has something to say of an event, the server ends the watch, or the time is up. None

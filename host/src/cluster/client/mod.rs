@@ -9,12 +9,14 @@ mod lock;
 mod managers;
 mod nodes;
 mod pods;
+mod probe;
 mod routes;
 mod target;
 mod wait;
 mod workloads;
 
 pub use lock::{Lock, LockError};
+pub use probe::Probe;
 pub use target::{Target, TargetError};
 
 use self::api::Api;
@@ -34,6 +36,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::time::Instant;
 use tokio::sync::OnceCell;
 
 /// All configured clusters. It connects when it is first asked.
@@ -291,6 +294,11 @@ impl Client {
                 jobs::take_back(&room.api, permit, cron_job).await
             }
         }
+    }
+
+    /// Asks as a run would, and says what was found. For operators.
+    pub async fn probe(&self, cluster: &str, end: Instant) -> Result<Probe, CallError> {
+        probe::probe(self.room(cluster).await?, end).await
     }
 
     /// Locks the target for one run.

@@ -37,6 +37,7 @@ pub(super) fn prepare(effect: &Effect) -> Prepared {
         undo: Undo::NotNeeded("statistics follow the rows".into()),
         touches: Vec::new(),
         now: "never analyzed".into(),
+        details: Vec::new(),
         after: "analyzed".into(),
         details: Vec::new(),
     }

@@ -103,6 +103,7 @@ impl Seen {
                 database::Read::Invariants { .. } => "read: invariants",
                 database::Read::Invariant { .. } => "read: invariant",
             },
+            Call::Read(Read::Cluster(_)) => "read: cluster",
             Call::Ask(Ask::Now) => "ask: now",
             Call::Ask(Ask::Random { .. }) => "ask: random",
             Call::Ask(Ask::Sleep { .. }) => "ask: sleep",
@@ -115,6 +116,10 @@ impl Seen {
     fn effect(&mut self, effect: &Effect) {
         let effect = match effect {
             Effect::Database(effect) => effect,
+            Effect::Cluster(_) => {
+                self.values.insert("effect: cluster");
+                return;
+            }
             Effect::Notify(notify::Effect::Send { .. }) => {
                 self.values.insert("effect: send");
                 return;
@@ -131,10 +136,12 @@ impl Seen {
     }
 
     fn revert(&mut self, revert: &Revert) {
-        let Revert::Database(revert) = revert;
         self.values.insert(match revert {
-            database::Revert::RestoreParameters { .. } => "revert: restore parameters",
-            database::Revert::DropLeftovers { .. } => "revert: drop leftovers",
+            Revert::Cluster(_) => "revert: cluster",
+            Revert::Database(database::Revert::RestoreParameters { .. }) => {
+                "revert: restore parameters"
+            }
+            Revert::Database(database::Revert::DropLeftovers { .. }) => "revert: drop leftovers",
         });
     }
 

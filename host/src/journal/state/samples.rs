@@ -63,6 +63,7 @@ pub(crate) fn prepared(undo: Undo) -> Prepared {
         }],
         now: "86 MB".into(),
         after: "~31 MB".into(),
+        details: Vec::new(),
     }
 }
 

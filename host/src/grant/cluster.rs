@@ -1,0 +1,114 @@
+//! What a scope of a cluster lacks: of a need, and of a single call. Pure.
+
+use super::cover::{Lack, Lacking, Missing, meet, nearest};
+use super::file::GrantFile;
+use super::{Capabilities, Pattern};
+use crate::call;
+use crate::cluster::call::Named;
+use crate::cluster::object::Kind;
+use crate::cluster::{Scope, Verb};
+
+/// Every verb on every cluster that is needed and not granted, not even for one object.
+pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
+    let mut found = Vec::new();
+    for need in &needs.cluster {
+        for cluster in &need.clusters {
+            for verb in &need.verbs {
+                let lacks = |file: &GrantFile| {
+                    let scopes = file.clusters.iter();
+                    let lacked = |scope| lack(need, *verb, cluster, scope);
+                    scopes.map(|(line, scope)| (*line, lacked(scope))).collect()
+                };
+                if let Err(nearest) = nearest(files, &Lack::Database, lacks) {
+                    found.push(Missing {
+                        what: Lacking::Cluster {
+                            verb: *verb,
+                            cluster: cluster.clone(),
+                        },
+                        reason: need.reason.clone(),
+                        nearest,
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<Lack> {
+    let apart = |one: &[Pattern], other: &[Pattern]| !meet(one, other, Pattern::covers);
+    if apart(std::slice::from_ref(cluster), &grant.clusters) {
+        return Some(Lack::Database);
+    }
+    if !grant.verbs.contains(&verb) {
+        return Some(Lack::cluster_verb(verb, grant));
+    }
+    // What the need does not name the verb is not about.
+    let lists = [
+        (Lack::Namespaces, &need.namespaces, &grant.namespaces),
+        (Lack::Kinds, &need.kinds, &grant.kinds),
+        (Lack::Names, &need.names, &grant.names),
+        (Lack::Nodes, &need.nodes, &grant.nodes),
+    ];
+    let mut lists = lists.into_iter();
+    let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
+    found.map(|(lack, ..)| lack)
+}
+
+/// What a scope of a cluster lacks first, and which word.
+pub(super) fn lack_of(
+    scope: &Scope,
+    verb: Verb,
+    at: &str,
+    named: Named<'_>,
+) -> Option<(Lack, String)> {
+    let lacks = |patterns: &[Pattern], name: &&str| !Pattern::any(patterns, name);
+    if lacks(&scope.clusters, &at) {
+        return Some((Lack::Database, at.to_owned()));
+    }
+    if !scope.verbs.contains(&verb) {
+        let name = crate::plugin::verb_name(call::Verb::Cluster(verb));
+        return Some((Lack::cluster_verb(verb, scope), name));
+    }
+    let kind = named.kind.map(Kind::in_scope);
+    let all = [
+        (Lack::Namespaces, &scope.namespaces, named.namespace),
+        (Lack::Kinds, &scope.kinds, kind.as_deref()),
+        (Lack::Names, &scope.names, named.name),
+        (Lack::Nodes, &scope.nodes, named.node),
+    ];
+    let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
+        let name = name.filter(|name| lacks(patterns, name))?;
+        Some((lack, name.to_owned()))
+    };
+    all.into_iter().find_map(lack)
+}
+
+impl Lack {
+    /// The same in a cluster.
+    pub(super) fn cluster_verb(verb: Verb, scope: &Scope) -> Self {
+        let mut verbs = scope.verbs.iter();
+        if verbs.any(|other| other.interface() == verb.interface()) {
+            Self::Verb
+        } else {
+            Self::Interface
+        }
+    }
+
+    /// The place of the list in a cluster's scope that lacks something.
+    pub(super) fn list(&self) -> Option<usize> {
+        match self {
+            Self::Database => Some(0),
+            Self::Namespaces => Some(1),
+            Self::Kinds => Some(2),
+            Self::Names => Some(3),
+            Self::Nodes => Some(4),
+            Self::Tables
+            | Self::Schemas
+            | Self::Events
+            | Self::Verb
+            | Self::Interface
+            | Self::Channel => None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Rolls out one change of one workload, and follows it to its end.
+//!
+//! What is chosen is read in [`parameters`], what the pods say is judged in [`judge`], both without a host; this file asks and records. A
+//! rollout that fails is an error, and windlass takes the change back.
+#![forbid(unsafe_code)]
+
+mod judge;
+mod parameters;
+
+use parameters::{Change, Parameters};
+use windlass_sdk::cluster::{Revision, WorkloadFacts, WorkloadName};
+use windlass_sdk::notify::Message;
+use windlass_sdk::{Cluster, Error, Procedure, Run, text};
+
+struct K8sRollout;
+
+windlass_sdk::export!(K8sRollout);
+
+impl Procedure for K8sRollout {
+    type Parameters = Parameters;
+
+    fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
+        let change = parameters.change()?;
+        let channel = parameters.notify.as_deref();
+        let cluster = run.cluster();
+        let whole = format!(
+            "{}/{} on {}",
+            parameters.namespace,
+            parameters.name,
+            cluster.name()
+        );
+        Message::info(format!("{whole}: rolling out")).tell(run, channel, "start");
+        let ended = roll_out(&parameters, &change, run, &cluster);
+        match &ended {
+            Ok(sentence) => Message::success(format!("{whole}: {sentence}")),
+            Err(error) => Message::failure(format!("{whole}: the rollout failed"))
+                .text(format!("{error}\nWhat was changed is put back.")),
+        }
+        .tell(run, channel, "end");
+        ended
+    }
+}
+
+fn roll_out(
+    parameters: &Parameters,
+    change: &Change,
+    run: &Run,
+    cluster: &Cluster,
+) -> Result<String, Error> {
+    let name = parameters.workload();
+    run.step("look");
+    let before = cluster.workload(&name)?;
+    for manager in &before.managers {
+        run.warning(format!(
+            "{:?} `{}` manages it too: change its source as well, or it may come back",
+            manager.kind, manager.name
+        ));
+    }
+    run.step("change");
+    let sentence = make(change, run, cluster, &name, &before)?;
+    run.step("follow");
+    if before.paused {
+        run.warning("it is paused: nothing is rolled out before it proceeds");
+        return Ok(format!("{sentence}; it is paused"));
+    }
+    cluster.await_rollout(&name, parameters.within)?;
+    if *change == Change::Replicas(0) {
+        cluster.await_no_pods(&name, parameters.within)?;
+    }
+    run.step("check");
+    let after = cluster.workload(&name)?;
+    let pods = cluster.pods(&parameters.namespace, &after.selector)?;
+    run.check("its pods run", judge::pods(&after, &pods));
+    Ok(sentence)
+}
+
+fn make(
+    change: &Change,
+    run: &Run,
+    cluster: &Cluster,
+    name: &WorkloadName,
+    before: &WorkloadFacts,
+) -> Result<String, Error> {
+    match change {
+        Change::Images(images) => {
+            let old = cluster.set_image(name, images)?;
+            let new: Vec<_> = images.iter().map(|(_, image)| image.as_str()).collect();
+            Ok(format!("{} → {}", old.join(", "), new.join(", ")))
+        }
+        Change::Replicas(replicas) => {
+            let old = cluster.scale(name, *replicas)?;
+            Ok(format!(
+                "{old} → {}",
+                text::count(*replicas as usize, "replica")
+            ))
+        }
+        Change::Restart => {
+            cluster.restart(name)?;
+            Ok("each pod replaced".into())
+        }
+        Change::RollBack(wanted) => {
+            let revisions = cluster.revisions(name)?;
+            let revision = choose(&revisions, *wanted)?;
+            if revision.current {
+                run.info("this revision is rolled out already");
+            }
+            cluster.roll_back(name, revision)?;
+            let from = before
+                .revision
+                .map_or_else(|| "the last one".to_owned(), |number| number.to_string());
+            Ok(format!("back from revision {from} to {}", revision.number))
+        }
+    }
+}
+
+/// The revision of a number, or the newest that is not rolled out.
+fn choose(revisions: &[Revision], wanted: Option<u64>) -> Result<&Revision, Error> {
+    let mut all = revisions.iter();
+    let found = match wanted {
+        Some(number) => all.find(|revision| revision.number == number),
+        None => all.find(|revision| !revision.current),
+    };
+    let known: Vec<_> = revisions
+        .iter()
+        .map(|revision| revision.number.to_string())
+        .collect();
+    found.ok_or_else(|| {
+        Error::failed(format!(
+            "there is no such revision; kept are {}",
+            known.join(", ")
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+    use windlass_sdk::cluster::Revision;
+
+    #[test]
+    fn the_one_before_is_the_newest_that_is_not_rolled_out() {
+        let revision = |number, current| Revision {
+            number,
+            uid: number.to_string(),
+            images: Vec::new(),
+            created: None,
+            current,
+        };
+        let kept = [revision(5, true), revision(4, false), revision(2, false)];
+        assert_eq!(choose(&kept, None).unwrap().number, 4);
+        assert_eq!(choose(&kept, Some(2)).unwrap().number, 2);
+        assert_eq!(
+            choose(&kept, Some(3)).unwrap_err().message,
+            "there is no such revision; kept are 5, 4, 2"
+        );
+        assert!(choose(&kept[..1], None).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! What an operator can choose.
+
+use windlass_sdk::Error;
+use windlass_sdk::cluster::{WorkloadKind, WorkloadName};
+use windlass_sdk::parameters::Span;
+
+/// One workload, and one change of it.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// The namespace of the workload.
+    pub namespace: String,
+    /// Its kind.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// New images, each as CONTAINER=IMAGE.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// How many replicas there should be.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    /// Have each pod replaced.
+    #[serde(default)]
+    pub restart: bool,
+    /// Go back to the revision before.
+    #[serde(default)]
+    pub undo: bool,
+    /// Go back to this revision.
+    #[serde(default)]
+    pub to_revision: Option<u64>,
+    /// How long the rollout may take.
+    #[serde(default = "ten_minutes")]
+    pub within: Span,
+    /// A channel that is told when a run starts and how it ended. Absent: nobody is.
+    #[serde(default)]
+    pub notify: Option<String>,
+}
+
+fn ten_minutes() -> Span {
+    Span::minutes(10)
+}
+
+/// What runs pods.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// A Deployment.
+    #[default]
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
+}
+
+/// The one change that is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Container and image.
+    Images(Vec<(String, String)>),
+    Replicas(u32),
+    Restart,
+    /// To this revision, or to the one before.
+    RollBack(Option<u64>),
+}
+
+impl Parameters {
+    pub(crate) fn workload(&self) -> WorkloadName {
+        WorkloadName {
+            kind: match self.kind {
+                Kind::Deployment => WorkloadKind::Deployment,
+                Kind::StatefulSet => WorkloadKind::StatefulSet,
+                Kind::DaemonSet => WorkloadKind::DaemonSet,
+            },
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// Exactly one change has to be chosen.
+    pub(crate) fn change(&self) -> Result<Change, Error> {
+        let mut chosen = Vec::new();
+        if !self.images.is_empty() {
+            chosen.push(Change::Images(images(&self.images)?));
+        }
+        chosen.extend(self.replicas.map(Change::Replicas));
+        if self.restart {
+            chosen.push(Change::Restart);
+        }
+        if self.undo || self.to_revision.is_some() {
+            chosen.push(Change::RollBack(self.to_revision));
+        }
+        match (chosen.pop(), chosen.is_empty()) {
+            (Some(change), true) => Ok(change),
+            (None, _) => Err(
+                "no change is chosen: set images, replicas, restart, undo or to-revision".into(),
+            ),
+            (Some(_), false) => Err("more than one change is chosen; make one at a time".into()),
+        }
+    }
+}
+
+fn images(written: &[String]) -> Result<Vec<(String, String)>, Error> {
+    let split = |text: &String| {
+        let (container, image) = text
+            .split_once('=')
+            .filter(|(container, image)| !container.is_empty() && !image.is_empty())
+            .ok_or_else(|| Error::failed(format!("`{text}` is not CONTAINER=IMAGE")))?;
+        Ok((container.to_owned(), image.to_owned()))
+    };
+    written.iter().map(split).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Parameters};
+
+    fn change(more: &str) -> Result<Change, String> {
+        let text = format!("{{\"namespace\": \"shop\", \"name\": \"web\"{more}}}");
+        let parameters: Parameters = serde_json::from_str(&text).unwrap();
+        parameters.change().map_err(|error| error.message)
+    }
+
+    #[test]
+    fn one_change_is_chosen() {
+        let image = vec![("app".to_owned(), "shop:2".to_owned())];
+        assert_eq!(
+            change(", \"images\": [\"app=shop:2\"]"),
+            Ok(Change::Images(image))
+        );
+        assert_eq!(change(", \"replicas\": 0"), Ok(Change::Replicas(0)));
+        assert_eq!(change(", \"restart\": true"), Ok(Change::Restart));
+        assert_eq!(change(", \"undo\": true"), Ok(Change::RollBack(None)));
+        assert_eq!(
+            change(", \"undo\": true, \"to-revision\": 3"),
+            Ok(Change::RollBack(Some(3)))
+        );
+        assert!(change("").unwrap_err().starts_with("no change is chosen"));
+        assert!(
+            change(", \"restart\": true, \"replicas\": 1")
+                .unwrap_err()
+                .starts_with("more than one")
+        );
+        assert_eq!(
+            change(", \"images\": [\"app\"]").unwrap_err(),
+            "`app` is not CONTAINER=IMAGE"
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! `k8s-rollout` on a real control plane: what it does, what it refuses, and what it takes back.
+
+mod parity;
+mod trouble;
+
+use crate::report::{Report, run_on};
+use crate::world::Shop;
+use serde_json::Value;
+
+/// A shop with a grant for the procedure.
+fn shop() -> Shop {
+    Shop::open().granting("k8s-rollout")
+}
+
+fn roll_out(shop: &Shop, parameters: &[&str]) -> Report {
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let mut all = vec![namespace.as_str(), "name=web", "within=1min"];
+    all.extend(parameters);
+    run_on(shop, "staging", &[], "k8s-rollout", &all)
+}
+
+/// The deployment but for what the server and its controller count.
+fn web(shop: &Shop) -> Value {
+    let mut web = shop.namespace().object("deployment/web");
+    let metadata = web["metadata"].as_object_mut().unwrap();
+    for counted in ["managedFields", "resourceVersion", "generation"] {
+        metadata.remove(counted);
+    }
+    if let Some(annotations) = metadata["annotations"].as_object_mut() {
+        annotations.remove("deployment.kubernetes.io/revision");
+    }
+    web["status"] = Value::Null;
+    web
+}
+
+fn undo_the_last(shop: &Shop) {
+    let runs = shop.windlass(&["runs", "--output", "json"]).json();
+    let run = runs["runs"][0]["run"].as_str().unwrap();
+    shop.windlass(&["undo", run]).expect(0);
+}
+
+#[test]
+fn an_image_is_rolled_out_and_taken_back_exactly() {
+    let shop = shop();
+    let before = web(&shop);
+    let report = roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    assert_eq!(report.summary(), "shop:1 → shop:2");
+    assert!(
+        report.done()[0].starts_with("set image deployment t-"),
+        "{:?}",
+        report.done()
+    );
+    assert_eq!(shop.image(), "shop:2");
+    assert_eq!(report.check("its pods run"), "pass: 3 pods ready");
+    undo_the_last(&shop);
+    assert_eq!(web(&shop), before);
+}
+
+#[test]
+fn what_cannot_run_is_taken_back_by_itself_and_told() {
+    for (image, why) in [
+        ("shop:bad", "ImagePull"),
+        ("shop:unready", "ProgressDeadlineExceeded"),
+    ] {
+        let shop = shop();
+        let before = web(&shop);
+        let report = roll_out(&shop, &[&format!("images=app={image}")]).expect(1);
+        assert!(
+            report.summary().contains("the rollout of web failed"),
+            "{}",
+            report.summary()
+        );
+        assert!(report.summary().contains(why), "{}", report.summary());
+        assert_eq!(web(&shop), before, "{image}");
+        shop.namespace().until_rolled_out("deployment/web");
+    }
+}
+
+#[test]
+fn replicas_are_set_to_none_and_put_back_to_what_they_were() {
+    let shop = shop();
+    let report = roll_out(&shop, &["replicas=0"]).expect(0);
+    assert_eq!(report.summary(), "3 → 0 replicas");
+    let pods = shop.namespace().kubectl(&["get", "pods", "--output=name"]);
+    assert_eq!(pods, "");
+    undo_the_last(&shop);
+    let web = shop.namespace().object("deployment/web");
+    assert_eq!(web["spec"]["replicas"], 3);
+}
+
+#[test]
+fn a_restart_replaces_each_pod() {
+    let shop = shop();
+    let pods = || shop.namespace().kubectl(&["get", "pods", "--output=name"]);
+    let before = pods();
+    roll_out(&shop, &["restart=true"]).expect(0);
+    assert!(pods().lines().all(|pod| !before.contains(pod)));
+}
+
+#[test]
+fn a_revision_is_gone_back_to_by_what_it_was_and_not_by_its_number() {
+    let shop = shop();
+    roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    roll_out(&shop, &["images=app=shop:3"]).expect(0);
+    let report = roll_out(&shop, &["undo=true"]).expect(0);
+    assert_eq!(report.summary(), "back from revision 3 to 2");
+    assert_eq!(shop.image(), "shop:2");
+    let report = roll_out(&shop, &["to-revision=1"]).expect(0);
+    assert_eq!(report.summary(), "back from revision 4 to 1");
+    assert_eq!(shop.image(), "shop:1");
+    let report = roll_out(&shop, &["to-revision=2"]).expect(1);
+    assert!(
+        report
+            .summary()
+            .contains("there is no such revision; kept are"),
+        "{}",
+        report.summary()
+    );
+}
+
+#[test]
+fn what_another_hand_changed_since_is_left_alone_and_reported() {
+    let shop = shop();
+    roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    shop.namespace()
+        .kubectl(&["set", "image", "deployment/web", "app=shop:9"]);
+    let runs = shop.windlass(&["runs", "--output", "json"]).json();
+    let run = runs["runs"][0]["run"].as_str().unwrap();
+    let undone = shop.windlass(&["undo", run]);
+    assert!(undone.to_string().contains("is shop:9 by now"), "{undone}");
+    assert_eq!(shop.image(), "shop:9");
+}

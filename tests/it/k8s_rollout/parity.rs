@@ -1,0 +1,72 @@
+//! The same done by kubectl and by windlass gives the same objects, but for the mark of who did it.
+
+use super::{roll_out, shop, web};
+use crate::world::Shop;
+use serde_json::Value;
+
+/// What is wanted, without what differs between any two namespaces.
+fn wanted(shop: &Shop) -> Value {
+    let mut web = web(shop);
+    for own in ["namespace", "uid", "creationTimestamp"] {
+        web["metadata"][own] = Value::Null;
+    }
+    if let Some(annotations) = web["metadata"]["annotations"].as_object_mut() {
+        annotations.remove("windlass.dev/effect");
+    }
+    web
+}
+
+/// Runs both, each in a shop of its own, and compares.
+fn same(kubectl: &[&str], parameters: &[&str]) {
+    let (one, other) = (shop(), shop());
+    one.namespace().kubectl(kubectl);
+    one.namespace().until_rolled_out("deployment/web");
+    roll_out(&other, parameters).expect(0);
+    assert_eq!(wanted(&other), wanted(&one), "{kubectl:?}");
+}
+
+#[test]
+fn setting_an_image() {
+    same(
+        &["set", "image", "deployment/web", "app=shop:2"],
+        &["images=app=shop:2"],
+    );
+}
+
+#[test]
+fn scaling() {
+    same(
+        &["scale", "deployment/web", "--replicas=5"],
+        &["replicas=5"],
+    );
+}
+
+#[test]
+fn going_back() {
+    let (one, other) = (shop(), shop());
+    for shop in [&one, &other] {
+        shop.namespace()
+            .kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
+        shop.namespace().until_rolled_out("deployment/web");
+    }
+    one.namespace()
+        .kubectl(&["rollout", "undo", "deployment/web"]);
+    one.namespace().until_rolled_out("deployment/web");
+    roll_out(&other, &["undo=true"]).expect(0);
+    assert_eq!(wanted(&other), wanted(&one));
+}
+
+#[test]
+fn restarting() {
+    let (one, other) = (shop(), shop());
+    one.namespace()
+        .kubectl(&["rollout", "restart", "deployment/web"]);
+    roll_out(&other, &["restart=true"]).expect(0);
+    let (mut one, mut other) = (wanted(&one), wanted(&other));
+    for web in [&mut one, &mut other] {
+        let at = &mut web["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
+        assert!(at.as_str().unwrap().ends_with('Z'), "{at}");
+        *at = Value::Null;
+    }
+    assert_eq!(other, one);
+}

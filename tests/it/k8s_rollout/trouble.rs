@@ -1,0 +1,176 @@
+//! What is in the way: other controllers, missing rights, servers that are gone, narrow grants.
+
+use super::{roll_out, shop};
+use crate::world::{Namespace, Shop};
+use xtask::kubernetes::User;
+
+#[test]
+fn what_another_controller_would_put_back_is_refused() {
+    let shop = shop();
+    shop.namespace().kubectl(&[
+        "label",
+        "deployment/web",
+        "argocd.argoproj.io/instance=shop",
+    ]);
+    let report = roll_out(&shop, &["images=app=shop:2"]).expect(1);
+    assert!(
+        report.summary().contains("which would put it back"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(shop.image(), "shop:1");
+}
+
+#[test]
+fn an_autoscaler_is_not_fought() {
+    let shop = shop();
+    shop.namespace()
+        .kubectl(&["autoscale", "deployment/web", "--min=1", "--max=2"]);
+    // Above its maximum it scales down at once, without any metric.
+    shop.namespace()
+        .until("deployment/web", "jsonpath={.spec.replicas}=2");
+    let report = roll_out(&shop, &["replicas=3"]).expect(1);
+    assert!(
+        report.summary().contains("Autoscaler"),
+        "{}",
+        report.summary()
+    );
+    roll_out(&shop, &["images=app=shop:2"]).expect(0);
+}
+
+#[test]
+fn a_paused_deployment_is_not_restarted() {
+    let shop = shop();
+    shop.namespace()
+        .kubectl(&["rollout", "pause", "deployment/web"]);
+    let report = roll_out(&shop, &["restart=true"]).expect(1);
+    assert!(
+        report.summary().contains("is paused"),
+        "{}",
+        report.summary()
+    );
+}
+
+#[test]
+fn a_container_that_is_not_there_is_named() {
+    let shop = shop();
+    let report = roll_out(&shop, &["images=ap=shop:2"]).expect(1);
+    assert!(
+        report.summary().contains("has no container `ap`"),
+        "{}",
+        report.summary()
+    );
+}
+
+#[test]
+fn who_has_no_rights_is_told_the_servers_own_words() {
+    let shop = Shop::on(Namespace::new(), User::Windlass).granting("k8s-rollout");
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+        "--set",
+        "name=web",
+        "--set",
+        "restart=true",
+    ];
+    let output = shop.windlass(&words).expect(1);
+    assert!(
+        output.stderr.contains("leases.coordination.k8s.io"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("nothing was changed"), "{output}");
+}
+
+/// The Role that the README lists, and nothing else.
+#[test]
+fn the_role_of_its_readme_is_enough() {
+    let readme = include_str!("../../../plugins/k8s-rollout/README.md");
+    let role = readme
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let shop = Shop::on(Namespace::new(), User::Windlass).granting("k8s-rollout");
+    let namespace = shop.namespace();
+    namespace.apply(&role.replace(
+        "namespace: shop",
+        &format!("namespace: {}", namespace.name()),
+    ));
+    roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    roll_out(&shop, &["undo=true"]).expect(0);
+    roll_out(&shop, &["replicas=1"]).expect(0);
+}
+
+#[test]
+fn a_grant_for_another_namespace_is_none() {
+    let shop = shop();
+    let file = "grants/k8s-rollout.staging.toml";
+    let narrowed = shop
+        .read(file)
+        .replace("namespaces = [\"*\"]", "namespaces = [\"other\"]");
+    shop.write(file, &narrowed);
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+        "--set",
+        "name=web",
+        "--set",
+        "restart=true",
+    ];
+    let output = shop.windlass(&words).expect(3);
+    assert!(
+        output.stderr.contains("covers none of the namespaces"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_name_that_would_be_another_address_is_refused() {
+    let shop = shop();
+    for name in ["web/scale", "web?dryRun=All", "..", "WEB"] {
+        let report = roll_out(&shop, &["restart=true", &format!("name={name}")]);
+        assert_ne!(report.code, 0, "{name}");
+    }
+    assert_eq!(shop.image(), "shop:1");
+}
+
+#[test]
+fn a_server_that_is_killed_in_a_rollout_is_waited_for() {
+    let mut shop = Shop::alone().granting("k8s-rollout");
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+        "--set",
+        "name=web",
+        "--set",
+        "images=app=shop:2",
+    ];
+    // Right after the effect is recorded as done.
+    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", "6")], &words);
+    paused.until_paused();
+    shop.namespace_mut().cluster_mut().stop_api_server();
+    paused.go_on();
+    shop.namespace_mut()
+        .cluster_mut()
+        .start_api_server()
+        .unwrap();
+    paused.wait().expect(0);
+    assert_eq!(shop.image(), "shop:2");
+}

@@ -1,0 +1,88 @@
+//! A project whose target is a namespace of a real cluster, with something in it that runs.
+
+use super::{Namespace, Project};
+use std::ops::Deref;
+use xtask::kubernetes::{Options, User};
+
+/// The target `staging`: a namespace in which the deployment `web` runs three pods of `shop:1`.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    project: Project,
+    namespace: Namespace,
+}
+
+impl Shop {
+    /// On the shared cluster, as its administrator.
+    pub(crate) fn open() -> Self {
+        Self::on(Namespace::new(), User::Admin)
+    }
+
+    /// On a cluster of its own, which the test may stop.
+    pub(crate) fn alone() -> Self {
+        Self::on(Namespace::alone(&Options::default()), User::Admin)
+    }
+
+    /// In this namespace, windlass as this user.
+    pub(crate) fn on(namespace: Namespace, user: User) -> Self {
+        namespace.apply(WEB);
+        namespace.until_rolled_out("deployment/web");
+        let kubeconfig = namespace.cluster().kubeconfig(user);
+        let config = format!(
+            "[cluster.staging]\nkubeconfig = {{ file = \"{}\" }}\nnamespace = \"{}\"\n",
+            kubeconfig.display(),
+            namespace.name()
+        );
+        Self {
+            project: Project::new(&config, &[]),
+            namespace,
+        }
+    }
+
+    /// With a grant for the procedure.
+    #[must_use]
+    pub(crate) fn granting(self, procedure: &str) -> Self {
+        self.windlass(&["grant", procedure, "--target", "staging"])
+            .expect(0);
+        self
+    }
+
+    /// Where it is.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The same, to stop its cluster.
+    pub(crate) fn namespace_mut(&mut self) -> &mut Namespace {
+        &mut self.namespace
+    }
+
+    /// The image that `web` is to run.
+    pub(crate) fn image(&self) -> String {
+        let web = self.namespace.object("deployment/web");
+        let image = &web["spec"]["template"]["spec"]["containers"][0]["image"];
+        image.as_str().unwrap().to_owned()
+    }
+}
+
+impl Deref for Shop {
+    type Target = Project;
+
+    fn deref(&self) -> &Project {
+        &self.project
+    }
+}
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 3
+  progressDeadlineSeconds: 5
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: app, image: 'shop:1'}]
+";
