@@ -68,7 +68,7 @@ impl Permit {
         Self::new(run, effective, deadline, stop, progress, Clock::system())
     }
 
-    /// The same as in a plan, for tests of a room alone.
+    /// The same for a plan, for tests of a room alone.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn for_test_of_plan(self) -> Self {

@@ -1,26 +1,25 @@
 //! Certificates of cert-manager, issued by the testbed's stand-in for it.
 
-use super::{Bench, LONG, bare, failed, refused};
+use super::acts::{bare, failed};
+use super::{Bench, LONG, refused};
 use crate::world::Namespace;
 use serde_json::{Value, json};
 use windlass::call::Confirmed;
 use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_types::{CertificateFacts, CertificateState, Namespaced};
-use xtask::kubernetes::{Options, User};
+use windlass::contract::cluster_types::{CertificateFacts, CertificateState};
+use xtask::kubernetes::Options;
 
 /// A certificate called `web`.
 fn bench(issuer: &str) -> Bench {
-    let bench = Bench::new();
-    bench.namespace.apply(&format!(
+    Bench::having(&format!(
         "
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata: {{name: web}}
 spec: {{secretName: web-tls, dnsNames: [shop.example, www.shop.example], issuerRef: {{name: {issuer}, kind: Issuer}}}}
 "
-    ));
-    bench
+    ))
 }
 
 /// One that was issued.
@@ -51,22 +50,15 @@ fn set_status(bench: &Bench, status: &Value) {
     ]);
 }
 
-fn named(bench: &Bench) -> Namespaced {
-    Namespaced {
-        namespace: bench.name(),
-        name: "web".into(),
-    }
-}
-
 fn renew(bench: &Bench) -> Change {
     Change::Renew {
-        certificate: named(bench),
+        certificate: bench.named("web"),
     }
 }
 
 fn list(bench: &Bench) -> Look {
     Look::Certificates {
-        namespace: bench.name(),
+        namespace: bench.namespace.name().into(),
     }
 }
 
@@ -78,7 +70,7 @@ fn only(bench: &Bench) -> CertificateFacts {
 
 fn above(bench: &Bench, above: u32, within: u64) -> Look {
     Look::AwaitCertificate {
-        certificate: named(bench),
+        certificate: bench.named("web"),
         above,
         within,
     }
@@ -112,7 +104,7 @@ fn the_condition_is_the_one_of_cmctl_and_nothing_else_changes() {
     let planned = bench.plan(&renew(&bench)).unwrap();
     assert_eq!(planned.foreseen, 3);
     assert_eq!(bench.namespace.object("certificate/web"), before);
-    bench.act(&renew(&bench));
+    bench.apply(&renew(&bench)).unwrap();
     let mut after = bench.namespace.object("certificate/web");
     let conditions = after["status"]["conditions"].as_array_mut().unwrap();
     let mut issuing = conditions.pop().unwrap();
@@ -139,22 +131,25 @@ fn one_that_is_being_issued_is_left_to_it() {
     let bench = stuck();
     let change = renew(&bench);
     let prepared = bench.prepare(&change).unwrap();
-    bench.apply(&change, &prepared, 1).unwrap();
+    bench.apply_as(1, &change, &prepared).unwrap();
     let facts = only(&bench);
     assert_eq!(facts.state, CertificateState::Issuing);
     let why = refused(bench.prepare(&change), ErrorKind::Conflict);
     assert!(why.contains("is being issued"), "{why}");
     // Somebody else was quicker.
-    let why = failed(bench.apply(&change, &prepared, 2), ErrorKind::Conflict);
+    let why = failed(bench.apply_as(2, &change, &prepared), ErrorKind::Conflict);
     assert!(why.contains("is being issued"), "{why}");
-    let why = refused(bench.read(above(&bench, 3, 300)), ErrorKind::Limit);
+    let why = refused(
+        bench.read::<CertificateFacts>(above(&bench, 3, 300)),
+        ErrorKind::Limit,
+    );
     assert!(why.contains("revision 4 is not there yet"), "{why}");
 }
 
 #[test]
 fn a_failed_issuance_ends_the_wait_with_what_the_issuer_says() {
     let bench = stuck();
-    bench.act(&renew(&bench));
+    bench.apply(&renew(&bench)).unwrap();
     let message =
         "The certificate request has failed to complete and will be retried: order is invalid";
     let failed = json!([
@@ -165,13 +160,16 @@ fn a_failed_issuance_ends_the_wait_with_what_the_issuer_says() {
         &bench,
         &json!({"conditions": failed, "lastFailureTime": "2026-01-02T00:00:00Z"}),
     );
-    let why = refused(bench.read(above(&bench, 3, 10_000)), ErrorKind::Conflict);
+    let why = refused(
+        bench.read::<CertificateFacts>(above(&bench, 3, 10_000)),
+        ErrorKind::Conflict,
+    );
     assert!(why.contains(message), "{why}");
     // The old one is still valid, and may be tried again.
     let facts = only(&bench);
     assert_eq!(facts.state, CertificateState::Ready);
     assert_eq!(facts.message, message);
-    bench.act(&renew(&bench));
+    bench.apply(&renew(&bench)).unwrap();
     assert_eq!(only(&bench).state, CertificateState::Issuing);
 }
 
@@ -180,20 +178,15 @@ fn after_a_crash_the_condition_or_the_revision_tells() {
     let bench = stuck();
     let change = renew(&bench);
     let prepared = bench.prepare(&change).unwrap();
-    let is_not_done = || {
-        matches!(
-            bench.confirm(&change, &prepared, 1),
-            Confirmed::NotDone { .. }
-        )
-    };
+    let is_not_done = || matches!(bench.confirm(&change, &prepared), Confirmed::NotDone { .. });
     assert!(is_not_done());
     // What others write elsewhere is no hindrance and no sign.
     bench
         .namespace
         .kubectl(&["annotate", "certificate/web", "team.example/note=1"]);
     assert!(is_not_done());
-    bench.apply(&change, &prepared, 1).unwrap();
-    let Confirmed::Done(done) = bench.confirm(&change, &prepared, 1) else {
+    bench.apply_as(1, &change, &prepared).unwrap();
+    let Confirmed::Done(done) = bench.confirm(&change, &prepared) else {
         panic!("the condition is there");
     };
     assert_eq!(done.answer, 3);
@@ -202,25 +195,28 @@ fn after_a_crash_the_condition_or_the_revision_tells() {
         &json!({"revision": 4, "conditions": [{"type": "Ready", "status": "True"}]}),
     );
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::Done(_)
     ));
     bench.namespace.kubectl(&["delete", "certificate/web"]);
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::CannotTell(_)
     ));
 }
 
 #[test]
 fn who_may_not_is_told_so_in_the_servers_words() {
-    let bench = Bench::of(Namespace::new(), User::Windlass);
+    let bench = Bench::without_rights();
     let why = refused(bench.prepare(&renew(&bench)), ErrorKind::Denied);
     assert!(
         why.contains("cannot get resource \"certificates\""),
         "{why}"
     );
-    let why = refused(bench.read(list(&bench)), ErrorKind::Denied);
+    let why = refused(
+        bench.read::<Vec<CertificateFacts>>(list(&bench)),
+        ErrorKind::Denied,
+    );
     assert!(
         why.contains("cannot list resource \"certificates\""),
         "{why}"
@@ -229,7 +225,7 @@ fn who_may_not_is_told_so_in_the_servers_words() {
 
 #[test]
 fn a_cluster_without_cert_manager_is_told_from_one_without_the_certificate() {
-    let bench = Bench::new();
+    let bench = Bench::new(Namespace::new());
     let why = refused(bench.prepare(&renew(&bench)), ErrorKind::NotFound);
     assert!(why.contains("\"web\" not found"), "{why}");
     assert!(
@@ -238,12 +234,15 @@ fn a_cluster_without_cert_manager_is_told_from_one_without_the_certificate() {
             .is_empty()
     );
 
-    let bench = Bench::of(Namespace::alone(&Options::default()), User::Admin);
+    let bench = Bench::new(Namespace::alone(&Options::default()));
     bench
         .namespace
         .kubectl(&["delete", "crd/certificates.cert-manager.io"]);
     for why in [
-        refused(bench.read(list(&bench)), ErrorKind::NotFound),
+        refused(
+            bench.read::<Vec<CertificateFacts>>(list(&bench)),
+            ErrorKind::NotFound,
+        ),
         refused(bench.prepare(&renew(&bench)), ErrorKind::NotFound),
     ] {
         assert!(why.contains("cert-manager is not installed"), "{why}");

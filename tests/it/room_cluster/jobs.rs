@@ -1,16 +1,17 @@
 //! Jobs made from cron jobs, beside `kubectl create job --from`.
 
-use super::{Bench, LONG, RUN, bare, effect, failed, refused, room, runtime};
+use super::acts::{bare, failed};
+use super::{Bench, LONG, effect, refused, room};
 use crate::world::Namespace;
-use serde_json::Value;
+use serde_json::{Value, json};
 use windlass::call::{Confirmed, Reverted, Undo};
 use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_types::{JobFacts, JobOutcome, Namespaced};
+use windlass::contract::cluster_types::{JobFacts, JobOutcome};
 use xtask::kubernetes::User;
 
-/// A cron job called `backup` whose schedule never comes.
-fn cron_job(image: &str) -> String {
+/// A cron job called `backup` whose schedule never comes. Its pods run for this long.
+fn cron_job(image: &str, ends_after: &str) -> String {
     format!(
         "
 apiVersion: batch/v1
@@ -25,52 +26,43 @@ spec:
       backoffLimit: 0
       activeDeadlineSeconds: 300
       template:
-        metadata: {{labels: {{app: backup}}}}
+        metadata: {{labels: {{app: backup}}, annotations: {{testbed/complete-after: {ends_after}}}}}
         spec: {{restartPolicy: Never, containers: [{{name: app, image: \"{image}\", args: [--all]}}]}}
 "
     )
 }
 
 fn bench(image: &str) -> Bench {
-    let bench = Bench::new();
-    bench.namespace.apply(&cron_job(image));
-    bench
+    Bench::having(&cron_job(image, "300ms"))
 }
 
 fn from_cron_job(bench: &Bench) -> Change {
     Change::FromCronJob {
-        cron_job: named(bench, "backup"),
+        cron_job: bench.named("backup"),
     }
 }
 
 fn delete(bench: &Bench, name: &str) -> Change {
     Change::DeleteJob {
-        job: named(bench, name),
-    }
-}
-
-fn named(bench: &Bench, name: &str) -> Namespaced {
-    Namespaced {
-        namespace: bench.name(),
-        name: name.into(),
+        job: bench.named(name),
     }
 }
 
 /// What the effect of this number calls its job.
-fn called(number: u64) -> String {
-    format!("backup-{RUN}-{number}")
+fn called(bench: &Bench, number: u64) -> String {
+    format!("backup-{}-{number}", bench.numbered(number).run())
 }
 
 fn jobs(bench: &Bench) -> Vec<JobFacts> {
     bench.facts(Look::Jobs {
-        namespace: bench.name(),
+        namespace: bench.namespace.name().into(),
         selector: String::new(),
     })
 }
 
 fn ended(bench: &Bench, name: &str) -> JobFacts {
     bench.facts(Look::AwaitJob {
-        job: named(bench, name),
+        job: bench.named(name),
         within: u64::try_from(LONG.as_millis()).unwrap(),
     })
 }
@@ -106,46 +98,55 @@ fn a_job_is_the_one_that_kubectl_makes() {
     let (applied, _) = bench.act(&from_cron_job(&bench));
     assert_eq!(bench.requests(mark), ["get", "create"]);
     let made = facts(applied.answer);
-    assert_eq!(made.name.name, called(1));
+    assert_eq!(made.name.name, called(&bench, 1));
     assert_eq!(made.cron_job.as_deref(), Some("backup"));
     assert_eq!(written(&bench, &made.name.name), written(&bench, "theirs"));
     let object = bench.namespace.object(&format!("job/{}", made.name.name));
     assert_eq!(
         object["metadata"]["annotations"]["windlass.dev/effect"],
-        format!("{RUN}/1")
+        format!("{}/1", bench.numbered(1).run())
     );
 }
 
 #[test]
 fn what_became_of_a_job_is_told_in_its_controllers_words() {
-    let bench = bench("backup:1.0");
-    bench.act(&from_cron_job(&bench));
-    let complete = ended(&bench, &called(1));
+    // The next one is made in another second, as the server counts.
+    let mut bench = Bench::having(&cron_job("backup:1.0", "1100ms"));
+    bench.apply(&from_cron_job(&bench)).unwrap();
+    let complete = ended(&bench, &called(&bench, 1));
     assert_eq!(
         (complete.outcome, complete.succeeded, complete.failed),
         (JobOutcome::Complete, 1, 0)
     );
     assert!(complete.finished >= complete.created && complete.message.is_empty());
 
-    bench.namespace.apply(&cron_job("backup:fail"));
+    bench.namespace.apply(&cron_job("backup:fail", "300ms"));
     let prepared = bench.prepare(&from_cron_job(&bench)).unwrap();
-    bench.apply(&from_cron_job(&bench), &prepared, 2).unwrap();
-    let failed = ended(&bench, &called(2));
+    bench
+        .apply_as(2, &from_cron_job(&bench), &prepared)
+        .unwrap();
+    let failed = ended(&bench, &called(&bench, 2));
     assert_eq!((failed.outcome, failed.failed), (JobOutcome::Failed, 1));
     assert!(
         failed.message.starts_with("BackoffLimitExceeded: "),
         "{}",
         failed.message
     );
-    let names: Vec<_> = jobs(&bench).into_iter().map(|job| job.name.name).collect();
-    assert_eq!(names, [called(2), called(1)]);
+    let names = |bench: &Bench| -> Vec<_> {
+        let jobs = jobs(bench).into_iter();
+        jobs.map(|job| job.name.name).collect()
+    };
+    assert_eq!(names(&bench), [called(&bench, 2), called(&bench, 1)]);
+    // What a grant does not cover is not shown.
+    bench.narrow(json!({"names": [called(&bench, 1)]}));
+    assert_eq!(names(&bench), [called(&bench, 1)]);
 }
 
 #[test]
 fn a_job_that_does_not_end_says_why() {
     let bench = bench("backup:bad");
-    bench.act(&from_cron_job(&bench));
-    let job = format!("job/{}", called(1));
+    bench.apply(&from_cron_job(&bench)).unwrap();
+    let job = format!("job/{}", called(&bench, 1));
     bench.namespace.until(&job, "jsonpath={.status.active}=1");
     bench.namespace.kubectl(&[
         "wait",
@@ -155,10 +156,10 @@ fn a_job_that_does_not_end_says_why() {
         "--timeout=60s",
     ]);
     let look = Look::AwaitJob {
-        job: named(&bench, &called(1)),
+        job: bench.named(&called(&bench, 1)),
         within: 500,
     };
-    let why = refused(bench.read(look), ErrorKind::Limit);
+    let why = refused(bench.read::<Value>(look), ErrorKind::Limit);
     assert!(why.contains("1 of its pods are at work"), "{why}");
     assert!(why.contains("ImagePullBackOff"), "{why}");
 }
@@ -168,23 +169,27 @@ fn a_job_is_made_once_for_one_effect() {
     let bench = bench("backup:1.0");
     let change = from_cron_job(&bench);
     let prepared = bench.prepare(&change).unwrap();
-    let Confirmed::NotDone { why, .. } = bench.confirm(&change, &prepared, 1) else {
+    let Confirmed::NotDone { why, .. } = bench.confirm(&change, &prepared) else {
         panic!("nothing was sent");
     };
     assert_eq!(
         why,
-        format!("there is no job {}/{}", bench.name(), called(1))
+        format!(
+            "there is no job {}/{}",
+            bench.namespace.name(),
+            called(&bench, 1)
+        )
     );
-    let first = bench.apply(&change, &prepared, 1).unwrap();
-    let again = bench.apply(&change, &prepared, 1).unwrap();
+    let first = bench.apply_as(1, &change, &prepared).unwrap();
+    let again = bench.apply_as(1, &change, &prepared).unwrap();
     assert_eq!(facts(first.answer).uid, facts(again.answer).uid);
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::Done(_)
     ));
     assert_eq!(jobs(&bench).len(), 1);
     // A second call of the run is another effect, and makes another job.
-    bench.apply(&change, &prepared, 2).unwrap();
+    bench.apply_as(2, &change, &prepared).unwrap();
     assert_eq!(jobs(&bench).len(), 2);
 }
 
@@ -193,18 +198,18 @@ fn a_host_killed_while_it_makes_a_job_finds_it_later() {
     let bench = bench("backup:1.0");
     let change = from_cron_job(&bench);
     let prepared = bench.prepare(&change).unwrap();
-    let doomed = runtime();
+    let doomed = tokio::runtime::Runtime::new().unwrap();
     let room = room(&bench.namespace, User::Admin);
-    let (permit, effect, sent) = (bench.change_permit(1), effect(&change), prepared.clone());
+    let (permit, effect, sent) = (bench.numbered(1), effect(&change), prepared.clone());
     doomed.spawn(async move { room.apply(&permit, &effect, &sent).await.map(drop) });
     bench
         .namespace
-        .until(&format!("job/{}", called(1)), "create");
+        .until(&format!("job/{}", called(&bench, 1)), "create");
     doomed.shutdown_background();
-    let Confirmed::Done(done) = bench.confirm(&change, &prepared, 1) else {
+    let Confirmed::Done(done) = bench.confirm(&change, &prepared) else {
         panic!("it is there");
     };
-    let again = bench.apply(&change, &prepared, 1).unwrap();
+    let again = bench.apply_as(1, &change, &prepared).unwrap();
     assert_eq!(facts(done.answer).uid, facts(again.answer).uid);
     assert_eq!(jobs(&bench).len(), 1);
 }
@@ -214,29 +219,29 @@ fn another_hands_job_of_the_name_is_left_alone() {
     let bench = bench("backup:1.0");
     let change = from_cron_job(&bench);
     let prepared = bench.prepare(&change).unwrap();
-    let name = called(1);
+    let name = called(&bench, 1);
     bench
         .namespace
         .kubectl(&["create", "job", &name, "--image=theirs:1"]);
-    let why = failed(bench.apply(&change, &prepared, 1), ErrorKind::Conflict);
+    let why = failed(bench.apply_as(1, &change, &prepared), ErrorKind::Conflict);
     assert!(why.contains("another hand made it"), "{why}");
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::CannotTell(_)
     ));
-    assert!(matches!(bench.undo(&prepared.undo), Reverted::LeftAlone(_)));
+    assert!(matches!(bench.undo(&prepared), Reverted::LeftAlone(_)));
     assert_eq!(jobs(&bench).len(), 1);
 }
 
 #[test]
 fn undo_deletes_the_job_and_its_pods() {
-    let bench = bench("backup:1.0");
-    let (_, undo) = bench.act(&from_cron_job(&bench));
-    let name = called(1);
+    let bench = Bench::having(&cron_job("backup:1.0", "60s"));
+    let (_, prepared) = bench.act(&from_cron_job(&bench));
+    let name = called(&bench, 1);
     bench
         .namespace
         .until(&format!("job/{name}"), "jsonpath={.status.active}=1");
-    assert!(matches!(bench.undo(&undo), Reverted::Restored(_)));
+    assert!(matches!(bench.undo(&prepared), Reverted::Restored(_)));
     assert!(jobs(&bench).is_empty());
     bench.namespace.kubectl(&[
         "wait",
@@ -245,14 +250,14 @@ fn undo_deletes_the_job_and_its_pods() {
         "--for=delete",
         "--timeout=60s",
     ]);
-    assert!(matches!(bench.undo(&undo), Reverted::NothingToDo(_)));
+    assert!(matches!(bench.undo(&prepared), Reverted::NothingToDo(_)));
 }
 
 #[test]
 fn a_job_that_is_held_is_waited_for() {
     let bench = bench("backup:1.0");
-    let (_, undo) = bench.act(&from_cron_job(&bench));
-    let job = format!("job/{}", called(1));
+    bench.apply(&from_cron_job(&bench)).unwrap();
+    let job = format!("job/{}", called(&bench, 1));
     let finalizers = |list: &str| {
         let patch = format!("{{\"metadata\": {{\"finalizers\": {list}}}}}");
         bench
@@ -260,16 +265,10 @@ fn a_job_that_is_held_is_waited_for() {
             .kubectl(&["patch", &job, "--type=merge", "--patch", &patch]);
     };
     finalizers("[\"team.example/hold\"]");
-    let reverted = std::thread::scope(|scope| {
-        let undoing = scope.spawn(|| bench.undo(&undo));
-        bench
-            .namespace
-            .until(&job, "jsonpath={.metadata.deletionTimestamp}");
-        assert!(!undoing.is_finished());
-        finalizers("null");
-        undoing.join().unwrap()
-    });
-    assert!(matches!(reverted, Reverted::Restored(_)), "{reverted:?}");
+    let mut deleting = bench.start(&delete(&bench, &called(&bench, 1)));
+    deleting.until_shown(&bench, "a finalizer holds it");
+    finalizers("null");
+    deleting.wait(&bench).unwrap();
     assert!(jobs(&bench).is_empty());
 }
 
@@ -283,27 +282,24 @@ fn only_a_job_of_windlass_is_deleted() {
     assert!(why.contains("was not made by windlass"), "{why}");
     refused(bench.prepare(&delete(&bench, "none")), ErrorKind::NotFound);
 
-    bench.act(&from_cron_job(&bench));
-    let own = delete(&bench, &called(1));
+    bench.apply(&from_cron_job(&bench)).unwrap();
+    let own = delete(&bench, &called(&bench, 1));
     bench.plan(&own).unwrap();
     assert_eq!(jobs(&bench).len(), 2, "a plan deletes nothing");
     let prepared = bench.prepare(&own).unwrap();
     assert!(matches!(prepared.undo, Undo::Impossible(_)));
     assert!(matches!(
-        bench.confirm(&own, &prepared, 2),
+        bench.confirm(&own, &prepared),
         Confirmed::NotDone { .. }
     ));
-    bench.apply(&own, &prepared, 2).unwrap();
-    bench.apply(&own, &prepared, 2).unwrap();
-    assert!(matches!(
-        bench.confirm(&own, &prepared, 2),
-        Confirmed::Done(_)
-    ));
+    bench.apply_as(2, &own, &prepared).unwrap();
+    bench.apply_as(2, &own, &prepared).unwrap();
+    assert!(matches!(bench.confirm(&own, &prepared), Confirmed::Done(_)));
     assert_eq!(jobs(&bench).len(), 1);
 }
 
 #[test]
-fn a_plan_makes_no_job_and_knows_what_would_be_refused() {
+fn a_plan_makes_no_job_and_says_what_it_would_run() {
     let bench = bench("backup:1.0");
     let prepared = bench.plan(&from_cron_job(&bench)).unwrap();
     assert_eq!(prepared.after, "runs backup:1.0");
@@ -311,55 +307,32 @@ fn a_plan_makes_no_job_and_knows_what_would_be_refused() {
     assert_eq!(foreseen.outcome, JobOutcome::Running);
     assert_eq!(foreseen.cron_job.as_deref(), Some("backup"));
     assert!(jobs(&bench).is_empty());
-    bench
-        .namespace
-        .kubectl(&["create", "quota", "none", "--hard=count/jobs.batch=0"]);
-    bench
-        .namespace
-        .until("quota/none", "jsonpath={.status.hard}");
-    let why = refused(bench.plan(&from_cron_job(&bench)), ErrorKind::Denied);
-    assert!(why.contains("exceeded quota"), "{why}");
 }
 
 #[test]
 fn who_may_not_is_told_so_in_the_servers_words() {
-    let bench = Bench::of(Namespace::new(), User::Windlass);
-    bench.namespace.apply(&cron_job("backup:1.0"));
+    let bench = Bench::without_rights();
+    bench.namespace.apply(&cron_job("backup:1.0", "300ms"));
     let change = from_cron_job(&bench);
     let why = refused(bench.prepare(&change), ErrorKind::Denied);
     assert!(why.contains("cannot get resource \"cronjobs\""), "{why}");
     let look = Look::Jobs {
-        namespace: bench.name(),
+        namespace: bench.namespace.name().into(),
         selector: String::new(),
     };
-    let why = refused(bench.read(look), ErrorKind::Denied);
+    let why = refused(bench.read::<Value>(look), ErrorKind::Denied);
     assert!(why.contains("cannot list resource \"jobs\""), "{why}");
-    bench.namespace.kubectl(&[
-        "create",
-        "role",
-        "look",
-        "--verb=get",
-        "--resource=cronjobs",
-    ]);
-    bench.namespace.kubectl(&[
-        "create",
-        "rolebinding",
-        "look",
-        "--role=look",
-        "--user=windlass",
-    ]);
-    bench
-        .namespace
-        .kubectl(&["wait", "rolebinding/look", "--for=create", "--timeout=60s"]);
+    bench.allow("get", "cronjobs");
     let prepared = bench.prepare(&change).unwrap();
-    let why = failed(bench.apply(&change, &prepared, 1), ErrorKind::Denied);
+    let why = failed(bench.apply_as(1, &change, &prepared), ErrorKind::Denied);
     assert!(why.contains("cannot create resource \"jobs\""), "{why}");
-    refused(bench.plan(&change), ErrorKind::Denied);
+    let why = refused(bench.plan(&change), ErrorKind::Denied);
+    assert!(why.contains("cannot create resource \"jobs\""), "{why}");
 }
 
 #[test]
 fn names_that_reach_elsewhere_are_refused_before_anything_is_asked() {
-    let bench = Bench::new();
+    let bench = Bench::new(Namespace::new());
     let mark = bench.namespace.cluster().requests_length();
     for name in [
         "web-0/log",
@@ -370,7 +343,7 @@ fn names_that_reach_elsewhere_are_refused_before_anything_is_asked() {
         "ä",
         &"a".repeat(254),
     ] {
-        let (cron_job, job) = (named(&bench, name), named(&bench, name));
+        let (cron_job, job) = (bench.named(name), bench.named(name));
         refused(
             bench.prepare(&Change::FromCronJob { cron_job }),
             ErrorKind::Invalid,
@@ -386,7 +359,7 @@ fn names_that_reach_elsewhere_are_refused_before_anything_is_asked() {
             ErrorKind::Invalid,
         );
         refused(
-            bench.read(Look::AwaitJob { job, within: 1 }),
+            bench.read::<Value>(Look::AwaitJob { job, within: 1 }),
             ErrorKind::Invalid,
         );
     }
@@ -395,12 +368,12 @@ fn names_that_reach_elsewhere_are_refused_before_anything_is_asked() {
             namespace: namespace.into(),
             selector: String::new(),
         };
-        refused(bench.read(look), ErrorKind::Invalid);
+        refused(bench.read::<Value>(look), ErrorKind::Invalid);
     }
     let look = Look::Jobs {
-        namespace: bench.name(),
+        namespace: bench.namespace.name().into(),
         selector: "a=b&limit=1".into(),
     };
-    refused(bench.read(look), ErrorKind::Invalid);
+    refused(bench.read::<Value>(look), ErrorKind::Invalid);
     assert!(bench.requests(mark).is_empty());
 }

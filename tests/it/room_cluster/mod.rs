@@ -1,6 +1,6 @@
-//! The cluster room alone, without a gate: each promise of `wit/cluster.wit` on a real API server, beside kubectl.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The cluster room alone, without a gate: each promise of `wit/cluster.wit` against a real API server.
 
+mod acts;
 mod certificates;
 mod jobs;
 mod routes;
@@ -8,153 +8,188 @@ mod routes;
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use windlass::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use windlass::call::{Applied, ApplyFailure, Confirmed, Prepared, Revert, Reverted, Undo};
 use windlass::clock::{Clock, Millis};
 use windlass::cluster::call::{Change, Look};
 use windlass::cluster::{Client, Effect, Read, Target};
 use windlass::contract::{CallError, ErrorKind};
 use windlass::database::client::Secret;
-use windlass::engine::{ChangePermit, Permit};
+use windlass::engine::{ChangePermit, Permit, Progress};
 use windlass::grant::{Budget, Capabilities, Effective};
 use windlass::journal::{RunId, Store};
 use xtask::kubernetes::User;
 
+/// Nothing here takes longer.
 const LONG: Duration = Duration::from_mins(1);
+/// What the cluster is called in grants.
 const CLUSTER: &str = "staging";
-/// The run on whose behalf all is done.
-const RUN: &str = "251121-k3f";
 
-/// A namespace, and the room as somebody may use it there.
+/// A namespace, and the room that works in it.
 struct Bench {
     namespace: Namespace,
-    room: Client,
-    store: Store,
-    runtime: tokio::runtime::Runtime,
+    room: Arc<Client>,
+    scopes: Value,
+    runtime: Runtime,
+    // Nobody stops what is done here.
     stop: watch::Sender<bool>,
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self::of(Namespace::new(), User::Admin)
-    }
+/// An effect at work.
+struct Started {
+    work: JoinHandle<Result<Applied, ApplyFailure>>,
+    shown: mpsc::UnboundedReceiver<Progress>,
+}
 
-    fn of(namespace: Namespace, user: User) -> Self {
+impl Bench {
+    /// The room works as the administrator and may do everything.
+    fn new(namespace: Namespace) -> Self {
+        let room = room(&namespace, User::Admin);
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
         Self {
-            room: room(&namespace, user),
-            store: Store::in_memory(Clock::system()).unwrap(),
-            runtime: runtime(),
-            stop: watch::Sender::new(false),
             namespace,
+            room,
+            scopes: everything(),
+            runtime,
+            stop: watch::Sender::new(false),
         }
     }
 
-    fn permit(&self) -> Permit {
+    /// The room works as another user from here on.
+    fn log_in(&mut self, user: User) {
+        self.room = room(&self.namespace, user);
+    }
+
+    /// The scope is everything, but for these keys.
+    fn narrow(&mut self, keys: Value) {
+        self.scopes = everything();
+        let scope = self.scopes[0].as_object_mut().unwrap();
+        scope.extend(keys.as_object().unwrap().clone());
+    }
+
+    fn effective(&self) -> Effective {
+        let capabilities: Capabilities =
+            serde_json::from_value(json!({ "cluster": self.scopes })).unwrap();
+        Effective {
+            needs: capabilities.clone(),
+            grant: capabilities,
+            budget: Budget::default(),
+            expires: Some(Millis(u64::MAX)),
+        }
+    }
+
+    fn permit(&self, progress: Option<mpsc::UnboundedSender<Progress>>) -> Permit {
         Permit::for_test(
-            RunId(RUN.into()),
-            Arc::new(everything()),
+            RunId(format!("run-{}", self.namespace.name())),
+            Arc::new(self.effective()),
             Clock::system().instant() + LONG,
             self.stop.subscribe(),
-            None,
+            progress,
         )
     }
 
-    fn change_permit(&self, effect: u64) -> ChangePermit {
-        ChangePermit::for_test(self.permit(), self.store.clone(), effect)
+    fn change(&self, progress: Option<mpsc::UnboundedSender<Progress>>) -> ChangePermit {
+        let store = Store::in_memory(Clock::system()).unwrap();
+        ChangePermit::for_test(self.permit(progress), store, 1)
     }
 
-    fn read(&self, look: Look) -> Result<Value, CallError> {
+    fn read<T: DeserializeOwned>(&self, look: Look) -> Result<T, CallError> {
         let cluster = CLUSTER.into();
-        let read = Read { cluster, look };
-        self.runtime.block_on(self.room.read(&self.permit(), &read))
-    }
-
-    fn facts<T: DeserializeOwned>(&self, look: Look) -> T {
-        serde_json::from_value(self.read(look).unwrap()).unwrap()
+        let (permit, read) = (self.permit(None), Read { cluster, look });
+        let answer = self.runtime.block_on(self.room.read(&permit, &read))?;
+        Ok(serde_json::from_value(answer).unwrap())
     }
 
     fn prepare(&self, change: &Change) -> Result<Prepared, CallError> {
-        let (permit, effect) = (self.permit(), effect(change));
-        self.runtime.block_on(self.room.prepare(&permit, &effect))
+        let permit = self.permit(None);
+        self.runtime
+            .block_on(self.room.prepare(&permit, &effect(change)))
     }
 
-    /// Prepares as a plan does.
+    /// As in a plan.
     fn plan(&self, change: &Change) -> Result<Prepared, CallError> {
-        let (permit, effect) = (self.permit().for_test_of_plan(), effect(change));
-        self.runtime.block_on(self.room.prepare(&permit, &effect))
-    }
-
-    fn apply(
-        &self,
-        change: &Change,
-        prepared: &Prepared,
-        number: u64,
-    ) -> Result<Applied, ApplyFailure> {
-        let (permit, effect) = (self.change_permit(number), effect(change));
+        let permit = self.permit(None).for_test_of_plan();
         self.runtime
-            .block_on(self.room.apply(&permit, &effect, prepared))
+            .block_on(self.room.prepare(&permit, &effect(change)))
     }
 
-    /// Prepares and applies, as the first effect of the run. Answers how it is undone too.
-    #[track_caller]
-    fn act(&self, change: &Change) -> (Applied, Undo) {
-        let prepared = self.prepare(change).unwrap();
-        let applied = self.apply(change, &prepared, 1).unwrap();
-        (applied, prepared.undo)
+    /// Prepares and applies.
+    fn apply(&self, change: &Change) -> Result<Applied, CallError> {
+        let prepared = self.prepare(change)?;
+        self.start_prepared(change, prepared).wait(self)
     }
 
-    fn confirm(&self, change: &Change, prepared: &Prepared, number: u64) -> Confirmed {
-        let (permit, effect) = (self.permit(), effect(change));
-        let confirmed = self.room.confirm(&permit, &effect, prepared, number);
-        self.runtime.block_on(confirmed).unwrap()
+    /// Prepares, and begins to apply.
+    fn start(&self, change: &Change) -> Started {
+        self.start_prepared(change, self.prepare(change).unwrap())
     }
 
-    /// Takes the first effect of the run back, as the engine does.
-    #[track_caller]
-    fn undo(&self, undo: &Undo) -> Reverted {
-        let Undo::By(call::Revert::Cluster(revert)) = undo else {
-            panic!("{undo} cannot be done");
+    fn start_prepared(&self, change: &Change, prepared: Prepared) -> Started {
+        let (sender, shown) = mpsc::unbounded_channel();
+        let (room, permit) = (Arc::clone(&self.room), self.change(Some(sender)));
+        let effect = effect(change);
+        let work = async move { room.apply(&permit, &effect, &prepared).await };
+        let work = self.runtime.spawn(work);
+        Started { work, shown }
+    }
+
+    fn confirm(&self, change: &Change, prepared: &Prepared) -> Confirmed {
+        let (permit, effect) = (self.permit(None), effect(change));
+        let asked = self.room.confirm(&permit, &effect, prepared, 1);
+        self.runtime.block_on(asked).unwrap()
+    }
+
+    /// Takes back what was prepared.
+    fn undo(&self, prepared: &Prepared) -> Reverted {
+        let Undo::By(Revert::Cluster(revert)) = &prepared.undo else {
+            panic!("nothing to take back: {}", prepared.undo);
         };
-        let permit = self.change_permit(1);
-        self.runtime
-            .block_on(self.room.revert(&permit, revert))
-            .unwrap()
-    }
-
-    fn name(&self) -> String {
-        self.namespace.name().into()
-    }
-
-    /// What the room asked of the API server about this namespace since the mark: verbs in their order.
-    fn requests(&self, mark: u64) -> Vec<String> {
-        let requests = self.namespace.cluster().requests(mark).into_iter();
-        let ours = requests.filter(|request| {
-            request.uri.contains(self.namespace.name()) && !request.agent.starts_with("kube")
-        });
-        ours.map(|request| request.verb).collect()
+        let permit = self.change(None);
+        let reverted = self.room.revert(&permit, revert);
+        self.runtime.block_on(reverted).unwrap()
     }
 }
 
-/// The room as this user has it.
-fn room(namespace: &Namespace, user: User) -> Client {
-    let kubeconfig = std::fs::read_to_string(namespace.cluster().kubeconfig(user)).unwrap();
+impl Started {
+    /// Waits until it shows a text, and answers the line.
+    fn until_shown(&mut self, bench: &Bench, text: &str) -> String {
+        let shown = async {
+            loop {
+                let progress = self.shown.recv().await;
+                let progress = progress.unwrap_or_else(|| panic!("`{text}` was never shown"));
+                if progress.phase.contains(text) {
+                    return progress.phase;
+                }
+            }
+        };
+        let shown = async { tokio::time::timeout(LONG, shown).await };
+        bench.runtime.block_on(shown).unwrap()
+    }
+
+    fn wait(self, bench: &Bench) -> Result<Applied, CallError> {
+        let applied = bench.runtime.block_on(self.work).unwrap();
+        applied.map_err(|failure| {
+            assert!(!failure.in_doubt, "{failure:?}");
+            failure.error
+        })
+    }
+}
+
+fn room(namespace: &Namespace, user: User) -> Arc<Client> {
+    let kubeconfig = fs::read_to_string(namespace.cluster().kubeconfig(user)).unwrap();
     let target = Target {
         name: CLUSTER.into(),
         kubeconfig: Secret::new(kubeconfig),
         context: None,
         namespace: Some(namespace.name().into()),
     };
-    Client::new(vec![target]).unwrap()
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
+    Arc::new(Client::new(vec![target]).unwrap())
 }
 
 fn effect(change: &Change) -> Effect {
@@ -164,44 +199,19 @@ fn effect(change: &Change) -> Effect {
     }
 }
 
-fn everything() -> Effective {
-    let all = ["*"];
-    let capabilities: Capabilities = serde_json::from_value(json!({"cluster": [{
-        "clusters": all, "namespaces": all, "kinds": all, "names": all, "nodes": all,
-        "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image",
-                  "scale", "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job",
-                  "delete-job", "divert", "restore", "renew"],
-    }]}))
-    .unwrap();
-    Effective {
-        needs: capabilities.clone(),
-        grant: capabilities,
-        budget: Budget::default(),
-        expires: Some(Millis(u64::MAX)),
-    }
+fn everything() -> Value {
+    json!([{
+        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"],
+        "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
+                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job", "delete-job", "divert",
+                  "restore", "renew"],
+    }])
 }
 
-/// The message of what must be a refusal.
+/// Fails the test unless it was refused like this. Answers the message.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T, CallError>, kind: ErrorKind) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.kind, kind, "{}", error.message);
     error.message
-}
-
-/// The message of a failure that certainly changed nothing.
-#[track_caller]
-fn failed(result: Result<Applied, ApplyFailure>, kind: ErrorKind) -> String {
-    let failure = result.unwrap_err();
-    assert!(!failure.in_doubt, "{failure:?}");
-    refused::<()>(Err(failure.error), kind)
-}
-
-/// An object without what the server keeps for itself.
-fn bare(mut object: Value) -> Value {
-    let metadata = object["metadata"].as_object_mut().unwrap();
-    for name in ["managedFields", "resourceVersion", "generation"] {
-        metadata.remove(name);
-    }
-    object
 }

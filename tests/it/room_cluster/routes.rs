@@ -1,13 +1,12 @@
 //! Routes led to a maintenance page and back.
 
-use super::{Bench, bare, refused};
-use crate::world::Namespace;
+use super::acts::bare;
+use super::{Bench, refused};
 use serde_json::{Value, json};
 use windlass::call::{Confirmed, Reverted, Undo};
 use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
 use windlass::contract::cluster_types::{RouteFacts, RouteKind, RouteName};
-use xtask::kubernetes::User;
 
 /// A page that answers, and one that has nobody to answer.
 const PAGE: &str = "
@@ -65,8 +64,7 @@ spec:
 ";
 
 fn bench(route: &str) -> Bench {
-    let bench = Bench::new();
-    bench.namespace.apply(route);
+    let bench = Bench::having(route);
     bench.namespace.apply(PAGE);
     bench.namespace.until("pod/page", "condition=Ready");
     bench.namespace.kubectl(&[
@@ -82,7 +80,7 @@ fn bench(route: &str) -> Bench {
 fn named(bench: &Bench, kind: RouteKind) -> RouteName {
     RouteName {
         kind,
-        namespace: bench.name(),
+        namespace: bench.namespace.name().into(),
         name: "shop".into(),
     }
 }
@@ -150,7 +148,10 @@ fn is_restored_exactly(bench: &Bench, kind: RouteKind, services: &[&str], divert
     assert!(matches!(again.undo, Undo::NotNeeded(_)));
     let mark = bench.namespace.cluster().requests_length();
     assert_eq!(
-        bench.apply(&divert(bench, kind), &again, 2).unwrap().answer,
+        bench
+            .apply_as(2, &divert(bench, kind), &again)
+            .unwrap()
+            .answer,
         true
     );
     assert!(bench.requests(mark).is_empty());
@@ -185,7 +186,7 @@ fn an_http_route_is_diverted_and_restored_exactly() {
         facts(&bench, kind).hosts,
         ["shop.example", "www.shop.example"]
     );
-    bench.act(&divert(&bench, kind));
+    bench.apply(&divert(&bench, kind)).unwrap();
     let rules = &object(&bench, kind)["spec"]["rules"];
     let page = json!([{"group": "", "kind": "Service", "name": "page", "port": 80, "weight": 1}]);
     assert_eq!(
@@ -281,19 +282,19 @@ fn after_a_crash_the_mark_tells() {
     let change = divert(&bench, RouteKind::HttpRoute);
     let prepared = bench.prepare(&change).unwrap();
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::NotDone { .. }
     ));
-    bench.apply(&change, &prepared, 1).unwrap();
+    bench.apply_as(1, &change, &prepared).unwrap();
     assert!(matches!(
-        bench.confirm(&change, &prepared, 1),
+        bench.confirm(&change, &prepared),
         Confirmed::Done(_)
     ));
 }
 
 #[test]
 fn who_may_not_is_told_so_in_the_servers_words() {
-    let bench = Bench::of(Namespace::new(), User::Windlass);
+    let bench = Bench::without_rights();
     let why = refused(
         bench.prepare(&divert(&bench, RouteKind::Ingress)),
         ErrorKind::Denied,

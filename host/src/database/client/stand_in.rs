@@ -39,7 +39,6 @@ pub(super) fn prepare(effect: &Effect) -> Prepared {
         now: "never analyzed".into(),
         details: Vec::new(),
         after: "analyzed".into(),
-        details: Vec::new(),
     }
 }
 
