@@ -254,7 +254,10 @@ async fn databases(
 ) -> Result<Vec<Finding>, Failure> {
     let targets: Vec<_> = match only {
         Some(name) => vec![config.target(name)?],
-        None => config.targets().filter_map(|name| config.target(name).ok()).collect(),
+        None => config
+            .targets()
+            .filter_map(|name| config.target(name).ok())
+            .collect(),
     };
     if targets.is_empty() {
         let mut finding = Finding::new("targets", Verdict::Notice, "none are configured");
@@ -297,7 +300,8 @@ fn in_cluster(what: String, probe: &cluster::client::Probe) -> Finding {
         return Finding::new(what, Verdict::Well, detail);
     }
     let lacking = probe.lacking.join(", ");
-    let note = format!("{detail}\nit may not {lacking} leases there, so no run can lock the target");
+    let note =
+        format!("{detail}\nit may not {lacking} leases there, so no run can lock the target");
     Finding::new(what, Verdict::Notice, note)
 }
 

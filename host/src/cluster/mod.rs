@@ -5,7 +5,7 @@
 //! | set image, scale, pause, proceed, roll back, annotate | the fields get back what they had, unless another hand changed them | does the object's mark name this effect |
 //! | restart | the template gets back what it had, which replaces the pods once more | the mark |
 //! | divert, restore | the fields get back what they had | the mark |
-//! | job from a CronJob | the job is deleted | is there a job of its name, with its mark |
+//! | job from a cron job | the job is deleted | is there a job of its name, with its mark |
 //! | delete a job | impossible | is it there |
 //! | renew a certificate | not needed | the condition Issuing, and the revision |
 //!

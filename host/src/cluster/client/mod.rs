@@ -23,7 +23,7 @@ use self::api::Api;
 use self::lock::Releasing;
 use super::call::{Change, Look, named};
 use super::object::{Kind, Object};
-use super::{Effect, Read, Revert, Verb};
+use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
     CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, Rollout,
@@ -117,24 +117,18 @@ impl Client {
         read.check()?;
         let room = self.room(&read.cluster).await?;
         let api = &room.api;
-        let cluster = read.cluster.as_str();
-        let shows = |verb: Verb| {
-            move |object: &Object| permit.effective().shows_object(verb, cluster, object)
-        };
+        let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
+        let shows = |object: &Object| may.shows_object(verb, cluster, object);
         let within = read.waits().unwrap_or_default();
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
             Look::Workload { workload } => {
-                let object = Object::workload(workload)?;
-                let found = api.get(permit.deadline(), &object).await?;
-                value(&workloads::facts(object.kind, &found))
+                value(&workloads::look(api, permit, &Object::workload(workload)?).await?)
             }
             Look::Workloads {
                 namespace,
                 selector,
-            } => value(
-                &workloads::list(api, permit, namespace, selector, &shows(Verb::Workloads)).await?,
-            ),
+            } => value(&workloads::list(api, permit, namespace, selector, &shows).await?),
             Look::Revisions { workload } => {
                 value(&workloads::revisions(api, permit, &Object::workload(workload)?).await?)
             }
@@ -157,19 +151,18 @@ impl Client {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
             Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
-                nodes::read(api, permit, read, &shows(Verb::Nodes)).await
+                nodes::read(api, permit, read, &shows).await
             }
             Look::Jobs {
                 namespace,
                 selector,
-            } => value(&jobs::list(api, permit, namespace, selector, &shows(Verb::Jobs)).await?),
+            } => value(&jobs::list(api, permit, namespace, selector, &shows).await?),
             Look::AwaitJob { job, .. } => {
-                let job = named(Kind::Job, job)?;
-                value(&jobs::ended(api, permit, &job, within).await?)
+                value(&jobs::ended(api, permit, &named(Kind::Job, job)?, within).await?)
             }
-            Look::Certificates { namespace } => value(
-                &certificates::list(api, permit, namespace, &shows(Verb::Certificates)).await?,
-            ),
+            Look::Certificates { namespace } => {
+                value(&certificates::list(api, permit, namespace, &shows).await?)
+            }
             Look::AwaitCertificate {
                 certificate, above, ..
             } => {

@@ -30,6 +30,16 @@ fn kind_of(kind: Kind) -> WorkloadKind {
     }
 }
 
+/// Looks at one.
+pub(super) async fn look(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+) -> Result<WorkloadFacts, CallError> {
+    let found = api.get(permit.deadline(), object).await?;
+    Ok(facts(object.kind, &found))
+}
+
 /// The facts of one.
 pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
     let text = |pointer: &str| {
