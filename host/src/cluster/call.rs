@@ -466,11 +466,15 @@ impl Effect {
             .unwrap_or_default()
     }
 
-    /// Whether the object can always tell later if it happened. A pod that is gone does not say who evicted it.
+    /// Whether the object can always tell later if it happened. A pod that is gone does not say who evicted it, and a job that is over may
+    /// be cleared away.
     pub fn leaves_a_trace(&self) -> bool {
         !matches!(
             self.change,
-            Change::Drain { .. } | Change::Renew { .. } | Change::DeleteJob { .. }
+            Change::Drain { .. }
+                | Change::Renew { .. }
+                | Change::FromCronJob { .. }
+                | Change::DeleteJob { .. }
         )
     }
 
@@ -582,13 +586,20 @@ pub enum Revert {
         /// What the run did, as it was done; the mark is among it.
         changes: Vec<FieldChange>,
     },
+    /// Delete the job that the effect made; run and effect, which its name is made of, are those of the undo.
+    DeleteJob {
+        /// Logical name.
+        cluster: String,
+        /// The cron job that it is from.
+        cron_job: Object,
+    },
 }
 
 impl Revert {
     /// The logical name of the cluster.
     pub fn cluster(&self) -> &str {
         match self {
-            Self::RestoreFields { cluster, .. } => cluster,
+            Self::RestoreFields { cluster, .. } | Self::DeleteJob { cluster, .. } => cluster,
         }
     }
 }
@@ -610,6 +621,7 @@ impl fmt::Display for Revert {
                     .collect();
                 f.write_str(&texts.join(", "))
             }
+            Self::DeleteJob { cron_job, .. } => write!(f, "delete the job of {cron_job}"),
         }
     }
 }

@@ -6,6 +6,10 @@
 //! | restart | the template gets back what it had, which replaces the pods once more | the mark |
 //! | cordon, uncordon | as above; the annotation `windlass.dev/cordoned`, a field like any other, tells whose cordon it is | the mark |
 //! | drain | not needed: controllers start replacements | are the pods that were recorded still there |
+//! | divert, restore | the fields get back what they had | the mark |
+//! | job from a cron job | the job is deleted | is there a job of its name, with its mark |
+//! | delete a job | impossible | is it there |
+//! | renew a certificate | not needed | the condition Issuing, and the revision |
 //!
 //! An effect on an object is a list of field changes ([`field`]): what each field had, and what it gets. That one idea is the plan's diff, the
 //! undo, and the answer to whether another hand was there. The mark, an annotation that is written by the same request, tells whose effect it was.

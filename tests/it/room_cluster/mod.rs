@@ -1,7 +1,11 @@
 //! The cluster room alone, without a gate: each promise of `wit/cluster.wit` against a real API server.
 
+mod acts;
+mod certificates;
 mod drain;
+mod jobs;
 mod nodes;
+mod routes;
 
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;

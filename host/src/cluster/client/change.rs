@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How often a change is tried again because the object was another one by then, with the same fields.
-const TRIES: u32 = 10;
+pub(super) const TRIES: u32 = 10;
 /// Where annotations are.
 const ANNOTATIONS: &str = "/metadata/annotations";
 
@@ -48,7 +48,7 @@ pub(super) struct Before {
 }
 
 /// What an effect of a run writes into the mark.
-fn mark(permit: &Permit, effect: u64) -> String {
+pub(super) fn mark(permit: &Permit, effect: u64) -> String {
     format!("{}/{effect}", permit.run())
 }
 
@@ -314,14 +314,14 @@ fn before(prepared: &Prepared) -> Result<Before, CallError> {
     serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
 }
 
-fn internal(error: &serde_json::Error) -> CallError {
+pub(super) fn internal(error: &serde_json::Error) -> CallError {
     CallError::new(
         ErrorKind::Invalid,
         format!("what was prepared cannot be read: {error}"),
     )
 }
 
-fn changed(object: &Object) -> CallError {
+pub(super) fn changed(object: &Object) -> CallError {
     CallError::new(
         ErrorKind::Conflict,
         format!("{object} was changed by another hand since it was looked at"),

@@ -1,39 +1,513 @@
-//! SKELETON: jobs.
-use super::api::Api;
-use crate::call::{Applied, ApplyFailure, Confirmed, Prepared};
-use crate::cluster::object::Object;
-use crate::cluster::{Effect, Read};
-use crate::contract::CallError;
-use crate::engine::{ChangePermit, Permit};
-use serde_json::Value;
+//! Jobs: what came of them, one made from a cron job, one of our own deleted.
+//!
+//! A job is called after its cron job, the run and the number of the effect. So the server itself refuses to make it twice, and whoever knows
+//! the effect knows the job.
 
-pub(super) async fn read(_: &Api, _: &Permit, _: &Read) -> Result<Value, CallError> {
-    Err(super::todo())
+use super::api::{Api, Failure};
+use super::change::{failed, internal, mark, not_done};
+use super::wait::{self, Step};
+use super::workloads::{count, instant};
+use super::{pods, value};
+use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
+use crate::clock::Millis;
+use crate::cluster::call::Change;
+use crate::cluster::field::{MARK, Path};
+use crate::cluster::object::{Kind, Object};
+use crate::cluster::{Effect, Revert};
+use crate::contract::cluster_types::{JobFacts, JobOutcome, Namespaced};
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::{ChangePermit, Permit};
+use crate::journal::RunId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// What Kubernetes writes into a job that somebody asked for besides the schedule.
+const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";
+/// The label by which pods say which job they are of.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// What the name of a job has at most: pods carry it as a label of 63, those of an indexed job with their index.
+const NAME: usize = 52;
+/// How long a job may take to go once it is deleted. It goes at once, unless somebody's finalizer holds it.
+const GOING: Duration = Duration::from_mins(1);
+
+/// What was seen before a job is made.
+#[derive(Serialize, Deserialize)]
+struct Template {
+    /// The job but for its name.
+    job: Value,
+    /// When it was seen.
+    at: Millis,
+    /// For how many seconds a finished job is certainly kept, if it is cleared away at all.
+    kept: Option<u64>,
 }
+
+/// What was seen before a job is deleted.
+#[derive(Serialize, Deserialize)]
+struct Doomed {
+    uid: String,
+}
+
+/// Jobs of a namespace that may be shown, newest first.
+pub(super) async fn list(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    selector: &str,
+    shows: &(dyn Fn(&Object) -> bool + Sync),
+) -> Result<Vec<JobFacts>, CallError> {
+    let keep = |job: Value| {
+        let object = Object::new(Kind::Job, namespace, text(&job, "/metadata/name")).ok()?;
+        shows(&object).then(|| facts(&job))
+    };
+    let query = [("labelSelector", selector)];
+    let mut jobs = api
+        .list(permit.deadline(), Kind::Job, Some(namespace), &query, keep)
+        .await?
+        .items;
+    jobs.sort_by_key(|job| Reverse(job.created));
+    Ok(jobs)
+}
+
+/// Waits until the controller says that the job is complete or failed. What keeps its pods from running is told when the time is up.
+pub(super) async fn ended(
+    api: &Api,
+    permit: &Permit,
+    job: &Object,
+    within: Duration,
+) -> Result<JobFacts, CallError> {
+    let ended = wait::object(api, permit, job, within, |found| {
+        let facts = facts(found);
+        Ok(match facts.outcome {
+            JobOutcome::Complete | JobOutcome::Failed => Step::Done(facts),
+            JobOutcome::Running => Step::Waiting(format!(
+                "{} of its pods are at work, {} have succeeded, {} have failed",
+                count(&found["status"]["active"]),
+                facts.succeeded,
+                facts.failed
+            )),
+        })
+    })
+    .await;
+    match ended {
+        Err(mut error) if error.kind == ErrorKind::Limit => {
+            let namespace = job.namespace.as_deref().unwrap_or_default();
+            let pods_of = format!("{JOB_NAME}={}", job.name);
+            error
+                .message
+                .push_str(&pods::troubles(api, permit, namespace, &pods_of).await);
+            Err(error)
+        }
+        ended => ended,
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// The facts of one.
+fn facts(job: &Value) -> JobFacts {
+    let conditions = job["status"]["conditions"].as_array();
+    let condition = |kind: &str| {
+        let mut all = conditions.into_iter().flatten();
+        all.find(|condition| condition["type"] == kind && condition["status"] == "True")
+    };
+    let failure = condition("Failed");
+    let outcome = match (failure, condition("Complete")) {
+        (Some(_), _) => JobOutcome::Failed,
+        (None, Some(_)) => JobOutcome::Complete,
+        (None, None) => JobOutcome::Running,
+    };
+    let finished = match failure {
+        Some(failure) => instant(&failure["lastTransitionTime"]),
+        None => instant(&job["status"]["completionTime"]),
+    };
+    let owners = job["metadata"]["ownerReferences"].as_array();
+    let cron_job = owners
+        .into_iter()
+        .flatten()
+        .find(|owner| owner["kind"] == "CronJob" && owner["controller"] == true);
+    JobFacts {
+        name: Namespaced {
+            namespace: text(job, "/metadata/namespace").to_owned(),
+            name: text(job, "/metadata/name").to_owned(),
+        },
+        uid: text(job, "/metadata/uid").to_owned(),
+        created: instant(&job["metadata"]["creationTimestamp"]),
+        finished,
+        outcome,
+        succeeded: count(&job["status"]["succeeded"]),
+        failed: count(&job["status"]["failed"]),
+        cron_job: cron_job.map(|owner| text(owner, "/name").to_owned()),
+        message: failure.map_or_else(String::new, |failure| {
+            format!(
+                "{}: {}",
+                text(failure, "/reason"),
+                text(failure, "/message")
+            )
+        }),
+    }
+}
+
+/// Looks at the cron job, or at the job that is to be deleted. In a plan the server rehearses either.
 pub(super) async fn prepare(
-    _: &Api,
-    _: &Permit,
-    _: &Effect,
-    _: &Object,
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
 ) -> Result<Prepared, CallError> {
-    Err(super::todo())
+    let found = api.get(permit.deadline(), object).await?;
+    if let Change::DeleteJob { .. } = &effect.change {
+        return prepare_delete(api, permit, object, &found).await;
+    }
+    let template = Template {
+        job: manifest(&found),
+        at: permit.clock().now(),
+        kept: kept(&found),
+    };
+    let (made, mut job) = made(&template, object, permit, 0)?;
+    if permit.is_plan() {
+        job = api
+            .create(permit.deadline(), &home(&made), &job, true)
+            .await?;
+    }
+    let foreseen = JobFacts {
+        uid: String::new(),
+        created: None,
+        ..facts(&job)
+    };
+    let containers = job["spec"]["template"]["spec"]["containers"].as_array();
+    let images: Vec<_> = containers
+        .into_iter()
+        .flatten()
+        .map(|container| text(container, "/image"))
+        .collect();
+    Ok(Prepared {
+        before: value(&template)?,
+        foreseen: value(&foreseen)?,
+        undo: Undo::By(crate::call::Revert::Cluster(Revert::DeleteJob {
+            cluster: effect.cluster.clone(),
+            cron_job: object.clone(),
+        })),
+        touches: Vec::new(),
+        now: String::new(),
+        after: format!("runs {}", images.join(", ")),
+        details: Vec::new(),
+    })
 }
+
+async fn prepare_delete(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    found: &Value,
+) -> Result<Prepared, CallError> {
+    if Path::annotation(MARK).get(found).is_none() {
+        let message = format!("{object} was not made by windlass: it has no annotation `{MARK}`");
+        return Err(CallError::new(ErrorKind::Denied, message));
+    }
+    let uid = text(found, "/metadata/uid").to_owned();
+    if permit.is_plan() {
+        api.delete(permit.deadline(), object, &with_its_pods(&uid, true))
+            .await?;
+    }
+    let now = match facts(found).outcome {
+        JobOutcome::Running => "running",
+        JobOutcome::Complete => "complete",
+        JobOutcome::Failed => "failed",
+    };
+    Ok(Prepared {
+        before: value(&Doomed { uid })?,
+        foreseen: Value::Null,
+        undo: Undo::Impossible("a job that is run again is another one".into()),
+        touches: Vec::new(),
+        now: now.into(),
+        after: "gone".into(),
+        details: Vec::new(),
+    })
+}
+
+/// The job of a cron job's template, as `kubectl create job --from` makes it: it does not block the end of its owner, which would need a right
+/// of its own.
+fn manifest(cron_job: &Value) -> Value {
+    let template = &cron_job["spec"]["jobTemplate"];
+    let mut annotations = serde_json::Map::new();
+    annotations.insert(INSTANTIATE.into(), json!("manual"));
+    if let Some(own) = template["metadata"]["annotations"].as_object() {
+        annotations.extend(own.clone());
+    }
+    let owner = json!({
+        "apiVersion": Kind::CronJob.api_version(),
+        "kind": Kind::CronJob.to_string(),
+        "name": cron_job["metadata"]["name"],
+        "uid": cron_job["metadata"]["uid"],
+        "controller": true,
+    });
+    let mut metadata = json!({"annotations": annotations, "ownerReferences": [owner]});
+    if let Some(labels) = template.pointer("/metadata/labels") {
+        metadata["labels"] = labels.clone();
+    }
+    json!({
+        "apiVersion": Kind::Job.api_version(),
+        "kind": Kind::Job.to_string(),
+        "metadata": metadata,
+        "spec": template["spec"],
+    })
+}
+
+/// For how many seconds a job of this cron job is certainly there after its end; none if nothing clears it away by time.
+fn kept(cron_job: &Value) -> Option<u64> {
+    let spec = &cron_job["spec"];
+    if spec["successfulJobsHistoryLimit"] == 0 || spec["failedJobsHistoryLimit"] == 0 {
+        return Some(0);
+    }
+    spec.pointer("/jobTemplate/spec/ttlSecondsAfterFinished")?
+        .as_u64()
+}
+
+/// The job that an effect of a run makes from a cron job.
+fn job_of(cron_job: &Object, run: &RunId, effect: u64) -> Result<Object, CallError> {
+    let end = format!("-{run}-{effect}");
+    let start: String = cron_job
+        .name
+        .chars()
+        .take(NAME.saturating_sub(end.len()))
+        .collect();
+    let name = format!("{}{end}", start.trim_end_matches(['-', '.']));
+    let namespace = cron_job.namespace.as_deref().unwrap_or_default();
+    Object::new(Kind::Job, namespace, &name)
+}
+
+/// Which job it is, and what is sent: the template with a name and the mark.
+fn made(
+    template: &Template,
+    cron_job: &Object,
+    permit: &Permit,
+    effect: u64,
+) -> Result<(Object, Value), CallError> {
+    let object = job_of(cron_job, permit.run(), effect)?;
+    let mut job = template.job.clone();
+    job["metadata"]["name"] = json!(object.name);
+    job["metadata"]["annotations"][MARK] = json!(mark(permit, effect));
+    Ok((object, job))
+}
+
+/// Where jobs of its namespace are.
+fn home(job: &Object) -> String {
+    job.kind.path(job.namespace.as_deref())
+}
+
+/// Makes the job, or deletes it.
 pub(super) async fn apply(
-    _: &Api,
-    _: &ChangePermit,
-    _: &Effect,
-    _: &Object,
-    _: &Prepared,
+    api: &Api,
+    permit: &ChangePermit,
+    effect: &Effect,
+    object: &Object,
+    prepared: &Prepared,
 ) -> Result<Applied, ApplyFailure> {
-    Err(super::change::not_done(super::todo()))
+    if let Change::DeleteJob { .. } = &effect.change {
+        let Doomed { uid } = before(prepared).map_err(not_done)?;
+        delete(api, permit, object, &uid).await?;
+        return Ok(deleted());
+    }
+    let template: Template = before(prepared).map_err(not_done)?;
+    let (made, job) = made(&template, object, permit, permit.effect()).map_err(not_done)?;
+    let failure = match api
+        .create(permit.deadline(), &home(&made), &job, false)
+        .await
+    {
+        Ok(job) => return applied(&job, &prepared.after).map_err(not_done),
+        Err(failure) => failure,
+    };
+    if failure.status == Some(409)
+        && let Ok(Some(job)) = api.find(permit.deadline(), &made).await
+    {
+        return if is_of(&job, permit, permit.effect()) {
+            applied(&job, &prepared.after).map_err(not_done)
+        } else {
+            let message = format!("{made} is there already, and another hand made it");
+            Err(not_done(CallError::new(ErrorKind::Conflict, message)))
+        };
+    }
+    Err(failed(failure))
 }
+
+fn before<T: serde::de::DeserializeOwned>(prepared: &Prepared) -> Result<T, CallError> {
+    serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
+}
+
+fn applied(job: &Value, after: &str) -> Result<Applied, CallError> {
+    Ok(Applied {
+        answer: value(&facts(job))?,
+        after: after.to_owned(),
+        sweep: None,
+    })
+}
+
+fn deleted() -> Applied {
+    Applied {
+        answer: Value::Null,
+        after: "gone".into(),
+        sweep: None,
+    }
+}
+
+/// Whether this effect made the job.
+fn is_of(job: &Value, permit: &Permit, effect: u64) -> bool {
+    let found = Path::annotation(MARK).get(job).and_then(Value::as_str);
+    found == Some(&mark(permit, effect))
+}
+
+/// Asks for the job that the effect makes, or for the one that it deletes.
 pub(super) async fn confirm(
-    _: &Api,
-    _: &Permit,
-    _: &Effect,
-    _: &Object,
-    _: &Prepared,
-    _: u64,
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+    prepared: &Prepared,
+    number: u64,
 ) -> Result<Confirmed, CallError> {
-    Err(super::todo())
+    let not_done = |why: String| Ok(Confirmed::NotDone { why, sweep: None });
+    if let Change::DeleteJob { .. } = &effect.change {
+        let Doomed { uid } = before(prepared)?;
+        let found = api.find(permit.deadline(), object).await?;
+        let stays = found.filter(|job| text(job, "/metadata/uid") == uid);
+        return match stays {
+            Some(job) if job["metadata"]["deletionTimestamp"].is_null() => {
+                not_done(format!("{object} is there"))
+            }
+            _ => Ok(Confirmed::Done(deleted())),
+        };
+    }
+    let template: Template = before(prepared)?;
+    let (made, _) = made(&template, object, permit, number)?;
+    match api.find(permit.deadline(), &made).await? {
+        Some(job) if is_of(&job, permit, number) => {
+            Ok(Confirmed::Done(applied(&job, &prepared.after)?))
+        }
+        Some(_) => Ok(Confirmed::CannotTell(format!(
+            "{made} was made by another hand"
+        ))),
+        None if may_be_over(&template, permit.clock().now()) => Ok(Confirmed::CannotTell(format!(
+            "{made} is not there, but it may have come to its end and been cleared away since"
+        ))),
+        None => not_done(format!("there is no {made}")),
+    }
+}
+
+/// Whether a job could have been made, finished and cleared away by now.
+fn may_be_over(template: &Template, now: Millis) -> bool {
+    let since = now.since(template.at);
+    template
+        .kept
+        .is_some_and(|seconds| since >= seconds.saturating_mul(1_000))
+}
+
+/// Takes back: deletes the job that an effect of this run made from the cron job.
+pub(super) async fn take_back(
+    api: &Api,
+    permit: &ChangePermit,
+    cron_job: &Object,
+) -> Result<Reverted, CallError> {
+    let job = job_of(cron_job, permit.run(), permit.effect())?;
+    let Some(found) = api.find(permit.deadline(), &job).await? else {
+        return Ok(Reverted::NothingToDo(format!("there is no {job}")));
+    };
+    if !is_of(&found, permit, permit.effect()) {
+        return Ok(Reverted::LeftAlone(format!(
+            "{job} was made by another hand"
+        )));
+    }
+    delete(api, permit, &job, text(&found, "/metadata/uid"))
+        .await
+        .map_err(|failure| failure.error)?;
+    Ok(Reverted::Restored(format!("{job} is gone")))
+}
+
+/// What is asked of the server: the job goes at once, its pods are ended by the garbage collector.
+fn with_its_pods(uid: &str, rehearse: bool) -> Value {
+    let mut options = json!({"propagationPolicy": "Background", "preconditions": {"uid": uid}});
+    if rehearse {
+        options["dryRun"] = json!(["All"]);
+    }
+    options
+}
+
+/// Deletes a job, and waits until it is gone. One that is gone already is fine.
+async fn delete(api: &Api, permit: &Permit, job: &Object, uid: &str) -> Result<(), ApplyFailure> {
+    let answer = api
+        .delete(permit.deadline(), job, &with_its_pods(uid, false))
+        .await;
+    match answer {
+        // The server answers with the job as long as something holds it, else with a mere success.
+        Ok(answer) if answer["kind"] == "Status" => return Ok(()),
+        Ok(_) => {}
+        Err(Failure {
+            status: Some(404), ..
+        }) => return Ok(()),
+        Err(failure) => return Err(failed(failure)),
+    }
+    let gone = wait::object(api, permit, job, GOING, |found| {
+        Ok(if text(found, "/metadata/uid") == uid {
+            Step::Waiting("a finalizer holds it".into())
+        } else {
+            Step::Done(())
+        })
+    })
+    .await;
+    match gone {
+        Err(error) if error.kind != ErrorKind::NotFound => Err(ApplyFailure {
+            error,
+            in_doubt: true,
+            sweep: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Millis, NAME, RunId, Template, job_of, kept, may_be_over};
+    use crate::cluster::object::{Kind, Object};
+    use serde_json::json;
+
+    #[test]
+    fn a_job_is_called_after_its_cron_job_its_run_and_its_effect() {
+        let run = RunId("251121-k3f".into());
+        let name = |cron_job: &str, effect| {
+            let cron_job = Object::new(Kind::CronJob, "shop", cron_job).unwrap();
+            job_of(&cron_job, &run, effect).unwrap().name
+        };
+        assert_eq!(name("backup", 3), "backup-251121-k3f-3");
+        let long = "a".repeat(NAME);
+        assert_eq!(name(&long, 12).len(), NAME);
+        assert_ne!(name(&long, 1), name(&long, 2));
+        // What is cut off at a separator does not end with one.
+        let cut = format!("{}.b", "a".repeat(38));
+        assert_eq!(name(&cut, 1), format!("{}-251121-k3f-1", "a".repeat(38)));
+    }
+
+    #[test]
+    fn a_job_that_is_not_there_was_perhaps_cleared_away() {
+        let over = |spec: serde_json::Value, after: u64| {
+            let template = Template {
+                job: json!({}),
+                at: Millis(1_000),
+                kept: kept(&json!({ "spec": spec })),
+            };
+            may_be_over(&template, Millis(1_000 + after))
+        };
+        let ttl = json!({"successfulJobsHistoryLimit": 3, "jobTemplate": {"spec": {"ttlSecondsAfterFinished": 60}}});
+        assert!(!over(ttl.clone(), 59_999) && over(ttl, 60_000));
+        assert!(over(json!({"successfulJobsHistoryLimit": 0}), 0));
+        assert!(!over(
+            json!({"failedJobsHistoryLimit": 1}),
+            u64::MAX - 1_000
+        ));
+    }
 }

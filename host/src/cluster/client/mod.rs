@@ -23,9 +23,9 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
-use super::call::{Change, Look};
-use super::object::Object;
-use super::{Effect, Read, Revert, Verb};
+use super::call::{Change, Look, named};
+use super::object::{Kind, Object};
+use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
     CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, Rollout,
@@ -119,24 +119,18 @@ impl Client {
         read.check()?;
         let room = self.room(&read.cluster).await?;
         let api = &room.api;
-        let cluster = read.cluster.as_str();
-        let shows = |verb: Verb| {
-            move |object: &Object| permit.effective().shows_object(verb, cluster, object)
-        };
+        let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
+        let shows = |object: &Object| may.shows_object(verb, cluster, object);
         let within = read.waits().unwrap_or_default();
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
             Look::Workload { workload } => {
-                let object = Object::workload(workload)?;
-                let found = api.get(permit.deadline(), &object).await?;
-                value(&workloads::facts(object.kind, &found))
+                value(&workloads::look(api, permit, &Object::workload(workload)?).await?)
             }
             Look::Workloads {
                 namespace,
                 selector,
-            } => value(
-                &workloads::list(api, permit, namespace, selector, &shows(Verb::Workloads)).await?,
-            ),
+            } => value(&workloads::list(api, permit, namespace, selector, &shows).await?),
             Look::Revisions { workload } => {
                 value(&workloads::revisions(api, permit, &Object::workload(workload)?).await?)
             }
@@ -149,7 +143,7 @@ impl Client {
                 container,
                 lines,
             } => {
-                let pod = super::call::named(super::object::Kind::Pod, pod)?;
+                let pod = named(Kind::Pod, pod)?;
                 value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
             }
             Look::AwaitRollout { workload, .. } => {
@@ -158,16 +152,26 @@ impl Client {
             Look::AwaitNoPods { workload, .. } => {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
-            Look::Nodes { selector } => {
-                nodes::list(api, permit, selector, &shows(Verb::Nodes)).await
-            }
+            Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
             Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
             Look::AwaitNode { node, .. } => {
                 nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
-            Look::Jobs { .. } | Look::AwaitJob { .. } => jobs::read(api, permit, read).await,
-            Look::Certificates { .. } | Look::AwaitCertificate { .. } => {
-                certificates::read(api, permit, read).await
+            Look::Jobs {
+                namespace,
+                selector,
+            } => value(&jobs::list(api, permit, namespace, selector, &shows).await?),
+            Look::AwaitJob { job, .. } => {
+                value(&jobs::ended(api, permit, &named(Kind::Job, job)?, within).await?)
+            }
+            Look::Certificates { namespace } => {
+                value(&certificates::list(api, permit, namespace, &shows).await?)
+            }
+            Look::AwaitCertificate {
+                certificate, above, ..
+            } => {
+                let object = named(Kind::Certificate, certificate)?;
+                value(&certificates::renewed(api, permit, &object, *above, within).await?)
             }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
         }
@@ -204,7 +208,7 @@ impl Client {
             Change::Divert { .. } | Change::Restore { .. } => {
                 routes::prepare(api, permit, effect, &object).await
             }
-            Change::Renew { .. } => certificates::prepare(api, permit, effect, &object).await,
+            Change::Renew { .. } => certificates::prepare(api, permit, &object).await,
         }
     }
 
@@ -288,6 +292,9 @@ impl Client {
                 changes,
                 ..
             } => change::restore(&room.api, permit, object, uid, changes).await,
+            Revert::DeleteJob { cron_job, .. } => {
+                jobs::take_back(&room.api, permit, cron_job).await
+            }
         }
     }
 

@@ -43,6 +43,16 @@ fn kind_of(kind: Kind) -> WorkloadKind {
     }
 }
 
+/// Looks at one.
+pub(super) async fn look(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+) -> Result<WorkloadFacts, CallError> {
+    let found = api.get(permit.deadline(), object).await?;
+    Ok(facts(object.kind, &found))
+}
+
 /// The facts of one.
 pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
     let text = |pointer: &str| {
@@ -94,7 +104,7 @@ pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
     }
 }
 
-fn count(value: &Value) -> u32 {
+pub(super) fn count(value: &Value) -> u32 {
     value
         .as_u64()
         .and_then(|count| u32::try_from(count).ok())
