@@ -12,6 +12,7 @@ mod managers;
 mod nodes;
 mod pods;
 mod probe;
+mod revisions;
 mod routes;
 mod target;
 mod wait;
@@ -132,7 +133,7 @@ impl Client {
                 selector,
             } => value(&workloads::list(api, permit, namespace, selector, &shows).await?),
             Look::Revisions { workload } => {
-                value(&workloads::revisions(api, permit, &Object::workload(workload)?).await?)
+                value(&revisions::list(api, permit, &Object::workload(workload)?).await?)
             }
             Look::Pods {
                 namespace,
@@ -406,9 +407,4 @@ pub fn assumed(read: &Read) -> Option<Value> {
 fn value<T: Serialize>(answer: &T) -> Result<Value, CallError> {
     serde_json::to_value(answer)
         .map_err(|error| CallError::new(ErrorKind::Invalid, error.to_string()))
-}
-
-/// SKELETON
-fn todo() -> CallError {
-    CallError::new(ErrorKind::Invalid, "not yet")
 }

@@ -1,0 +1,254 @@
+//! Looks and waits.
+
+use super::{Named, named};
+use crate::cluster::object::{Kind, Object, check_name, check_namespace, check_selector};
+use crate::cluster::scope::Verb;
+use crate::contract::CallError;
+use crate::contract::cluster_types::{Namespaced, RouteName, WorkloadName};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Lines of a log that one look shows at most.
+pub const MOST_LINES: u32 = 1_000;
+
+/// A look at a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    /// The logical name.
+    pub cluster: String,
+    /// At what.
+    #[serde(flatten)]
+    pub look: Look,
+}
+
+/// What is looked at, or waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "read", rename_all = "kebab-case")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/cluster.wit"
+)]
+pub enum Look {
+    Facts,
+    Workload {
+        workload: WorkloadName,
+    },
+    Workloads {
+        namespace: String,
+        selector: String,
+    },
+    Revisions {
+        workload: WorkloadName,
+    },
+    Pods {
+        namespace: String,
+        selector: String,
+    },
+    Logs {
+        pod: Namespaced,
+        container: Option<String>,
+        lines: u32,
+    },
+    Nodes {
+        selector: String,
+    },
+    Budgets {
+        namespace: String,
+    },
+    Jobs {
+        namespace: String,
+        selector: String,
+    },
+    Certificates {
+        namespace: String,
+    },
+    Route {
+        route: RouteName,
+    },
+    AwaitRollout {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitNoPods {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitJob {
+        job: Namespaced,
+        within: u64,
+    },
+    AwaitCertificate {
+        certificate: Namespaced,
+        above: u32,
+        within: u64,
+    },
+    AwaitNode {
+        node: String,
+        boot: String,
+        version: String,
+        within: u64,
+    },
+}
+
+/// Where a look goes: what a capability has to cover.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// The cluster itself, or all its nodes: what is not covered is not shown.
+    Cluster,
+    /// A namespace: what is not covered in it is not shown.
+    Namespace(String),
+    /// One object.
+    Object(Object),
+}
+
+impl Read {
+    /// Refuses names that nothing can have.
+    pub fn check(&self) -> Result<(), CallError> {
+        self.place()?;
+        match &self.look {
+            Look::Workloads { selector, .. }
+            | Look::Pods { selector, .. }
+            | Look::Nodes { selector }
+            | Look::Jobs { selector, .. } => check_selector(selector),
+            Look::Logs {
+                container: Some(container),
+                ..
+            } => check_name(container),
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Revisions { .. }
+            | Look::Logs { .. }
+            | Look::Budgets { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. }
+            | Look::AwaitRollout { .. }
+            | Look::AwaitNoPods { .. }
+            | Look::AwaitJob { .. }
+            | Look::AwaitCertificate { .. }
+            | Look::AwaitNode { .. } => Ok(()),
+        }
+    }
+
+    /// Where it goes.
+    pub fn place(&self) -> Result<Place, CallError> {
+        Ok(match &self.look {
+            Look::Facts | Look::Nodes { .. } => Place::Cluster,
+            Look::Workloads { namespace, .. }
+            | Look::Pods { namespace, .. }
+            | Look::Budgets { namespace }
+            | Look::Jobs { namespace, .. }
+            | Look::Certificates { namespace } => {
+                check_namespace(namespace)?;
+                Place::Namespace(namespace.clone())
+            }
+            Look::Workload { workload }
+            | Look::Revisions { workload }
+            | Look::AwaitRollout { workload, .. }
+            | Look::AwaitNoPods { workload, .. } => Place::Object(Object::workload(workload)?),
+            Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
+            Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
+            Look::AwaitCertificate { certificate, .. } => {
+                Place::Object(named(Kind::Certificate, certificate)?)
+            }
+            Look::Route { route } => Place::Object(Object::route(route)?),
+            Look::AwaitNode { node, .. } => Place::Object(Object::node(node)?),
+        })
+    }
+
+    /// The names in it.
+    pub fn named(&self) -> Named<'_> {
+        match &self.look {
+            Look::Facts | Look::Nodes { .. } => Named::default(),
+            Look::Workloads { namespace, .. }
+            | Look::Pods { namespace, .. }
+            | Look::Budgets { namespace }
+            | Look::Jobs { namespace, .. }
+            | Look::Certificates { namespace } => Named {
+                namespace: Some(namespace),
+                ..Named::default()
+            },
+            Look::Workload { workload }
+            | Look::Revisions { workload }
+            | Look::AwaitRollout { workload, .. }
+            | Look::AwaitNoPods { workload, .. } => Named::workload(workload),
+            Look::Logs { pod: object, .. }
+            | Look::AwaitJob { job: object, .. }
+            | Look::AwaitCertificate {
+                certificate: object,
+                ..
+            } => Named::of(&object.namespace, &object.name),
+            Look::Route { route } => Named::of(&route.namespace, &route.name),
+            Look::AwaitNode { node, .. } => Named::node(node),
+        }
+    }
+
+    /// The verb that a capability must hold.
+    pub fn verb(&self) -> Verb {
+        match &self.look {
+            Look::Facts => Verb::Cluster,
+            Look::Workload { .. }
+            | Look::Workloads { .. }
+            | Look::Revisions { .. }
+            | Look::AwaitRollout { .. }
+            | Look::AwaitNoPods { .. } => Verb::Workloads,
+            Look::Pods { .. } => Verb::Pods,
+            Look::Logs { .. } => Verb::Logs,
+            Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
+            Look::Budgets { .. } => Verb::Budgets,
+            Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
+            Look::Certificates { .. } | Look::AwaitCertificate { .. } => Verb::Certificates,
+            Look::Route { .. } => Verb::Routes,
+        }
+    }
+
+    /// For how long it waits, if it does.
+    pub fn waits(&self) -> Option<Duration> {
+        match &self.look {
+            Look::AwaitRollout { within, .. }
+            | Look::AwaitNoPods { within, .. }
+            | Look::AwaitJob { within, .. }
+            | Look::AwaitCertificate { within, .. }
+            | Look::AwaitNode { within, .. } => Some(Duration::from_millis(*within)),
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Workloads { .. }
+            | Look::Revisions { .. }
+            | Look::Pods { .. }
+            | Look::Logs { .. }
+            | Look::Nodes { .. }
+            | Look::Budgets { .. }
+            | Look::Jobs { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let object = match self.place() {
+            Ok(Place::Object(object)) => format!(" of {object}"),
+            Ok(Place::Namespace(namespace)) => format!(" in {namespace}"),
+            Ok(Place::Cluster) | Err(_) => String::new(),
+        };
+        match &self.look {
+            Look::AwaitRollout { .. } => write!(f, "wait for the rollout{object}"),
+            Look::AwaitNoPods { .. } => write!(f, "wait for the end of all pods{object}"),
+            Look::AwaitJob { .. } => write!(f, "wait for the end{object}"),
+            Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
+            Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),
+            Look::Revisions { .. } => write!(f, "read revisions{object}"),
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Workloads { .. }
+            | Look::Pods { .. }
+            | Look::Logs { .. }
+            | Look::Nodes { .. }
+            | Look::Budgets { .. }
+            | Look::Jobs { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. } => write!(f, "{}{object}", self.verb()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How changes are taken back.
+
+use crate::cluster::field::{FieldChange, MARK, Path, shown};
+use crate::cluster::object::Object;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a change is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "revert", rename_all = "kebab-case")]
+pub enum Revert {
+    /// Give fields back what they had, where they still are what the run set.
+    RestoreFields {
+        /// Logical name.
+        cluster: String,
+        /// The object by name.
+        object: Object,
+        /// And by uid, for certainty.
+        uid: String,
+        /// What the run did, as it was done; the mark is among it.
+        changes: Vec<FieldChange>,
+    },
+    /// Delete the job that the effect made; run and effect, which its name is made of, are those of the undo.
+    DeleteJob {
+        /// Logical name.
+        cluster: String,
+        /// The cron job that it is from.
+        cron_job: Object,
+    },
+}
+
+impl Revert {
+    /// The logical name of the cluster.
+    pub fn cluster(&self) -> &str {
+        match self {
+            Self::RestoreFields { cluster, .. } | Self::DeleteJob { cluster, .. } => cluster,
+        }
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RestoreFields { changes, .. } => {
+                let own = changes.iter().filter(|change| !is_mark(change));
+                let texts: Vec<_> = own
+                    .map(|change| match &change.before {
+                        Some(value) => format!("set {} to {}", change.path, shown(Some(value))),
+                        None => format!("remove {}", change.path),
+                    })
+                    .collect();
+                f.write_str(&texts.join(", "))
+            }
+            Self::DeleteJob { cron_job, .. } => write!(f, "delete the job of {cron_job}"),
+        }
+    }
+}
+
+/// Whether the change is the mark, which says who did the others.
+pub fn is_mark(change: &FieldChange) -> bool {
+    change.path == Path::annotation(MARK)
+}
