@@ -299,7 +299,7 @@ fn a_pod_that_two_budgets_are_about_ends_the_drain_at_once() {
         message.contains("/web-") && message.ends_with("1 of 2 pods were evicted and stay so"),
         "{message}"
     );
-    bench.namespace.kubectl(&["delete", "pdb/one"]);
+    bench.namespace.kubectl(&["delete", "pdb/one", "pdb/two"]);
     bench.apply(&drain(&node)).unwrap();
     assert!(on_node(&bench, &node).is_empty());
 }
@@ -350,10 +350,9 @@ fn a_pod_that_takes_long_to_end_is_waited_for_and_evicted_once() {
 #[test]
 fn a_pod_of_the_same_name_is_another_one() {
     let (bench, node) = cordoned_with(&pod("bare", "", ""), &[]);
-    // It is tolerated there although the node is cordoned.
+    bench.namespace.until("pod/bare", "condition=Ready");
+    // Placed by hand, as no scheduler would.
     let again = pod("bare", &format!("nodeName: {node},"), "");
-    bench.namespace.kubectl(&["delete", "pod/bare"]);
-    bench.namespace.apply(&again);
     let change = drain_with(&node, false, true, LONG);
     let prepared = bench.prepare(&change).unwrap();
     bench.namespace.kubectl(&["delete", "pod/bare"]);
