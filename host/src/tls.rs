@@ -36,13 +36,23 @@ pub(crate) fn client_config(
 
 /// Whether a connection failed because the server's certificate is not trusted, or not for its name.
 pub(crate) fn is_mistrust(error: &(dyn Error + 'static)) -> bool {
+    rustls_of(error).is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+}
+
+/// Whether a connection failed because what came instead of encryption is none.
+pub(crate) fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
+    rustls_of(error).is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)))
+}
+
+/// What the TLS library said, however deep it lies.
+fn rustls_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(rustls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(rustls, rustls::Error::InvalidCertificate(_));
+        return Some(rustls);
     }
     // What an I/O error carries is not its source: the source is that one's.
     let carried = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref)
         .map(|carried| carried as &(dyn Error + 'static));
-    carried.or_else(|| error.source()).is_some_and(is_mistrust)
+    carried.or_else(|| error.source()).and_then(rustls_of)
 }

@@ -42,6 +42,11 @@ impl Hold {
         Self::lock(world, table, "SHARE UPDATE EXCLUSIVE")
     }
 
+    /// As one who changes its shape. Everyone waits for it, even who only looks at its size.
+    pub(crate) fn owner(world: &World, table: &str) -> Self {
+        Self::lock(world, table, "ACCESS EXCLUSIVE")
+    }
+
     /// A snapshot. A rebuild waits for it when the new index is built.
     pub(crate) fn snapshot(world: &World) -> Self {
         let mut session = world.session();

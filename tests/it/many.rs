@@ -1,6 +1,7 @@
 //! One procedure on many targets at once.
 
-use crate::world::World;
+use crate::hold::{Hold, until};
+use crate::world::{Output, Running, World};
 use serde_json::Value;
 
 /// The world's database under three names, granted together.
@@ -130,4 +131,74 @@ fn a_target_that_cannot_be_reached_is_a_row_and_spoils_no_other() {
         "{told}"
     );
     assert!(told.stdout.contains("NOT_SET"), "{told}");
+}
+
+/// Three targets of which two are begun and wait for a table, and who holds it.
+fn waiting(world: &World) -> (Running, Hold) {
+    let patient = "lock-timeout = \"3min\"\nstatement-timeout = \"3min\"\n";
+    let text = world.read("windlass.toml");
+    let section = "[database.shard-3]\nconnection = { env = \"ORDERS_DATABASE_URL\" }\n";
+    let text = (text + section).replace("_URL\" }\n", &format!("_URL\" }}\n{patient}"));
+    world.write("windlass.toml", &text);
+    let hold = Hold::owner(world, "accounts");
+    let run = [
+        "run",
+        "pg-health",
+        "--target",
+        "shard-*",
+        "--at-once",
+        "2",
+        "--output",
+        "json",
+    ];
+    let running = world.start(&[], &run);
+    let two = "SELECT count(*) = 2 FROM pg_stat_activity WHERE datname = current_database()
+               AND application_name LIKE 'windlass/%' AND wait_event_type = 'Lock'";
+    until(world, "two runs wait", two);
+    running.interrupt();
+    running.until_said("Stopping after this effect.");
+    (running, hold)
+}
+
+/// Both that had begun are stopped and can be resumed; the third has no run.
+fn assert_in_order(world: &World, output: Output) {
+    let told = output.expect(5).json();
+    assert_eq!(column(&told, "state"), ["stopped", "stopped", "not run"]);
+    let targets = told["targets"].as_array().unwrap();
+    assert_eq!(targets[2]["summary"], "stopped before it began");
+    assert_eq!(targets[2]["run"], Value::Null);
+    let listed = world
+        .windlass(&["runs", "--output", "json"])
+        .expect(0)
+        .json();
+    let listed = listed["runs"].as_array().unwrap();
+    assert_eq!(listed.len(), 2, "{listed:#?}");
+    for row in listed {
+        assert_eq!(row["state"], "stopped");
+    }
+    for row in &targets[..2] {
+        let run = row["run"].as_str().unwrap();
+        // pg-health does not let the bloated world's invalid index pass.
+        world.windlass(&["resume", run]).expect(1);
+    }
+    world.windlass(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn ctrl_c_once_lets_looks_end_and_begins_no_further_target() {
+    let world = three_names();
+    let (running, hold) = waiting(&world);
+    hold.release();
+    assert_in_order(&world, running.wait());
+}
+
+#[test]
+fn ctrl_c_twice_waits_for_no_look() {
+    let world = three_names();
+    let (running, hold) = waiting(&world);
+    running.interrupt();
+    let left = running.wait();
+    assert!(left.stderr.contains("Stopping now."), "{left}");
+    hold.release();
+    assert_in_order(&world, left);
 }

@@ -20,6 +20,7 @@ use trouble::Trouble;
 
 const USAGE: &str = "\
 cargo xtask demo            a database is made, bloated, repaired and looked at again
+cargo xtask demo --cluster  a rollout on a real Kubernetes, and one that takes itself back
 cargo xtask test [ARGS]     the whole suite; ARGS go to `cargo test`
 cargo xtask setup           what `cargo build` and `cargo test` need: the WebAssembly target, PostgreSQL, Kubernetes
 cargo xtask setup --debian  the WebAssembly target from Debian's packages, even where there is another way
@@ -50,6 +51,7 @@ fn command(mut arguments: Vec<String>) -> Result<(), Trouble> {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (arguments[0].as_str(), rest.as_slice()) {
         ("demo", []) => demo::demo(),
+        ("demo", ["--cluster"]) => demo::cluster::demo(),
         ("test", arguments) => suite::test(arguments),
         ("setup", []) => setup::setup(),
         ("setup", ["--debian"]) => setup::debian(),

@@ -271,7 +271,9 @@ pub(super) fn targets(file: &GrantFile, config: Option<&Config>) -> Vec<String> 
         if !pattern.0.ends_with('*') {
             names.insert(pattern.0.clone());
         }
-        let configured = config.into_iter().flat_map(|config| config.targets());
+        let configured = config
+            .into_iter()
+            .flat_map(super::super::config::Config::targets);
         names.extend(configured.filter(|name| pattern.matches(name)).cloned());
     }
     names.into_iter().collect()

@@ -206,11 +206,13 @@ pub(super) fn objects(need: &ClusterNeed) -> String {
         .filter(|(_, patterns)| !patterns.is_empty())
     {
         let any = patterns.iter().any(|pattern| pattern.0 == "*");
-        text.push_str(&if any {
-            format!(", any {what}")
+        let which = if any {
+            format!("any {what}")
         } else {
-            format!(", {what} {}", list(patterns))
-        });
+            format!("{what} {}", list(patterns))
+        };
+        text.push_str(", ");
+        text.push_str(&which);
     }
     text
 }

@@ -142,7 +142,7 @@ impl Place<'_> {
     /// A target that cannot be worked on is a row like any other.
     async fn row(&self, order: Order) -> Row {
         let target = order.target.clone();
-        match self.one(order).await {
+        match Box::pin(self.one(order)).await {
             Ok(row) => row,
             Err(failure) => {
                 let because = failure.causes.iter().map(String::as_str);

@@ -48,6 +48,11 @@ impl Watching {
 pub(super) fn watch(printer: Printer, past: State, stopping: &'static str) -> (Seat, Watching) {
     let (brake, control) = brake();
     let (sender, receiver) = mpsc::unbounded_channel();
+    let audience = if printer.draws() {
+        Audience::new(sender)
+    } else {
+        Audience::new(sender).reading_lines()
+    };
     let teller = Teller::new(printer, past);
     let pressed = Arc::new(AtomicBool::new(false));
     let listener = Listener {
@@ -60,10 +65,7 @@ pub(super) fn watch(printer: Printer, past: State, stopping: &'static str) -> (S
     let telling = tokio::spawn(tell(teller, receiver));
     let listening = tokio::spawn(listener.listen(Signals::new()));
     (
-        Seat {
-            control,
-            audience: Audience::new(sender),
-        },
+        Seat { control, audience },
         Watching {
             telling,
             listening,

@@ -158,7 +158,18 @@ impl Read {
                 container: Some(container),
                 ..
             } => super::object::check_name(container),
-            _ => Ok(()),
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Revisions { .. }
+            | Look::Logs { .. }
+            | Look::Budgets { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. }
+            | Look::AwaitRollout { .. }
+            | Look::AwaitNoPods { .. }
+            | Look::AwaitJob { .. }
+            | Look::AwaitCertificate { .. }
+            | Look::AwaitNode { .. } => Ok(()),
         }
     }
 
@@ -242,7 +253,17 @@ impl Read {
             | Look::AwaitJob { within, .. }
             | Look::AwaitCertificate { within, .. }
             | Look::AwaitNode { within, .. } => Some(Duration::from_millis(*within)),
-            _ => None,
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Workloads { .. }
+            | Look::Revisions { .. }
+            | Look::Pods { .. }
+            | Look::Logs { .. }
+            | Look::Nodes { .. }
+            | Look::Budgets { .. }
+            | Look::Jobs { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. } => None,
         }
     }
 }
@@ -266,7 +287,16 @@ impl fmt::Display for Read {
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),
             Look::Revisions { .. } => write!(f, "read revisions{object}"),
-            _ => write!(f, "{}{object}", self.verb()),
+            Look::Facts
+            | Look::Workload { .. }
+            | Look::Workloads { .. }
+            | Look::Pods { .. }
+            | Look::Logs { .. }
+            | Look::Nodes { .. }
+            | Look::Budgets { .. }
+            | Look::Jobs { .. }
+            | Look::Certificates { .. }
+            | Look::Route { .. } => write!(f, "{}{object}", self.verb()),
         }
     }
 }
@@ -474,7 +504,17 @@ impl Effect {
                 .iter()
                 .try_for_each(|(name, value)| check_annotation(name, value.as_deref())),
             Change::Divert { service, .. } => super::object::check_name(service),
-            _ => Ok(()),
+            Change::Scale { .. }
+            | Change::Restart { .. }
+            | Change::Pause { .. }
+            | Change::Proceed { .. }
+            | Change::Cordon { .. }
+            | Change::Uncordon { .. }
+            | Change::Drain { .. }
+            | Change::FromCronJob { .. }
+            | Change::DeleteJob { .. }
+            | Change::Restore { .. }
+            | Change::Renew { .. } => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The annotation that says which effect of which run changed an object last.
 pub const MARK: &str = "windlass.dev/effect";
@@ -86,7 +86,7 @@ impl Path {
                 }
                 Step::Named(name) => {
                     let place = place_of(at?, name)?;
-                    pointer.push_str(&format!("/{place}"));
+                    let _ = write!(pointer, "/{place}");
                     at = at.and_then(|value| value.get(place));
                 }
             }

@@ -40,7 +40,20 @@ pub(super) fn rollout(kind: Kind, workload: &Value) -> Rollout {
     let message = match kind {
         Kind::DaemonSet => daemon_set(workload),
         Kind::StatefulSet => stateful_set(workload),
-        _ => deployment(workload),
+        Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::ControllerRevision
+        | Kind::Pod
+        | Kind::PodDisruptionBudget
+        | Kind::Node
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Lease
+        | Kind::Ingress
+        | Kind::HttpRoute
+        | Kind::Certificate => deployment(workload),
     };
     match message {
         Some(message) => of(RolloutState::Progressing, message),

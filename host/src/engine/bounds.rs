@@ -95,7 +95,10 @@ impl Gate {
             Arc::clone(&self.effective),
             deadline,
             self.control.now(),
-            self.audience.effect_progress(),
+            (
+                self.audience.effect_progress(),
+                self.audience.sees_progress(),
+            ),
             self.clock.clone(),
         )
         .of_plan(self.ledger.is_plan())

@@ -110,6 +110,7 @@ pub enum Event {
 #[derive(Clone, Debug, Default)]
 pub struct Audience {
     sender: Option<mpsc::UnboundedSender<Event>>,
+    reads_lines: bool,
 }
 
 impl Audience {
@@ -117,7 +118,25 @@ impl Audience {
     pub fn new(sender: mpsc::UnboundedSender<Event>) -> Self {
         Self {
             sender: Some(sender),
+            reads_lines: false,
         }
+    }
+
+    /// The same, but it reads lines: nothing is drawn for it, so nobody is asked how far an effect is.
+    #[must_use]
+    pub fn reading_lines(mut self) -> Self {
+        self.reads_lines = true;
+        self
+    }
+
+    /// Whether anybody sees how far an effect is.
+    pub(super) fn sees_progress(&self) -> bool {
+        self.is_there() && !self.reads_lines
+    }
+
+    /// Whether anybody watches.
+    pub(super) fn is_there(&self) -> bool {
+        self.sender.is_some()
     }
 
     pub(super) fn tell(&self, event: Event) {

@@ -6,11 +6,12 @@
 use super::control::{Audience, Control, Event};
 use super::halt::Halt;
 use super::hooks::Hooks;
-use super::ledger::{Ledger, length};
+use super::ledger::Ledger;
 use super::lock::Locks;
+use super::measure::Counted;
 use super::patience::{Waited, wait};
 use super::permit::ChangePermit;
-use super::plan::{Bound, Foreseen};
+use super::plan::Bound;
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
@@ -62,6 +63,14 @@ pub(crate) struct Gate {
     pub(super) turn: Turn,
 }
 
+/// What a guest is told of a target.
+enum Heard {
+    /// It is in the record.
+    Recorded(Answer),
+    /// It is still to be recorded, as the answer to this call.
+    New(Call, Counted),
+}
+
 impl Gate {
     /// Looks at a target, or answers from the past.
     pub(crate) async fn read<T: DeserializeOwned>(
@@ -69,8 +78,14 @@ impl Gate {
         read: Read,
     ) -> wasmtime::Result<Result<T, CallError>> {
         let _turn = self.turn.take().await;
-        let answer = self.read_value(read).await?;
-        decode(answer)
+        match self.read_value(read).await? {
+            Heard::Recorded(answer) => decode(&answer),
+            Heard::New(call, answer) => {
+                let told = decode(&answer.answer);
+                self.ledger.observe(call, answer).await?;
+                told
+            }
+        }
     }
 
     /// Changes a target, or foresees the change in a plan, or answers from the past.
@@ -80,34 +95,29 @@ impl Gate {
     ) -> wasmtime::Result<Result<T, CallError>> {
         let _turn = self.turn.take().await;
         let answer = self.effect_value(effect).await?;
-        decode(answer)
+        decode(&answer)
     }
 
-    async fn read_value(&mut self, read: Read) -> Result<Answer, Halt> {
+    async fn read_value(&mut self, read: Read) -> Result<Heard, Halt> {
         let call = Call::Read(read.clone());
         self.calls += 1;
         if let Some(answer) = self.replay.call(&call)? {
-            return Ok(answer);
+            return Ok(Heard::Recorded(answer));
         }
         self.safe_point()?;
         let side = self.effective.refuses_read(&read);
         let words = || (read.to_string(), format!("on {}", read.target()));
         if let Some((side, error)) = self.may_not(side, words) {
             let line = read.to_string();
-            return self.refuse(line, &call, side, error, None).await;
+            let refused = self.refuse(line, &call, side, error, None).await?;
+            return Ok(Heard::Recorded(refused));
         }
         let answer = match self.injected() {
             Some(error) => Err(error),
             None if read.waits().is_some() => self.await_others(&read).await?,
-            None => capped(self.look(&read).await?),
+            None => self.look(&read).await?,
         };
-        self.ledger
-            .append(Entry::Observed {
-                call,
-                answer: answer.clone(),
-            })
-            .await?;
-        Ok(answer)
+        Ok(Heard::New(call, capped(answer)))
     }
 
     async fn look(&self, read: &Read) -> Result<Answer, Halt> {
@@ -131,7 +141,7 @@ impl Gate {
         loop {
             tokio::select! {
                 waited = &mut waiting => return match waited {
-                    Waited::Answered(answer) => Ok(capped(answer)),
+                    Waited::Answered(answer) => Ok(answer),
                     Waited::Late => Ok(Err(late(&read.to_string()))),
                     Waited::Stopped => Err(Halt::Stopped),
                 },
@@ -171,7 +181,7 @@ impl Gate {
         self.count(&effect);
         if self.ledger.is_plan() {
             let answer = prepared.foreseen.clone();
-            self.ledger.foresee(Foreseen { effect, prepared });
+            self.ledger.foresee(&effect, prepared);
             return Ok(Ok(answer));
         }
         self.change(effect, prepared).await
@@ -418,23 +428,24 @@ impl Gate {
 }
 
 /// A target may have more to tell than anybody wants to keep.
-fn capped(answer: Answer) -> Answer {
-    let bytes = length(&answer);
-    if bytes <= ANSWER_BYTES {
-        return answer;
+fn capped(answer: Answer) -> Counted {
+    let counted = Counted::new(answer);
+    if counted.bytes <= ANSWER_BYTES {
+        return counted;
     }
-    let (bytes, most) = (crate::text::bytes(bytes), crate::text::bytes(ANSWER_BYTES));
-    let message = format!("the answer has {bytes}; at most {most} are handed on");
-    Err(CallError::new(ErrorKind::Limit, message))
+    let had = crate::text::bytes(counted.bytes);
+    let most = crate::text::bytes(ANSWER_BYTES);
+    let message = format!("the answer has {had}; at most {most} are handed on");
+    Counted::new(Err(CallError::new(ErrorKind::Limit, message)))
 }
 
-fn decode<T: DeserializeOwned>(answer: Answer) -> wasmtime::Result<Result<T, CallError>> {
+fn decode<T: DeserializeOwned>(answer: &Answer) -> wasmtime::Result<Result<T, CallError>> {
     match answer {
-        Ok(value) => match serde_json::from_value(value) {
+        Ok(value) => match T::deserialize(value) {
             Ok(value) => Ok(Ok(value)),
             Err(error) => Err(Halt::Internal(error.to_string()).into()),
         },
-        Err(error) => Ok(Err(error)),
+        Err(error) => Ok(Err(error.clone())),
     }
 }
 
@@ -462,8 +473,8 @@ mod tests {
         let of = |bytes: u64| Ok("x".repeat(usize::try_from(bytes).unwrap()).into());
         // In JSON there are two quotes, and the name of the variant.
         let fits = of(ANSWER_BYTES - 20);
-        assert_eq!(capped(fits.clone()), fits);
-        let error = capped(of(ANSWER_BYTES)).unwrap_err();
+        assert_eq!(capped(fits.clone()).answer, fits);
+        let error = capped(of(ANSWER_BYTES)).answer.unwrap_err();
         assert_eq!(error.kind, crate::contract::ErrorKind::Limit);
     }
 }

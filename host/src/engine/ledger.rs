@@ -2,13 +2,13 @@
 
 use super::control::{Audience, Event};
 use super::halt::Halt;
+use super::measure::{Counted, length};
 use super::permit::Announced;
-use super::plan::Foreseen;
+use super::plan::PlannedEffect;
+use crate::call::{Effect, Prepared};
 use crate::clock::Clock;
-use crate::journal::{Entry, Receipt, RunId, Stamped, State, Store, StoreError};
-use serde::Serialize;
+use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
 use serde_json::Value;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +32,7 @@ enum Sink {
     Plan {
         clock: Clock,
         entries: Vec<Stamped>,
-        foreseen: Vec<Foreseen>,
+        foreseen: Vec<PlannedEffect>,
         /// How many entries were there before the first effect: what comes later is told of a target on which nothing has happened.
         before: Option<usize>,
     },
@@ -60,7 +60,7 @@ impl Count {
 #[derive(Default)]
 pub(super) struct Collected {
     pub(super) entries: Vec<Stamped>,
-    pub(super) foreseen: Vec<Foreseen>,
+    pub(super) foreseen: Vec<PlannedEffect>,
     /// How many of the entries stand before the first effect.
     pub(super) before: usize,
 }
@@ -102,6 +102,17 @@ impl Ledger {
     /// Records, durably unless this is a plan.
     pub(super) async fn append(&mut self, entry: Entry) -> Result<(), Halt> {
         self.recorded_bytes += length(&entry);
+        self.keep(entry).await
+    }
+
+    /// Records what a call was answered. How long that is, is known already.
+    pub(super) async fn observe(&mut self, call: Call, answer: Counted) -> Result<(), Halt> {
+        self.recorded_bytes += length(&call) + answer.bytes;
+        let answer = answer.answer;
+        self.keep(Entry::Observed { call, answer }).await
+    }
+
+    async fn keep(&mut self, entry: Entry) -> Result<(), Halt> {
         let stamped = match &mut self.sink {
             Sink::Journal {
                 store,
@@ -131,8 +142,12 @@ impl Ledger {
                     at: clock.now(),
                     entry,
                 };
-                entries.push(stamped.clone());
-                stamped
+                let told = self.audience.is_there().then(|| stamped.clone());
+                entries.push(without_answer(stamped));
+                let Some(told) = told else {
+                    return Ok(());
+                };
+                told
             }
         };
         self.audience
@@ -196,7 +211,7 @@ impl Ledger {
     }
 
     /// Keeps what an effect would do, for the plan.
-    pub(super) fn foresee(&mut self, effect: Foreseen) {
+    pub(super) fn foresee(&mut self, effect: &Effect, prepared: Prepared) {
         if let Sink::Plan {
             entries,
             foreseen,
@@ -205,7 +220,8 @@ impl Ledger {
         } = &mut self.sink
         {
             before.get_or_insert(entries.len());
-            foreseen.push(effect);
+            let number = foreseen.len() as u64 + 1;
+            foreseen.push(PlannedEffect::new(number, effect, prepared));
         }
     }
 
@@ -260,6 +276,17 @@ impl Ledger {
     }
 }
 
+/// A plan says which looks it rests on, and nothing of what they showed.
+fn without_answer(mut stamped: Stamped) -> Stamped {
+    if let Entry::Observed {
+        answer: Ok(answer), ..
+    } = &mut stamped.entry
+    {
+        *answer = Value::Null;
+    }
+    stamped
+}
+
 /// What a procedure finds after effects that did not happen is what their answers foresaw.
 fn assumed(entry: Entry) -> Entry {
     let Entry::Check {
@@ -275,25 +302,6 @@ fn assumed(entry: Entry) -> Entry {
         verdict,
         evidence: format!("assumed: {evidence}"),
     }
-}
-
-/// Bytes of JSON, counted and not kept.
-pub(super) fn length(value: &impl Serialize) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // What cannot be encoded is refused by the journal.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 async fn record(

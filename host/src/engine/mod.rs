@@ -12,6 +12,7 @@ mod limits;
 #[cfg(test)]
 mod linked;
 mod lock;
+mod measure;
 mod order;
 mod patience;
 mod permit;

@@ -20,6 +20,7 @@ pub struct Permit {
     deadline: Instant,
     stop: watch::Receiver<bool>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
+    is_seen: bool,
     clock: Clock,
     plan: bool,
 }
@@ -31,7 +32,7 @@ impl Permit {
         effective: Arc<Effective>,
         deadline: Instant,
         stop: watch::Receiver<bool>,
-        progress: Option<mpsc::UnboundedSender<Progress>>,
+        (progress, is_seen): (Option<mpsc::UnboundedSender<Progress>>, bool),
         clock: Clock,
     ) -> Self {
         Self {
@@ -40,6 +41,7 @@ impl Permit {
             deadline,
             stop,
             progress,
+            is_seen,
             clock,
             plan: false,
         }
@@ -65,6 +67,8 @@ impl Permit {
         stop: watch::Receiver<bool>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Self {
+        let is_seen = progress.is_some();
+        let progress = (progress, is_seen);
         Self::new(run, effective, deadline, stop, progress, Clock::system())
     }
 
@@ -101,6 +105,11 @@ impl Permit {
         if stop.wait_for(|stopped| *stopped).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether anybody sees how far the effect is, so that it is worth finding out.
+    pub fn is_progress_seen(&self) -> bool {
+        self.is_seen
     }
 
     /// Shows how far the effect is.

@@ -16,13 +16,6 @@ use thiserror::Error;
 /// The schema of the document.
 pub(super) const SCHEMA: &str = "windlass.plan/1";
 
-/// An effect that a planning run would have applied.
-#[derive(Clone, Debug)]
-pub(super) struct Foreseen {
-    pub(super) effect: Effect,
-    pub(super) prepared: Prepared,
-}
-
 /// What a run would do. Its digest covers everything else in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,11 +161,7 @@ impl Plan {
             component: subject.component,
             target: subject.target,
             parameters: subject.parameters,
-            effects: foreseen
-                .into_iter()
-                .zip(1..)
-                .map(PlannedEffect::new)
-                .collect(),
+            effects: foreseen,
             checks: Vec::new(),
             remarks: Vec::new(),
             assumed: Vec::new(),
@@ -297,11 +286,14 @@ impl Plan {
 
     /// The bytes that the digest is of: the document with an empty digest.
     pub(super) fn content(&self) -> Vec<u8> {
+        if self.digest.is_empty() {
+            return serde_json::to_vec(self).unwrap_or_default();
+        }
         let bare = Self {
             digest: String::new(),
             ..self.clone()
         };
-        serde_json::to_vec(&bare).unwrap_or_default()
+        bare.content()
     }
 
     /// The plan of which these are the bytes.
@@ -357,8 +349,7 @@ impl Plan {
 }
 
 impl PlannedEffect {
-    fn new((foreseen, number): (Foreseen, u64)) -> Self {
-        let Foreseen { effect, prepared } = foreseen;
+    pub(super) fn new(number: u64, effect: &Effect, prepared: Prepared) -> Self {
         Self {
             number,
             key: effect.plan_key(),

@@ -299,25 +299,29 @@ impl<'a> Held<'a> {
                     cluster,
                     named,
                 },
-            ) => {
-                let Some((lack, wanted)) = super::cluster::lack_of(scope, verb, cluster, named)
-                else {
-                    return Found::Covered;
-                };
-                match lack {
-                    Lack::Verb | Lack::Interface => refused(lack, "verbs", "verb", &[], &wanted),
-                    lack => {
-                        let place = lack.list().unwrap_or_default();
-                        let (key, one) = LISTS[place];
-                        refused(lack, key, one, scope.lists()[place], &wanted)
-                    }
-                }
-            }
+            ) => in_cluster(scope, verb, cluster, named),
             (Self::Database(_) | Self::Cluster(_), Asked::Message { .. })
             | (Self::Notify(_) | Self::Cluster(_), Asked::Database { .. })
             | (Self::Notify(_) | Self::Database(_), Asked::Cluster { .. }) => Found::Elsewhere,
         }
     }
+}
+
+/// What a scope of a cluster says.
+fn in_cluster<'a>(
+    scope: &'a cluster::Scope,
+    verb: cluster::Verb,
+    at: &str,
+    named: Named<'_>,
+) -> Found<'a> {
+    let Some((lack, wanted)) = super::cluster::lack_of(scope, verb, at, named) else {
+        return Found::Covered;
+    };
+    let list = match lack.list() {
+        Some(place) => (LISTS[place].0, LISTS[place].1, scope.lists()[place], wanted),
+        None => ("verbs", "verb", &[][..], wanted),
+    };
+    Found::Lacking(Refused { lack, list })
 }
 
 impl Refused<'_> {

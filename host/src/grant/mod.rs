@@ -252,6 +252,13 @@ impl Capabilities {
             .any(|scope| scope.allows_object(verb, at, object))
     }
 
+    /// How many nodes may be cordoned at once: the least that a scope says which covers cordoning this one.
+    fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
+        let scopes = self.cluster.iter();
+        let covering = scopes.filter(|scope| scope.allows_object(room::Verb::Cordon, at, node));
+        covering.filter_map(|scope| scope.nodes_at_once).min()
+    }
+
     /// Whether a look may show this table and its indexes.
     pub fn shows_table(
         &self,
@@ -311,6 +318,28 @@ impl Effective {
     pub fn shows_object(&self, verb: room::Verb, at: &str, object: &room::object::Object) -> bool {
         self.side(|capabilities| capabilities.shows_object(verb, at, object))
             .is_none()
+    }
+
+    /// How many nodes of the cluster may be cordoned by windlass at once, this one among them. None means that nobody set a bound.
+    pub fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
+        narrower(
+            self.needs.nodes_at_once(at, node),
+            self.grant.nodes_at_once(at, node),
+        )
+    }
+
+    /// Whether the operator's grant covers the node by its own name, not by a pattern that may mean others too.
+    pub fn grants_node_by_name(
+        &self,
+        verb: room::Verb,
+        at: &str,
+        node: &room::object::Object,
+    ) -> bool {
+        let mut scopes = self.grant.cluster.iter();
+        scopes.any(|scope| {
+            let named = scope.nodes.iter().any(|pattern| pattern.0 == node.name);
+            named && scope.allows_object(verb, at, node)
+        })
     }
 
     /// Whether a message about some event may go to the channel, as far as its name tells.

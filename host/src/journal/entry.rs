@@ -121,6 +121,10 @@ pub enum Outcome {
 /// One record. Effects are numbered from 1 within a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an entry lives until it is written; the large ones are the effects, which cost much more"
+)]
 pub enum Entry {
     /// The first entry of a run.
     Begin(Begin),

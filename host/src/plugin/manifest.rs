@@ -223,22 +223,29 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
         }
         Some(_) | None => {}
     }
-    for scope in &raw.needs.database {
-        for message in scope_problems(scope.get_ref(), parameters) {
-            problem(scope.span().start, message);
-        }
-    }
-    for scope in &raw.needs.cluster {
-        for message in cluster_problems(scope.get_ref(), parameters) {
-            problem(scope.span().start, message);
-        }
-    }
-    for scope in &raw.needs.notify {
-        for message in channel_problems(scope.get_ref(), parameters) {
-            problem(scope.span().start, message);
-        }
-    }
+    problems.extend(need_problems(document, raw, parameters));
     problems
+}
+
+/// What is wrong with a need, at its place.
+fn need_problems(
+    document: &Document<'_>,
+    raw: &Raw,
+    parameters: &Parameters,
+) -> Vec<DocumentError> {
+    let needs = &raw.needs;
+    let databases = needs.database.iter();
+    let databases = databases.map(|s| (s.span(), scope_problems(s.get_ref(), parameters)));
+    let clusters = needs.cluster.iter();
+    let clusters = clusters.map(|s| (s.span(), cluster_problems(s.get_ref(), parameters)));
+    let channels = needs.notify.iter();
+    let channels = channels.map(|s| (s.span(), channel_problems(s.get_ref(), parameters)));
+    let all = databases.chain(clusters).chain(channels);
+    all.flat_map(|(span, messages)| {
+        let told = messages.into_iter();
+        told.map(move |message| document.error_at(span.start, message))
+    })
+    .collect()
 }
 
 fn verbs(needs: &Capabilities) -> BTreeSet<Verb> {

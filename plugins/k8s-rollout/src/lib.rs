@@ -57,21 +57,32 @@ fn roll_out(
         ));
     }
     run.step("change");
-    let sentence = make(change, run, cluster, &name, &before)?;
+    let made = make(change, run, cluster, &name, &before)?;
     run.step("follow");
     if before.paused {
         run.warning("it is paused: nothing is rolled out before it proceeds");
-        return Ok(format!("{sentence}; it is paused"));
+        return Ok(format!("{}; it is paused", made.sentence));
     }
     cluster.await_rollout(&name, parameters.within)?;
     if *change == Change::Replicas(0) {
         cluster.await_no_pods(&name, parameters.within)?;
     }
     run.step("check");
-    let after = cluster.workload(&name)?;
-    let pods = cluster.pods(&parameters.namespace, &after.selector)?;
-    run.check("its pods run", judge::pods(&after, &pods));
-    Ok(sentence)
+    let pods = cluster.pods(&parameters.namespace, &before.selector)?;
+    run.check(
+        "its pods run",
+        judge::pods(made.desired, &made.images, &pods),
+    );
+    Ok(made.sentence)
+}
+
+/// What a change makes of a workload.
+struct Made {
+    sentence: String,
+    /// How many pods there are to be.
+    desired: u32,
+    /// What each of them is to run.
+    images: Vec<String>,
 }
 
 fn make(
@@ -80,24 +91,34 @@ fn make(
     cluster: &Cluster,
     name: &WorkloadName,
     before: &WorkloadFacts,
-) -> Result<String, Error> {
+) -> Result<Made, Error> {
+    let containers = before.containers.iter().filter(|container| !container.init);
+    let mut made = Made {
+        sentence: "each pod replaced".into(),
+        desired: before.desired,
+        images: containers
+            .clone()
+            .map(|container| container.image.clone())
+            .collect(),
+    };
     match change {
         Change::Images(images) => {
             let old = cluster.set_image(name, images)?;
             let new: Vec<_> = images.iter().map(|(_, image)| image.as_str()).collect();
-            Ok(format!("{} → {}", old.join(", "), new.join(", ")))
+            made.sentence = format!("{} → {}", old.join(", "), new.join(", "));
+            for (container, image) in containers.zip(&mut made.images) {
+                let set = images.iter().find(|(name, _)| *name == container.name);
+                if let Some((_, new)) = set {
+                    image.clone_from(new);
+                }
+            }
         }
         Change::Replicas(replicas) => {
             let old = cluster.scale(name, *replicas)?;
-            Ok(format!(
-                "{old} → {}",
-                text::count(*replicas as usize, "replica")
-            ))
+            made.desired = *replicas;
+            made.sentence = format!("{old} → {}", text::count(*replicas as usize, "replica"));
         }
-        Change::Restart => {
-            cluster.restart(name)?;
-            Ok("each pod replaced".into())
-        }
+        Change::Restart => cluster.restart(name)?,
         Change::RollBack(wanted) => {
             let revisions = cluster.revisions(name)?;
             let revision = choose(&revisions, *wanted)?;
@@ -108,9 +129,11 @@ fn make(
             let from = before
                 .revision
                 .map_or_else(|| "the last one".to_owned(), |number| number.to_string());
-            Ok(format!("back from revision {from} to {}", revision.number))
+            made.sentence = format!("back from revision {from} to {}", revision.number);
+            made.images.clone_from(&revision.images);
         }
     }
+    Ok(made)
 }
 
 /// The revision of a number, or the newest that is not rolled out.

@@ -7,10 +7,10 @@ use windlass::journal::{Outcome, Store};
 use windlass::text::is_deceptive;
 use xtask::postgres::NEWEST;
 
-const RUN: &[&str] = &["run", "./hostile.wasm", "--target", "orders"];
+pub(super) const RUN: &[&str] = &["run", "./hostile.wasm", "--target", "orders"];
 
 /// A world with this component in its folder.
-fn world(case: &str) -> World {
+pub(super) fn world(case: &str) -> World {
     let world = World::on(NEWEST);
     bring(&world, "hostile.wasm", case);
     world
@@ -21,7 +21,7 @@ fn bring(world: &World, file: &str, case: &str) {
     std::fs::write(world.path().join(file), component).unwrap();
 }
 
-fn grant(world: &World) {
+pub(super) fn grant(world: &World) {
     world
         .windlass(&["grant", "./hostile.wasm", "--target", "orders"])
         .expect(0);

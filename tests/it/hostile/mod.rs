@@ -3,6 +3,7 @@
 
 mod artifact;
 mod gates;
+mod messages;
 mod table;
 
 use crate::world::World;

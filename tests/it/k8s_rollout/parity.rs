@@ -70,3 +70,44 @@ fn restarting() {
     }
     assert_eq!(other, one);
 }
+
+/// What reached the server about the shop's namespace since the mark, as verb and path.
+fn requests(shop: &Shop, mark: u64) -> Vec<String> {
+    let own = format!("/namespaces/{}/", shop.namespace().name());
+    let all = shop.namespace().cluster().requests(mark);
+    let ours = all.into_iter().filter(|request| request.uri.contains(&own));
+    ours.filter(|request| request.user == "admin")
+        .map(|request| format!("{} {}", request.verb, request.uri))
+        .collect()
+}
+
+#[test]
+fn no_more_requests_than_kubectl() {
+    let (one, other) = (shop(), shop());
+    if !one.namespace().cluster().is_ours() {
+        // Whoever's cluster it is keeps its own log.
+        return;
+    }
+    let mark = one.namespace().cluster().requests_length();
+    one.namespace()
+        .kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
+    one.namespace().until_rolled_out("deployment/web");
+    one.namespace().kubectl(&["get", "deployment/web"]);
+    one.namespace()
+        .kubectl(&["get", "pods", "--selector=app=web"]);
+    let by_kubectl = requests(&one, mark);
+    let mark = other.namespace().cluster().requests_length();
+    roll_out(&other, &["images=app=shop:2"]).expect(0);
+    let all = requests(&other, mark);
+    let by_windlass: Vec<_> = all
+        .iter()
+        .filter(|line| !line.contains("/leases"))
+        .collect();
+    // Besides its lock, which kubectl has none of.
+    assert!(
+        by_windlass.len() <= by_kubectl.len(),
+        "{by_windlass:#?}\nagainst {by_kubectl:#?}"
+    );
+    let locks = all.len() - by_windlass.len();
+    assert!(locks <= 4, "{all:#?}");
+}

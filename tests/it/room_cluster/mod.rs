@@ -2,7 +2,9 @@
 
 mod acts;
 mod certificates;
+mod drain;
 mod jobs;
+mod nodes;
 mod routes;
 
 use crate::world::Namespace;

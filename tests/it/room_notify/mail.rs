@@ -80,6 +80,22 @@ fn encryption_is_not_taken_away() {
 }
 
 #[test]
+fn what_is_said_before_encryption_is_not_believed_after_it() {
+    block_on(async {
+        let (own, key, root) = certificate("localhost");
+        let server = MailServer::start([], Security::Injected, Some((&own, &key)));
+        let mut place = Place::new(channel(&server, SmtpTls::Starttls, Some(&root))).await;
+        let why = given_up(place.send("end").await);
+        assert_eq!(
+            why,
+            "the mail server does not encrypt after STARTTLS; nothing was sent to it"
+        );
+        assert_eq!(server.commands(), ["EHLO windlass", "STARTTLS"]);
+        assert_eq!(server.mails(), [""; 0]);
+    });
+}
+
+#[test]
 fn a_mail_servers_certificate_is_verified() {
     block_on(async {
         let (own, key, root) = certificate("mail.example.com");

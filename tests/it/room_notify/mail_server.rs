@@ -29,6 +29,8 @@ pub(crate) enum Security {
     Implicit,
     /// STARTTLS is not offered: someone in between took it out, or the server has none.
     Stripped,
+    /// Someone in between says after the answer to STARTTLS, and before encryption, what is to be taken for the server's own.
+    Injected,
 }
 
 /// A server at work. Its thread ends with the process.
@@ -47,6 +49,9 @@ struct Shared {
     /// Every line before a mail, of all connections.
     commands: Vec<String>,
 }
+
+/// Answers to all that a mail takes, from EHLO to its end.
+const INJECTED: &str = "250-hello\r\n250 AUTH PLAIN LOGIN\r\n235 welcome\r\n250 fine\r\n250 fine\r\n250 fine\r\n354 go\r\n250 taken";
 
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
@@ -127,10 +132,16 @@ impl MailServer {
             };
             match (answer, line.split(' ').next().unwrap_or_default()) {
                 (Some(code), _) => say(stream, &format!("{code} canary {line}"))?,
-                (None, "EHLO") if self.security == Security::Starttls => {
+                (None, "EHLO")
+                    if matches!(self.security, Security::Starttls | Security::Injected) =>
+                {
                     say(stream, "250-hello\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS")?;
                 }
                 (None, "EHLO") => say(stream, "250-hello\r\n250 AUTH PLAIN LOGIN")?,
+                (None, "STARTTLS") if self.security == Security::Injected => {
+                    say(stream, &format!("220 go\r\n{INJECTED}"))?;
+                    return Ok(Next::Encrypt);
+                }
                 (None, "STARTTLS") => {
                     say(stream, "220 go")?;
                     return Ok(Next::Encrypt);

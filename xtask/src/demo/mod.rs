@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: a bloated database, repaired in front of you. Every command is shown as it would be typed, with what it prints.
 
+pub(crate) mod cluster;
 mod look;
 mod stage;
 

@@ -17,6 +17,14 @@ pub(super) const NOWHERE: &str = "nowhere";
 pub(super) const COMPONENT: &str = "hostile.wasm";
 /// The file with the connection of [`NOWHERE`].
 const CONNECTION: &str = "nowhere.url";
+/// Channels that lead nowhere, with what their files hold. Nothing listens behind the first two.
+const CHANNELS: &[(&str, &str)] = &[
+    ("ops", "http://127.0.0.1:1/"),
+    ("page", "http://127.0.0.1:1/"),
+    ("metadata", "https://169.254.169.254/"),
+];
+/// What messages to them would be signed with.
+const KEY: &str = "channel.key";
 
 /// Removed when it is dropped.
 #[derive(Debug)]
@@ -43,6 +51,14 @@ impl Stage {
             b"postgresql://nobody@127.0.0.1:1/nothing",
             false,
         )?;
+        folder.write(
+            KEY,
+            b"whsec_bm90aGluZyBpcyBldmVyIHNpZ25lZCBieSBpdA==",
+            false,
+        )?;
+        for (name, url) in CHANNELS {
+            folder.write(&format!("{name}.url"), url.as_bytes(), false)?;
+        }
         for name in ["grants", "cache"] {
             folder
                 .dir()
@@ -108,7 +124,16 @@ fn leb(mut number: u32) -> Vec<u8> {
 
 /// The configuration of cases that reach no target.
 pub(super) fn without_target() -> String {
-    format!("[database.{NOWHERE}]\nconnection = {{ file = \"{CONNECTION}\" }}\n")
+    let channel = |(name, _): &(&str, &str)| {
+        format!(
+            "[channel.{name}]\nkind = \"webhook\"\nurl = {{ file = \"{name}.url\" }}\nkey = {{ file = \"{KEY}\" }}\ngive-up-after = \"1s\"\n"
+        )
+    };
+    let mut sections: Vec<_> = CHANNELS.iter().map(channel).collect();
+    sections.push(format!(
+        "[database.{NOWHERE}]\nconnection = {{ file = \"{CONNECTION}\" }}\n"
+    ));
+    sections.concat()
 }
 
 /// The operator's own target, and nothing else of the configuration: no grants, no record. The files that it names are named in full.

@@ -5,6 +5,7 @@ use crate::cluster::object::{Kind, Object};
 use crate::contract::{CallError, ErrorKind};
 use futures_util::{AsyncReadExt as _, StreamExt as _};
 use http::{Method, Request};
+use kube::core::response::StatusDetails;
 use kube::core::{Status, WatchEvent};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ pub(super) const MOST: usize = 5_000;
 /// Bytes that one answer has at most.
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
-const REQUEST: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_mins(1);
 /// For how long a server that cannot be reached is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long is paused in between.
@@ -34,6 +35,8 @@ pub(super) struct Failure {
     pub(super) status: Option<u16>,
     /// In our words.
     pub(super) error: CallError,
+    /// What else the server said: causes, and when to ask again.
+    pub(super) details: Option<Box<StatusDetails>>,
 }
 
 impl Failure {
@@ -41,12 +44,31 @@ impl Failure {
         Self {
             status: None,
             error: CallError::new(kind, message),
+            details: None,
         }
+    }
+
+    /// What the server says about a cause of this name, if that is one.
+    pub(super) fn cause(&self, name: &str) -> Option<&str> {
+        let causes = &self.details.as_ref()?.causes;
+        let cause = causes.iter().find(|cause| cause.reason == name)?;
+        Some(&cause.message)
     }
 
     /// Whether the server may have done what it was asked, and did not say so.
     pub(super) fn is_doubtful(&self) -> bool {
         self.error.kind == ErrorKind::Unavailable && self.status.is_none_or(|status| status == 504)
+    }
+}
+
+/// What was refused here already, before the server was asked.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self {
+            status: None,
+            error,
+            details: None,
+        }
     }
 }
 
@@ -121,12 +143,12 @@ impl Api {
         patch: &Value,
         rehearse: bool,
     ) -> Outcome<Value> {
-        let mut path = format!("{}{part}?fieldManager={MANAGER}", object.path());
+        let mut address = format!("{}{part}?fieldManager={MANAGER}", object.path());
         if rehearse {
-            path.push_str("&dryRun=All");
+            address.push_str("&dryRun=All");
         }
         let body = ("application/json-patch+json", patch);
-        self.call(end, Method::PATCH, &path, Some(body)).await
+        self.call(end, Method::PATCH, &address, Some(body)).await
     }
 
     /// Makes an object; as a rehearsal only, if so asked.
@@ -141,8 +163,16 @@ impl Api {
         if rehearse {
             path.push_str("&dryRun=All");
         }
-        self.call(end, Method::POST, &path, Some(("application/json", object)))
-            .await
+        let body = ("application/json", object);
+        let made: Value = self.call(end, Method::POST, &path, Some(body)).await?;
+        // An eviction that several budgets are about is refused under the status of a success.
+        if made["kind"] == "Status"
+            && made["status"] == "Failure"
+            && let Ok(status) = serde_json::from_value(made.clone())
+        {
+            return Err(self.refused(&status));
+        }
+        Ok(made)
     }
 
     /// Replaces an object as it was when its `resourceVersion` was read.
@@ -332,7 +362,21 @@ impl Api {
                 ErrorKind::Denied,
                 format!("there are no credentials for `{}`", self.name),
             ),
-            _ => Failure::new(
+            kube::Error::HyperError(_)
+            | kube::Error::Service(_)
+            | kube::Error::ProxyProtocolUnsupported { .. }
+            | kube::Error::ProxyProtocolDisabled { .. }
+            | kube::Error::FromUtf8(_)
+            | kube::Error::LinesCodecMaxLineLengthExceeded
+            | kube::Error::ReadEvents(_)
+            | kube::Error::HttpError(_)
+            | kube::Error::SerdeError(_)
+            | kube::Error::BuildRequest(_)
+            | kube::Error::InferConfig(_)
+            | kube::Error::Discovery(_)
+            | kube::Error::RustlsTls(_)
+            | kube::Error::TlsRequired
+            | kube::Error::InferKubeconfig(_) => Failure::new(
                 ErrorKind::Unavailable,
                 format!("`{}` cannot be reached", self.name),
             ),
@@ -357,6 +401,7 @@ impl Api {
         Failure {
             status: Some(status.code),
             error: CallError::new(kind, message),
+            details: status.details.clone().map(Box::new),
         }
     }
 }

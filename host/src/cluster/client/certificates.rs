@@ -244,7 +244,7 @@ pub(super) async fn apply(
     prepared: &Prepared,
 ) -> Result<Applied, ApplyFailure> {
     let before: Before = serde_json::from_value(prepared.before.clone())
-        .map_err(|error| not_done(internal(error)))?;
+        .map_err(|error| not_done(internal(&error)))?;
     let mut seen = before.seen.clone();
     for _ in 0..TRIES {
         let request = request(object, &seen, &before.at).map_err(not_done)?;
@@ -285,7 +285,8 @@ pub(super) async fn confirm(
     object: &Object,
     prepared: &Prepared,
 ) -> Result<Confirmed, CallError> {
-    let before: Before = serde_json::from_value(prepared.before.clone()).map_err(internal)?;
+    let before: Before =
+        serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))?;
     let cannot_tell = |why: &str| Ok(Confirmed::CannotTell(format!("{object} {why}")));
     let Some(found) = api.find(permit.deadline(), object).await? else {
         return cannot_tell("is gone");

@@ -10,10 +10,12 @@ use crate::cluster::object::Object;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How often a change is tried again because the object was another one by then, with the same fields.
 pub(super) const TRIES: u32 = 10;
+/// Where annotations are.
+const ANNOTATIONS: &str = "/metadata/annotations";
 
 /// What an effect wants of an object.
 pub(super) struct Wanted {
@@ -35,6 +37,10 @@ pub(super) struct Before {
     pub(super) uid: String,
     version: String,
     changes: Vec<FieldChange>,
+    /// The changes as a patch of the object as it was then, without the mark.
+    request: Value,
+    /// Whether the object has annotations, or gets them by the patch.
+    annotated: bool,
     answer: Value,
     after: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -93,16 +99,19 @@ pub(super) async fn prepare(
             changes: changes.clone(),
         }))
     };
+    let request = patch(found, &changes).ok_or_else(|| changed(object))?;
     let before = Before {
         uid: text("/metadata/uid"),
         version: text("/metadata/resourceVersion"),
+        annotated: is_annotated(found) || request.to_string().contains(ANNOTATIONS),
+        request,
         changes,
         answer: wanted.answer.clone(),
         after: wanted.after.clone(),
         part: wanted.part.to_owned(),
     };
     Ok(Prepared {
-        before: serde_json::to_value(&before).map_err(internal)?,
+        before: serde_json::to_value(&before).map_err(|error| internal(&error))?,
         foreseen: wanted.answer,
         undo,
         touches: Vec::new(),
@@ -138,33 +147,57 @@ pub(super) async fn apply(
         return Ok(applied(&before));
     }
     let own = Value::String(mark(permit, permit.effect()));
-    let mut found = api
-        .get(permit.deadline(), object)
-        .await
-        .map_err(|failure| not_done(failure.into()))?;
+    let mut request = marked(&before, &own);
     for _ in 0..TRIES {
-        if !is_as_before(&found, &before) {
-            return Err(not_done(changed(object)));
-        }
-        let mut changes = before.changes.clone();
-        changes.push(Path::annotation(MARK).change(&found, Some(own.clone())));
-        let request = patch(&found, &changes).ok_or_else(|| not_done(changed(object)))?;
         match api
             .patch(permit.deadline(), object, &before.part, &request, false)
             .await
         {
             Ok(_) => return Ok(applied(&before)),
             Err(failure) if failure.status == Some(409) => {
-                found = api
-                    .get(permit.deadline(), object)
+                request = again(api, permit, object, &before, &own)
                     .await
-                    .map_err(|failure| not_done(failure.into()))?;
+                    .map_err(not_done)?;
             }
             Err(failure) => return Err(failed(failure)),
         }
     }
     let message = format!("{object} is changed by others all the time");
     Err(not_done(CallError::new(ErrorKind::Conflict, message)))
+}
+
+/// The patch that was prepared, with the mark.
+fn marked(before: &Before, mark: &Value) -> Value {
+    let mut request = before.request.clone();
+    if let Some(operations) = request.as_array_mut() {
+        if !before.annotated {
+            operations.push(json!({"op": "add", "path": ANNOTATIONS, "value": {}}));
+        }
+        let path = format!("{ANNOTATIONS}/{}", MARK.replace('/', "~1"));
+        operations.push(json!({"op": "add", "path": path, "value": mark}));
+    }
+    request
+}
+
+/// The object was another one by then: with the same in the fields that count, the same is done to it as it is now.
+async fn again(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    before: &Before,
+    mark: &Value,
+) -> Result<Value, CallError> {
+    let found = api.get(permit.deadline(), object).await?;
+    if !is_as_before(&found, before) {
+        return Err(changed(object));
+    }
+    let mut changes = before.changes.clone();
+    changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
+    patch(&found, &changes).ok_or_else(|| changed(object))
+}
+
+fn is_annotated(object: &Value) -> bool {
+    object.pointer(ANNOTATIONS).is_some_and(Value::is_object)
 }
 
 /// Whether it is the same object, with the same in the fields that count.
@@ -278,10 +311,10 @@ fn restored(changes: &[FieldChange]) -> String {
 }
 
 fn before(prepared: &Prepared) -> Result<Before, CallError> {
-    serde_json::from_value(prepared.before.clone()).map_err(internal)
+    serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
 }
 
-pub(super) fn internal(error: serde_json::Error) -> CallError {
+pub(super) fn internal(error: &serde_json::Error) -> CallError {
     CallError::new(
         ErrorKind::Invalid,
         format!("what was prepared cannot be read: {error}"),

@@ -338,7 +338,7 @@ pub(super) async fn apply(
 }
 
 fn before<T: serde::de::DeserializeOwned>(prepared: &Prepared) -> Result<T, CallError> {
-    serde_json::from_value(prepared.before.clone()).map_err(internal)
+    serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
 }
 
 fn applied(job: &Value, after: &str) -> Result<Applied, CallError> {

@@ -4,6 +4,8 @@ mod api;
 mod certificates;
 mod change;
 mod connect;
+mod drain;
+mod evict;
 mod jobs;
 mod lock;
 mod managers;
@@ -116,10 +118,9 @@ impl Client {
     pub async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
         read.check()?;
         let room = self.room(&read.cluster).await?;
-        let api = &room.api;
         let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
         let shows = |object: &Object| may.shows_object(verb, cluster, object);
-        let within = read.waits().unwrap_or_default();
+        let (api, within) = (&room.api, read.waits().unwrap_or_default());
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
             Look::Workload { workload } => {
@@ -150,8 +151,10 @@ impl Client {
             Look::AwaitNoPods { workload, .. } => {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
-            Look::Nodes { .. } | Look::Budgets { .. } | Look::AwaitNode { .. } => {
-                nodes::read(api, permit, read, &shows).await
+            Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
+            Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
+            Look::AwaitNode { node, .. } => {
+                nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
             Look::Jobs {
                 namespace,
@@ -192,8 +195,11 @@ impl Client {
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Drain { .. } => {
+            Change::Cordon { .. } | Change::Uncordon { .. } => {
                 nodes::prepare(api, permit, effect, &object).await
+            }
+            Change::Drain { options, .. } => {
+                drain::prepare(api, permit, effect, &object, *options).await
             }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::prepare(api, permit, effect, &object).await
@@ -217,7 +223,9 @@ impl Client {
         let api = &room.api;
         let object = effect.object().map_err(change::not_done)?;
         match &effect.change {
-            Change::Drain { .. } => nodes::drain(api, permit, effect, &object, prepared).await,
+            Change::Drain { options, .. } => {
+                drain::apply(api, permit, &object, *options, prepared).await
+            }
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
@@ -248,7 +256,7 @@ impl Client {
         let api = &room.api;
         let object = effect.object()?;
         match &effect.change {
-            Change::Drain { .. } => nodes::confirm(api, permit, effect, &object, prepared).await,
+            Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
@@ -378,7 +386,17 @@ pub fn assumed(read: &Read) -> Option<Value> {
             boot_id: String::new(),
             labels: Vec::new(),
         }),
-        _ => return None,
+        Look::Facts
+        | Look::Workload { .. }
+        | Look::Workloads { .. }
+        | Look::Revisions { .. }
+        | Look::Pods { .. }
+        | Look::Logs { .. }
+        | Look::Nodes { .. }
+        | Look::Budgets { .. }
+        | Look::Jobs { .. }
+        | Look::Certificates { .. }
+        | Look::Route { .. } => return None,
     };
     answer.ok()
 }
@@ -387,9 +405,4 @@ pub fn assumed(read: &Read) -> Option<Value> {
 fn value<T: Serialize>(answer: &T) -> Result<Value, CallError> {
     serde_json::to_value(answer)
         .map_err(|error| CallError::new(ErrorKind::Invalid, error.to_string()))
-}
-
-/// SKELETON
-fn todo() -> CallError {
-    CallError::new(ErrorKind::Invalid, "not yet")
 }

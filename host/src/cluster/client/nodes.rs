@@ -1,43 +1,311 @@
-//! SKELETON: nodes.
-use super::api::Api;
-use crate::call::{Applied, ApplyFailure, Confirmed, Prepared};
-use crate::cluster::object::Object;
-use crate::cluster::{Effect, Read};
-use crate::contract::CallError;
-use crate::engine::{ChangePermit, Permit};
-use serde_json::Value;
+//! Nodes and disruption budgets: what they are, and how a node is cordoned and let work again.
 
-pub(super) async fn read(
-    _: &Api,
-    _: &Permit,
-    _: &Read,
-    _: &(dyn Fn(&Object) -> bool + Sync),
+use super::api::Api;
+use super::change::{self, Wanted};
+use super::wait::{self, Step};
+use super::workloads::selector;
+use crate::call::Prepared;
+use crate::cluster::Effect;
+use crate::cluster::call::{Change, Look};
+use crate::cluster::field::Path;
+use crate::cluster::object::{Kind, Object};
+use crate::contract::cluster_types::{DisruptionBudget, Namespaced, NodeFacts};
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::Permit;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The annotation of a node that windlass cordoned; its value is the run.
+const CORDONED: &str = "windlass.dev/cordoned";
+/// The label of a node of the control plane, and the key of its taint.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
+/// The nodes that a selector means and that may be shown.
+pub(super) async fn list(
+    api: &Api,
+    permit: &Permit,
+    selector: &str,
+    shows: &(dyn Fn(&Object) -> bool + Sync),
 ) -> Result<Value, CallError> {
-    Err(super::todo())
+    let query = [("labelSelector", selector)];
+    let keep = |node: Value| {
+        let object = Object::node(node.pointer("/metadata/name")?.as_str()?).ok()?;
+        shows(&object).then(|| facts(&node))
+    };
+    let listed = api
+        .list(permit.deadline(), Kind::Node, None, &query, keep)
+        .await?;
+    super::value(&listed.items)
 }
+
+/// The facts of one.
+fn facts(node: &Value) -> NodeFacts {
+    let text = |pointer: &str| {
+        let found = node.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_default().to_owned()
+    };
+    let labels = node["metadata"]["labels"].as_object();
+    let labels = labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    NodeFacts {
+        name: text("/metadata/name"),
+        uid: text("/metadata/uid"),
+        ready: is_ready(node),
+        cordoned: is_cordoned(node),
+        cordoned_by_windlass: is_cordoned_by_windlass(node),
+        control_plane: is_control_plane(node),
+        kubelet_version: text("/status/nodeInfo/kubeletVersion"),
+        os_image: text("/status/nodeInfo/osImage"),
+        boot_id: text("/status/nodeInfo/bootID"),
+        labels: labels.collect(),
+    }
+}
+
+fn is_ready(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// Whether new pods are kept away from it.
+pub(super) fn is_cordoned(node: &Value) -> bool {
+    node["spec"]["unschedulable"] == true
+}
+
+/// A node that another hand let work again is not cordoned by windlass any more, though its annotation may be left.
+fn is_cordoned_by_windlass(node: &Value) -> bool {
+    is_cordoned(node) && Path::annotation(CORDONED).get(node).is_some()
+}
+
+fn is_control_plane(node: &Value) -> bool {
+    let taints = node["spec"]["taints"].as_array();
+    let mut taints = taints.into_iter().flatten();
+    node["metadata"]["labels"].get(CONTROL_PLANE).is_some()
+        || taints.any(|taint| taint["key"] == CONTROL_PLANE)
+}
+
+/// Until a node is ready and its boot or its kubelet's version is another than this; where neither is given, until it is ready.
+pub(super) async fn awaited(
+    api: &Api,
+    permit: &Permit,
+    node: &Object,
+    look: &Look,
+    within: Duration,
+) -> Result<Value, CallError> {
+    let Look::AwaitNode { boot, version, .. } = look else {
+        let message = format!("nothing about {node} is waited for");
+        return Err(CallError::new(ErrorKind::Invalid, message));
+    };
+    let look = |node: &Value| Ok(returned(node, boot, version));
+    super::value(&wait::object(api, permit, node, within, look).await?)
+}
+
+/// Whether the node is back: ready, and where a boot or a version is given, with another of one of them.
+fn returned(node: &Value, boot: &str, version: &str) -> Step<NodeFacts> {
+    let facts = facts(node);
+    let another = |before: &str, now: &str| !before.is_empty() && before != now;
+    let changed = another(boot, &facts.boot_id) || another(version, &facts.kubelet_version);
+    if !(changed || boot.is_empty() && version.is_empty()) {
+        let what = "it still has the boot and the kubelet that it had";
+        return Step::Waiting(what.into());
+    }
+    if !facts.ready {
+        return Step::Waiting("it is not ready".into());
+    }
+    Step::Done(facts)
+}
+
+/// The disruption budgets of a namespace.
+pub(super) async fn budgets(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+) -> Result<Value, CallError> {
+    let keep = |budget: Value| {
+        let count = |name: &str| {
+            let count = budget["status"][name].as_u64().unwrap_or_default();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        Some(DisruptionBudget {
+            name: Namespaced {
+                namespace: namespace.to_owned(),
+                name: budget.pointer("/metadata/name")?.as_str()?.to_owned(),
+            },
+            allowed: count("disruptionsAllowed"),
+            healthy: count("currentHealthy"),
+            desired_healthy: count("desiredHealthy"),
+            selector: selector(&budget["spec"]["selector"]),
+        })
+    };
+    let kind = Kind::PodDisruptionBudget;
+    let listed = api
+        .list(permit.deadline(), kind, Some(namespace), &[], keep)
+        .await?;
+    super::value(&listed.items)
+}
+
+/// What cordoning and uncordoning want of a node's fields.
 pub(super) async fn prepare(
-    _: &Api,
-    _: &Permit,
-    _: &Effect,
-    _: &Object,
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
 ) -> Result<Prepared, CallError> {
-    Err(super::todo())
+    let node = api.get(permit.deadline(), object).await?;
+    let wanted = if matches!(effect.change, Change::Cordon { .. }) {
+        refuse_control_plane(permit, effect, object, &node)?;
+        if !is_cordoned(&node) {
+            refuse_too_many(api, permit, effect, object).await?;
+        }
+        cordoned(permit, &node)
+    } else {
+        uncordoned(object, &node)?
+    };
+    change::prepare(api, permit, &effect.cluster, object, &node, wanted).await
 }
-pub(super) async fn drain(
-    _: &Api,
-    _: &ChangePermit,
-    _: &Effect,
-    _: &Object,
-    _: &Prepared,
-) -> Result<Applied, ApplyFailure> {
-    Err(super::change::not_done(super::todo()))
+
+fn cordoned(permit: &Permit, node: &Value) -> Wanted {
+    let was = is_cordoned(node);
+    let run = json!(permit.run().to_string());
+    let changes = [
+        unschedulable().change(node, Some(json!(true))),
+        Path::annotation(CORDONED).change(node, Some(run)),
+    ];
+    Wanted {
+        // Whoever cordoned it keeps it so.
+        changes: changes.into_iter().filter(|_| !was).collect(),
+        answer: json!(was),
+        now: state(node).into(),
+        after: "cordoned".into(),
+        part: "",
+    }
 }
-pub(super) async fn confirm(
-    _: &Api,
-    _: &Permit,
-    _: &Effect,
-    _: &Object,
-    _: &Prepared,
-) -> Result<Confirmed, CallError> {
-    Err(super::todo())
+
+fn uncordoned(object: &Object, node: &Value) -> Result<Wanted, CallError> {
+    if is_cordoned(node) && !is_cordoned_by_windlass(node) {
+        let message = format!(
+            "{object} was cordoned by another hand; whoever did so can let it work again: kubectl uncordon {}",
+            object.name
+        );
+        return Err(CallError::new(ErrorKind::Conflict, message));
+    }
+    Ok(Wanted {
+        changes: vec![
+            unschedulable().change(node, None),
+            Path::annotation(CORDONED).change(node, None),
+        ],
+        answer: Value::Null,
+        now: state(node).into(),
+        after: "schedulable".into(),
+        part: "",
+    })
+}
+
+fn unschedulable() -> Path {
+    Path::of(&["spec", "unschedulable"])
+}
+
+fn state(node: &Value) -> &'static str {
+    if is_cordoned(node) {
+        "cordoned"
+    } else {
+        "schedulable"
+    }
+}
+
+/// A pattern such as `*` is written with other nodes in mind: who means one of the control plane has to name it.
+pub(super) fn refuse_control_plane(
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+    node: &Value,
+) -> Result<(), CallError> {
+    let (verb, at) = (effect.verb(), &effect.cluster);
+    if !is_control_plane(node) || permit.effective().grants_node_by_name(verb, at, object) {
+        return Ok(());
+    }
+    let message = format!(
+        "{object} belongs to the control plane, and no grant names it: a grant with nodes = [{:?}] would allow it to {verb} it",
+        object.name
+    );
+    Err(CallError::new(ErrorKind::Denied, message))
+}
+
+/// Refuses to cordon one node more than a scope allows at once. Asks for nodes only where one does.
+async fn refuse_too_many(
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+) -> Result<(), CallError> {
+    let Some(most) = permit.effective().nodes_at_once(&effect.cluster, object) else {
+        return Ok(());
+    };
+    let keep = |node: Value| {
+        let name = node["metadata"]["name"].as_str()?;
+        (is_cordoned_by_windlass(&node) && name != object.name).then(|| name.to_owned())
+    };
+    let listed = api
+        .list(permit.deadline(), Kind::Node, None, &[], keep)
+        .await?;
+    let others = listed.items;
+    if others.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "{object} would be one too many: at most {} may be cordoned by windlass at once, and these are: {}; uncordon one first",
+        crate::text::counted(most as usize, "node"),
+        super::drain::named(&others)
+    );
+    Err(CallError::new(ErrorKind::Limit, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Step, facts, returned};
+    use serde_json::{Value, json};
+
+    fn node(ready: &str, boot: &str, version: &str) -> Value {
+        json!({"metadata": {"name": "n"}, "status": {
+            "conditions": [{"type": "MemoryPressure", "status": "True"}, {"type": "Ready", "status": ready}],
+            "nodeInfo": {"bootID": boot, "kubeletVersion": version},
+        }})
+    }
+
+    #[test]
+    fn a_node_is_back_when_it_is_ready_and_another() {
+        let back = |ready: &str, before: (&str, &str)| {
+            let node = node(ready, "b", "v");
+            matches!(returned(&node, before.0, before.1), Step::Done(_))
+        };
+        assert!(back("True", ("", "")) && !back("Unknown", ("", "")));
+        assert!(back("True", ("a", "v")) && back("True", ("b", "u")) && back("True", ("a", "")));
+        assert!(!back("True", ("b", "v")) && !back("True", ("b", "")) && !back("True", ("", "v")));
+        assert!(!back("False", ("a", "u")));
+    }
+
+    #[test]
+    fn a_control_plane_is_known_by_its_label_or_its_taint() {
+        let key = "node-role.kubernetes.io/control-plane";
+        let mut found = node("True", "b", "v");
+        assert!(!facts(&found).control_plane);
+        found["metadata"]["labels"] = json!({key: ""});
+        assert!(facts(&found).control_plane);
+        let mut found = node("True", "b", "v");
+        found["spec"]["taints"] = json!([{"key": key, "effect": "NoSchedule"}]);
+        assert!(facts(&found).control_plane);
+    }
+
+    #[test]
+    fn a_cordon_is_ours_as_long_as_it_holds() {
+        let mut found = node("True", "b", "v");
+        found["metadata"]["annotations"] = json!({"windlass.dev/cordoned": "r"});
+        assert!(!facts(&found).cordoned_by_windlass);
+        found["spec"]["unschedulable"] = json!(true);
+        assert!(facts(&found).cordoned && facts(&found).cordoned_by_windlass);
+        found["metadata"]["annotations"] = Value::Null;
+        assert!(facts(&found).cordoned && !facts(&found).cordoned_by_windlass);
+    }
 }

@@ -1,6 +1,6 @@
 //! Waiting for what controllers do: one look, then a watch from there, and again if the watch ends. Nothing is polled.
 
-use super::api::{Api, Watched};
+use super::api::{Api, Outcome, Watched};
 use super::pods;
 use super::workloads::{facts, refuse_unrolled, selector};
 use crate::cluster::object::{Kind, Object};
@@ -9,7 +9,7 @@ use crate::contract::{CallError, ErrorKind};
 use crate::engine::{Permit, Progress};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long is paused before a server that cannot be reached is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,62 +29,29 @@ pub(super) async fn object<R>(
     permit: &Permit,
     object: &Object,
     within: Duration,
-    mut look: impl FnMut(&Value) -> Result<Step<R>, CallError>,
+    mut look: impl FnMut(&Value) -> Result<Step<R>, CallError> + Send,
 ) -> Result<R, CallError> {
     let end = permit.deadline().min(permit.clock().instant() + within);
     let mut said = String::from("nothing was seen yet");
+    let mut see = |value: &Value, said: &mut String| match look(value) {
+        Ok(Step::Done(result)) => Some(Ok(result)),
+        Ok(Step::Waiting(what)) => {
+            if what != *said {
+                show(permit, &what);
+                *said = what;
+            }
+            None
+        }
+        Err(error) => Some(Err(error)),
+    };
     let waiting = async {
         loop {
-            let found = match api.get(permit.deadline(), object).await {
-                Ok(found) => found,
-                Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
-                    said = failure.error.message;
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Err(failure) => return Err(failure.into()),
-            };
-            let mut see = |value: &Value| match look(value) {
-                Ok(Step::Done(result)) => Some(Ok(result)),
-                Ok(Step::Waiting(what)) => {
-                    if what != said {
-                        show(permit, &what);
-                        said = what;
-                    }
-                    None
-                }
-                Err(error) => Some(Err(error)),
-            };
-            if let Some(result) = see(&found) {
-                return result;
-            }
-            let version = found
-                .pointer("/metadata/resourceVersion")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let name = format!("metadata.name={}", object.name);
-            let path = object.kind.path(object.namespace.as_deref());
-            let rest = end.saturating_duration_since(permit.clock().instant());
-            let watched = api
-                .watch(
-                    &path,
-                    &[("fieldSelector", &name)],
-                    version,
-                    rest,
-                    |event| match event {
-                        Watched::There(value) => see(&value),
-                        Watched::Gone(_) => Some(Err(CallError::new(
-                            ErrorKind::NotFound,
-                            format!("{object} was deleted"),
-                        ))),
-                    },
-                )
-                .await;
-            match watched {
+            match round(api, permit, object, end, &mut |value| see(value, &mut said)).await {
                 Ok(Some(result)) => return result,
                 Ok(None) => {}
                 Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
-                    tokio::time::sleep(PAUSE).await
+                    said = failure.error.message;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 Err(failure) => return Err(failure.into()),
             }
@@ -92,6 +59,32 @@ pub(super) async fn object<R>(
     };
     let ended = tokio::time::timeout_at(end.into(), waiting).await;
     ended.unwrap_or_else(|_| Err(late(object, within, &said)))
+}
+
+/// One look, and a watch from there. None if the watch ended.
+async fn round<R>(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    end: Instant,
+    see: &mut (impl FnMut(&Value) -> Option<Result<R, CallError>> + Send),
+) -> Outcome<Option<Result<R, CallError>>> {
+    let found = api.get(permit.deadline(), object).await?;
+    if let Some(result) = see(&found) {
+        return Ok(Some(result));
+    }
+    let version = found.pointer("/metadata/resourceVersion");
+    let version = version.and_then(Value::as_str).unwrap_or_default();
+    let name = format!("metadata.name={}", object.name);
+    let path = object.kind.path(object.namespace.as_deref());
+    let rest = end.saturating_duration_since(permit.clock().instant());
+    let gone = || CallError::new(ErrorKind::NotFound, format!("{object} was deleted"));
+    let query = [("fieldSelector", name.as_str())];
+    let looked = |event| match event {
+        Watched::There(value) => see(&value),
+        Watched::Gone(_) => Some(Err(gone())),
+    };
+    api.watch(&path, &query, version, rest, looked).await
 }
 
 fn show(permit: &Permit, what: &str) {

@@ -26,7 +26,20 @@ fn kind_of(kind: Kind) -> WorkloadKind {
     match kind {
         Kind::StatefulSet => WorkloadKind::StatefulSet,
         Kind::DaemonSet => WorkloadKind::DaemonSet,
-        _ => WorkloadKind::Deployment,
+        Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::ControllerRevision
+        | Kind::Pod
+        | Kind::PodDisruptionBudget
+        | Kind::Node
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Lease
+        | Kind::Ingress
+        | Kind::HttpRoute
+        | Kind::Certificate => WorkloadKind::Deployment,
     }
 }
 
@@ -308,7 +321,14 @@ pub(super) async fn wanted(
             roll_back(api, permit, object, workload, revision_uid).await
         }
         Change::Annotate { annotations, .. } => Ok(annotate(workload, annotations)),
-        _ => Err(CallError::new(
+        Change::Cordon { .. }
+        | Change::Uncordon { .. }
+        | Change::Drain { .. }
+        | Change::FromCronJob { .. }
+        | Change::DeleteJob { .. }
+        | Change::Divert { .. }
+        | Change::Restore { .. }
+        | Change::Renew { .. } => Err(CallError::new(
             ErrorKind::Invalid,
             "this is no change of a workload",
         )),

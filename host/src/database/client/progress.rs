@@ -26,6 +26,9 @@ const PROGRESS: &str = "
 
 /// Shows how far the server process is, for as long as it is polled. Nothing to show, or nobody to ask, is no failure; it never ends.
 pub(super) async fn show(room: &Room, permit: &Permit, pid: i32) {
+    if !permit.is_progress_seen() {
+        return std::future::pending().await;
+    }
     tokio::time::sleep(PAUSE).await;
     if let Ok(watch) = room.open(Purpose::Watch, permit, permit.deadline()).await {
         while show_once(&watch, permit, pid).await.is_ok() {

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 /// What became of an effect.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each effect, and most are done"
+)]
 pub enum Status {
     /// It was started, or was about to be; its end is not recorded.
     Intended,

@@ -41,7 +41,7 @@ pub(super) enum NoWay {
 }
 
 impl Door {
-    /// The addresses to dial. One bad address spoils the name: whoever answers for it also names what is refused.
+    /// The addresses to dial.
     pub(super) async fn addresses(&self) -> Result<Vec<SocketAddr>, NoWay> {
         let found: Vec<SocketAddr> = match &self.host {
             Host::Ipv4(address) => vec![(*address, self.port).into()],
@@ -51,6 +51,11 @@ impl Door {
                 .map_err(|_| NoWay::Unresolved)?
                 .collect(),
         };
+        self.all_of(found)
+    }
+
+    /// One bad address spoils the name: whoever answers for it also names what is refused.
+    fn all_of(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NoWay> {
         if found.is_empty() {
             return Err(NoWay::Unresolved);
         }
@@ -182,6 +187,32 @@ mod tests {
             );
             assert_eq!(goes(url, &[allowed]).await.unwrap().len(), 1, "{url}");
         }
+    }
+
+    #[test]
+    fn one_bad_address_of_three_spoils_the_name() {
+        let answer = |addresses: [&str; 3]| addresses.map(|a| (a.parse::<IpAddr>().unwrap(), 443));
+        let answer = |addresses| answer(addresses).map(SocketAddr::from).to_vec();
+        let named = door("https://hooks.example/", &[]);
+        let fine = answer(["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+        assert_eq!(named.all_of(fine.clone()), Ok(fine));
+        for bad in ["169.254.7.7", "fe80::1", "169.254.169.254", "0.0.0.0"] {
+            for place in 0..3 {
+                let mut addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
+                addresses[place] = bad;
+                let refused = named.all_of(answer(addresses));
+                assert!(matches!(refused, Err(NoWay::Refused(_))), "{addresses:?}");
+                let allowed = door("https://hooks.example/", &[bad]);
+                assert_eq!(
+                    allowed.all_of(answer(addresses)).map(|all| all.len()),
+                    Ok(3)
+                );
+            }
+        }
+        let plain = door("http://hooks.example/", &[]);
+        let refused = plain.all_of(answer(["127.0.0.1", "127.0.0.2", "192.0.2.1"]));
+        assert_eq!(refused, Err(NoWay::Plain));
+        assert_eq!(named.all_of(Vec::new()), Err(NoWay::Unresolved));
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod address;
 mod attempt;
+mod bytewise;
 mod channel;
 mod http;
 mod letter;

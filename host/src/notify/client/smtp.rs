@@ -2,6 +2,7 @@
 
 use super::address::{Door, NoWay};
 use super::attempt::Answer;
+use super::bytewise::Bytewise;
 use super::channel::{Channel, ChannelError, Smtp, SmtpTls};
 use super::letter::Letter;
 use crate::secret::Secret;
@@ -15,12 +16,15 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, Message};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Host;
 
 /// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
+const NOBODY: &str = "nothing answers there, or it breaks off";
 
 /// Where a channel's mails go, and from whom.
 pub(super) struct Mail {
@@ -115,30 +119,44 @@ impl Mail {
                 NoWay::Refused(_) | NoWay::Plain => Answer::Refused(why.to_string()),
             })
         })?;
-        let hello = ClientId::Domain("windlass".into());
-        let implicit = match self.encryption {
-            SmtpTls::Implicit => Some(self.tls()?),
-            SmtpTls::Starttls | SmtpTls::None => None,
-        };
-        let connected = AsyncSmtpConnection::connect_tokio1(
-            &addresses[..],
-            Some(CONNECT.min(within)),
-            &hello,
-            implicit,
-            None,
-        );
-        let mut connection = connected.await.map_err(|error| before(&error))?;
-        if self.encryption == SmtpTls::Starttls {
-            if !connection.can_starttls() {
-                let why = "the mail server does not offer STARTTLS; nothing was sent to it";
-                return Err(Broken(Answer::Refused(why.into())));
+        let mut connection = match self.encryption {
+            SmtpTls::Starttls => self.upgraded(&addresses, CONNECT.min(within)).await?,
+            SmtpTls::Implicit => {
+                let tls = Some(self.tls()?);
+                connected(&addresses, CONNECT.min(within), tls).await?
             }
-            let upgraded = connection.starttls(self.tls()?, &hello).await;
-            upgraded.map_err(|error| before(&error))?;
-        }
+            SmtpTls::None => connected(&addresses, CONNECT.min(within), None).await?,
+        };
         self.introduce(&mut connection)
             .await
             .map_err(|error| before(&error))?;
+        Ok(connection)
+    }
+
+    /// Begins in plain, and says nothing that matters before it is encrypted.
+    async fn upgraded(
+        &self,
+        addresses: &[SocketAddr],
+        within: Duration,
+    ) -> Result<AsyncSmtpConnection, Broken> {
+        let Some(stream) = Bytewise::connect(addresses, within).await else {
+            return Err(Broken(Answer::again(NOBODY.into())));
+        };
+        let hello = hello();
+        let connected = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello);
+        let mut connection = connected.await.map_err(|error| before(&error))?;
+        if !connection.can_starttls() {
+            let why = "the mail server does not offer STARTTLS; nothing was sent to it";
+            return Err(Broken(Answer::Refused(why.into())));
+        }
+        let upgraded = connection.starttls(self.tls()?, &hello).await;
+        upgraded.map_err(|error| {
+            if crate::tls::is_no_tls(&error) {
+                let why = "the mail server does not encrypt after STARTTLS; nothing was sent to it";
+                return Broken(Answer::Refused(why.into()));
+            }
+            before(&error)
+        })?;
         Ok(connection)
     }
 
@@ -189,6 +207,20 @@ impl Mail {
     }
 }
 
+fn hello() -> ClientId {
+    ClientId::Domain("windlass".into())
+}
+
+async fn connected(
+    addresses: &[SocketAddr],
+    within: Duration,
+    tls: Option<TlsParameters>,
+) -> Result<AsyncSmtpConnection, Broken> {
+    AsyncSmtpConnection::connect_tokio1(addresses, Some(within), &hello(), tls, None)
+        .await
+        .map_err(|error| before(&error))
+}
+
 /// What a guest wrote is set in, so that none of its lines can be taken for the host's.
 fn text(letter: &Letter) -> String {
     let message = &letter.message;
@@ -226,11 +258,7 @@ fn before(error: &Error) -> Broken {
         let why = "the mail server does not offer what the channel needs";
         return Broken(Answer::Refused(why.into()));
     }
-    failed(error).unwrap_or_else(|| {
-        Broken(Answer::again(
-            "nothing answers there, or it breaks off".into(),
-        ))
-    })
+    failed(error).unwrap_or_else(|| Broken(Answer::again(NOBODY.into())))
 }
 
 /// What the server said no with; none if it did not. Only the number: what else it says may repeat a login or a recipient.

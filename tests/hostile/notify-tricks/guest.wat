@@ -1,0 +1,16 @@
+(import "windlass:procedure/notify-send@0.1.0" "send"
+  (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+(data (i32.const 1024) "ops")
+(data (i32.const 1040) "start")
+(data (i32.const 1056) "<!channel> @everyone [here](https://evil.example) <b>x</b> *x* `x` \1b[2J\e2\80\ae\0d\0aBcc: victim@example.com\0d\0a.\0d\0aRCPT TO:<victim@example.com>")
+(func $run (result i32)
+  ;; What it wants to say, and then 7 MB; fields without a name or a value lie behind.
+  (drop (memory.grow (i32.const 160)))
+  (memory.fill (i32.const 131072) (i32.const 120) (i32.const 7000000))
+  (memory.copy (i32.const 131072) (i32.const 1056) (i32.const 132))
+  (global.set $free (i32.const 9000000))
+  (call $send (i32.const 1024) (i32.const 3) (i32.const 1040) (i32.const 5)
+    (i32.const 3) (i32.const 1056) (i32.const 132) (i32.const 131072) (i32.const 7000000)
+    (i32.const 7200000) (i32.const 10000) (i32.const 2560))
+  (if (i32.load8_u (i32.const 2560)) (then (return (call $let_through))))
+  (call $done))

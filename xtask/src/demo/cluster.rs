@@ -1,0 +1,165 @@
+//! `cargo xtask demo --cluster`: a rollout on a real Kubernetes control plane, and one that takes itself back.
+
+use super::{build, heading, unexpected};
+use crate::setup;
+use crate::trouble::Trouble;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+use xtask::kubernetes::{Cluster, Options, User};
+use xtask::shell;
+
+const SHOP: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec:
+  replicas: 3
+  progressDeadlineSeconds: 5
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: app, image: 'shop:1'}]}
+";
+
+/// A cluster with a shop in it, and a project folder.
+struct Stage {
+    program: PathBuf,
+    project: TempDir,
+    cluster: Cluster,
+}
+
+/// Runs the whole show. Anything that does not go as announced is an error.
+pub(crate) fn demo() -> Result<(), Trouble> {
+    let start = Instant::now();
+    heading("Setting up");
+    setup::compiler()?;
+    let program = build()?;
+    let stage = Stage::set(program)?;
+
+    heading("May k8s-rollout change anything here? Only what a grant says, for this very binary");
+    stage.windlass(&["grant", "k8s-rollout", "--target", "staging"], 0)?;
+
+    heading("What would a new image do? The server rehearses it, and nothing is changed");
+    stage.windlass(&rollout("plan", "images=app=shop:2"), 0)?;
+    stage.runs("shop:1")?;
+
+    heading("Do it, and follow it until only new pods are there");
+    stage.windlass(&rollout("run", "images=app=shop:2"), 0)?;
+    stage.runs("shop:2")?;
+
+    heading("An image that nobody can pull: the run fails, says why, and takes its change back");
+    stage.windlass(&rollout("run", "images=app=shop:bad"), 1)?;
+    stage.runs("shop:2")?;
+
+    heading("What was done? The journal tells");
+    stage.windlass(&["runs"], 0)?;
+    stage.windlass(&["audit", "verify"], 0)?;
+    drop(stage);
+    println!(
+        "\nThat was it, in {} s. What was started is stopped and removed.",
+        start.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+fn rollout<'a>(verb: &'a str, change: &'a str) -> [&'a str; 10] {
+    [
+        verb,
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        "namespace=shop",
+        "--set",
+        "name=web",
+        "--set",
+        change,
+    ]
+}
+
+impl Stage {
+    fn set(program: PathBuf) -> Result<Self, Trouble> {
+        let kubebed = setup::kubebed()?;
+        let cluster = Cluster::start(&kubebed, &Options::default())?;
+        let project = tempfile::tempdir().map_err(|error| unexpected(&error.to_string()))?;
+        let stage = Self {
+            program,
+            project,
+            cluster,
+        };
+        let kubeconfig = stage.cluster.kubeconfig(User::Admin);
+        stage.write("shop.yaml", SHOP)?;
+        stage.write(
+            "windlass.toml",
+            &format!(
+                "[cluster.staging]\nkubeconfig = {{ file = \"{}\" }}\nnamespace = \"shop\"\n",
+                kubeconfig.display()
+            ),
+        )?;
+        let shop = stage.project.path().join("shop.yaml");
+        let mut apply = stage.cluster.kubectl(User::Admin);
+        shell::output(
+            apply
+                .args(["apply", "--server-side", "--filename"])
+                .arg(shop),
+        )?;
+        let mut rolled_out = stage.cluster.kubectl(User::Admin);
+        rolled_out.args([
+            "--namespace=shop",
+            "rollout",
+            "status",
+            "deployment/web",
+            "--timeout=60s",
+        ]);
+        shell::output(&mut rolled_out)?;
+        eprintln!("cluster      staging: namespace shop, three pods of web run shop:1");
+        Ok(stage)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Trouble> {
+        let written = std::fs::write(self.project.path().join(name), text);
+        written.map_err(|error| unexpected(&format!("{name}: {error}")))
+    }
+
+    /// Runs windlass as someone would who stands in the project's folder, shows it, and expects it to end so.
+    fn windlass(&self, arguments: &[&str], code: i32) -> Result<(), Trouble> {
+        println!("$ windlass {}", arguments.join(" "));
+        // What windlass prints comes after the line above, whatever standard output is.
+        let _ = std::io::stdout().flush();
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(self.project.path())
+            .stdin(Stdio::null());
+        let status = command
+            .status()
+            .map_err(|error| shell::Failure::Start("windlass".to_owned(), error))?;
+        println!();
+        if status.code() == Some(code) {
+            return Ok(());
+        }
+        Err(unexpected(&format!(
+            "`windlass {}` ended with {status}",
+            arguments.join(" ")
+        )))
+    }
+
+    /// Fails unless `web` is to run this image.
+    fn runs(&self, image: &str) -> Result<(), Trouble> {
+        let mut get = self.cluster.kubectl(User::Admin);
+        get.args(["--namespace=shop", "get", "deployment/web"])
+            .arg("--output=jsonpath={.spec.template.spec.containers[0].image}");
+        let found = shell::output(&mut get)?;
+        if found.trim() == image {
+            return Ok(());
+        }
+        Err(unexpected(&format!("web is to run {found}, not {image}")))
+    }
+}
