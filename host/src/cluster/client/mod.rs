@@ -119,10 +119,9 @@ impl Client {
     pub async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
         read.check()?;
         let room = self.room(&read.cluster).await?;
-        let api = &room.api;
         let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
         let shows = |object: &Object| may.shows_object(verb, cluster, object);
-        let within = read.waits().unwrap_or_default();
+        let (api, within) = (&room.api, read.waits().unwrap_or_default());
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
             Look::Workload { workload } => {
