@@ -165,7 +165,10 @@ fn a_server_that_is_killed_in_a_rollout_is_waited_for() {
     // Right after the effect is recorded as done.
     let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", "6")], &words);
     paused.until_paused();
-    shop.namespace_mut().cluster_mut().stop_api_server();
+    shop.namespace_mut()
+        .cluster_mut()
+        .stop_api_server()
+        .unwrap();
     paused.go_on();
     shop.namespace_mut()
         .cluster_mut()

@@ -45,6 +45,7 @@ impl Bench {
         ChangePermit::for_test(self.permit(None), store, number)
     }
 
+    #[expect(clippy::result_large_err, reason = "as the room has it")]
     pub(super) fn apply_as(
         &self,
         number: u64,

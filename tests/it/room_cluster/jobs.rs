@@ -138,7 +138,7 @@ fn what_became_of_a_job_is_told_in_its_controllers_words() {
     };
     assert_eq!(names(&bench), [called(&bench, 2), called(&bench, 1)]);
     // What a grant does not cover is not shown.
-    bench.narrow(json!({"names": [called(&bench, 1)]}));
+    bench.narrow(&json!({"names": [called(&bench, 1)]}));
     assert_eq!(names(&bench), [called(&bench, 1)]);
 }
 

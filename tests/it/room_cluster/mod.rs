@@ -69,7 +69,7 @@ impl Bench {
     }
 
     /// The scope is everything, but for these keys.
-    fn narrow(&mut self, keys: Value) {
+    fn narrow(&mut self, keys: &Value) {
         self.scopes = everything();
         let scope = self.scopes[0].as_object_mut().unwrap();
         scope.extend(keys.as_object().unwrap().clone());

@@ -6,6 +6,7 @@ mod change;
 mod connect;
 mod drain;
 mod evict;
+mod job_facts;
 mod jobs;
 mod lock;
 mod managers;
@@ -160,9 +161,9 @@ impl Client {
             Look::Jobs {
                 namespace,
                 selector,
-            } => value(&jobs::list(api, permit, namespace, selector, &shows).await?),
+            } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
             Look::AwaitJob { job, .. } => {
-                value(&jobs::ended(api, permit, &named(Kind::Job, job)?, within).await?)
+                value(&job_facts::ended(api, permit, &named(Kind::Job, job)?, within).await?)
             }
             Look::Certificates { namespace } => {
                 value(&certificates::list(api, permit, namespace, &shows).await?)
