@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// The scope is everything, but for these keys.
-    fn narrow(&mut self, keys: Value) {
+    fn narrow(&mut self, keys: &Value) {
         self.scopes = everything();
         let scope = self.scopes[0].as_object_mut().unwrap();
         scope.extend(keys.as_object().unwrap().clone());
@@ -168,6 +168,12 @@ impl Started {
         };
         let shown = async { tokio::time::timeout(LONG, shown).await };
         bench.runtime.block_on(shown).unwrap()
+    }
+
+    /// Ends as a crash does.
+    fn abandon(self, bench: &Bench) {
+        self.work.abort();
+        assert!(bench.runtime.block_on(self.work).is_err());
     }
 
     fn wait(self, bench: &Bench) -> Result<Applied, CallError> {

@@ -120,7 +120,7 @@ fn a_node_of_the_control_plane_has_to_be_named() {
     assert!(only(bench.read(of_test(&bench)).unwrap()).control_plane);
     for change in [cordon(&node), super::drain::drain(&node)] {
         for nodes in ["*", &node[..node.len() - 1]] {
-            bench.narrow(json!({ "nodes": [format!("{}*", nodes.trim_end_matches('*'))] }));
+            bench.narrow(&json!({ "nodes": [format!("{}*", nodes.trim_end_matches('*'))] }));
             let message = refused(bench.apply(&change), ErrorKind::Denied);
             assert!(
                 message.contains("control plane") && message.contains(&node),
@@ -128,7 +128,7 @@ fn a_node_of_the_control_plane_has_to_be_named() {
             );
         }
     }
-    bench.narrow(json!({ "nodes": [node] }));
+    bench.narrow(&json!({ "nodes": [node] }));
     bench.apply(&cordon(&node)).unwrap();
     bench.apply(&super::drain::drain(&node)).unwrap();
 }
@@ -142,9 +142,9 @@ fn only_nodes_that_are_covered_are_shown() {
         facts.into_iter().map(|node| node.name).collect::<Vec<_>>()
     };
     assert_eq!(seen(&bench), names);
-    bench.narrow(json!({ "nodes": [names[1]] }));
+    bench.narrow(&json!({ "nodes": [names[1]] }));
     assert_eq!(seen(&bench), names[1..]);
-    bench.narrow(json!({ "nodes": [] }));
+    bench.narrow(&json!({ "nodes": [] }));
     assert!(seen(&bench).is_empty());
     let none = Look::Nodes {
         selector: "windlass-test=nobody".into(),
@@ -184,7 +184,7 @@ fn a_node_is_awaited_until_it_is_another_and_ready() {
     let node = bench.namespace.nodes()[0].clone();
     let before = only(bench.read(of_test(&bench)).unwrap());
     let message = refused(
-        bench.read::<NodeFacts>(back(&node, &before, 300)),
+        bench.read::<NodeFacts>(back(&node, &before, 1_500)),
         ErrorKind::Limit,
     );
     assert!(
@@ -208,7 +208,7 @@ fn a_node_is_awaited_until_it_is_another_and_ready() {
         .until(&format!("node/{node}"), "condition=Ready=False");
     // Another one, but not ready.
     let message = refused(
-        bench.read::<NodeFacts>(back(&node, &before, 300)),
+        bench.read::<NodeFacts>(back(&node, &before, 1_500)),
         ErrorKind::Limit,
     );
     assert!(message.contains("not ready"), "{message}");
@@ -268,7 +268,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looks}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}]
 ",
     );
-    bench.narrow(json!({ "nodes-at-once": 1 }));
+    bench.narrow(&json!({ "nodes-at-once": 1 }));
     bench.apply(&cordon("node-1")).unwrap();
     let message = refused(bench.apply(&cordon("node-2")), ErrorKind::Limit);
     assert!(
@@ -279,7 +279,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}]
     bench.apply(&cordon("node-1")).unwrap();
     bench.apply(&uncordon("node-1")).unwrap();
     bench.apply(&cordon("node-2")).unwrap();
-    bench.narrow(json!({ "nodes-at-once": 2 }));
+    bench.narrow(&json!({ "nodes-at-once": 2 }));
     bench.apply(&cordon("node-1")).unwrap();
 
     // Who may only look is refused by the server, and nothing is changed.
