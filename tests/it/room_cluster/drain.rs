@@ -235,7 +235,7 @@ fn what_a_budget_holds_back_goes_when_it_lets_go() {
     let short = drain_with(&node, false, false, Duration::from_secs(3));
     let message = refused(bench.apply(&short), ErrorKind::Limit);
     assert!(
-        message.contains("2 of 2 pods are left") && message.contains("disruption budget web needs"),
+        message.contains("2 of 2 pods left") && message.contains("disruption budget web needs"),
         "{message}"
     );
     assert_eq!(on_node(&bench, &node).len(), 2);
@@ -332,7 +332,7 @@ fn a_pod_that_takes_long_to_end_is_waited_for_and_evicted_once() {
     let short = drain_with(&node, false, false, Duration::from_millis(500));
     let message = refused(bench.apply(&short), ErrorKind::Limit);
     assert!(
-        message.contains("1 of 1 pod are left") && message.contains("(it ends)"),
+        message.contains("1 of 1 pod left") && message.contains("(it ends)"),
         "{message}"
     );
     let again = bench.apply(&drain(&node)).unwrap();
