@@ -174,6 +174,12 @@ impl Started {
         bench.runtime.block_on(shown).unwrap()
     }
 
+    /// Ends as a crash does.
+    fn abandon(self, bench: &Bench) {
+        self.work.abort();
+        assert!(bench.runtime.block_on(self.work).is_err());
+    }
+
     fn wait(self, bench: &Bench) -> Result<Applied, CallError> {
         let applied = bench.runtime.block_on(self.work).unwrap();
         applied.map_err(|failure| {

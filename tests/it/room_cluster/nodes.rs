@@ -184,7 +184,7 @@ fn a_node_is_awaited_until_it_is_another_and_ready() {
     let node = bench.namespace.nodes()[0].clone();
     let before = only(bench.read(of_test(&bench)).unwrap());
     let message = refused(
-        bench.read::<NodeFacts>(back(&node, &before, 300)),
+        bench.read::<NodeFacts>(back(&node, &before, 1_500)),
         ErrorKind::Limit,
     );
     assert!(
@@ -208,7 +208,7 @@ fn a_node_is_awaited_until_it_is_another_and_ready() {
         .until(&format!("node/{node}"), "condition=Ready=False");
     // Another one, but not ready.
     let message = refused(
-        bench.read::<NodeFacts>(back(&node, &before, 300)),
+        bench.read::<NodeFacts>(back(&node, &before, 1_500)),
         ErrorKind::Limit,
     );
     assert!(message.contains("not ready"), "{message}");

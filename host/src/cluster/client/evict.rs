@@ -358,7 +358,7 @@ impl Drain<'_> {
         });
         let left: Vec<_> = left.collect();
         let message = format!(
-            "{}: not within {}; {} of {} are left: {}",
+            "{}: not within {}; {} of {} left: {}",
             self.node,
             crate::text::duration(within),
             left.len(),
