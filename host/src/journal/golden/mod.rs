@@ -3,6 +3,8 @@
 use super::entry::{Ask, Call, Entry, RunId, Stamped};
 use super::{KINDS, kind};
 use crate::call::{Effect, Read, Revert, Reverted, Undo};
+use crate::cluster;
+use crate::cluster::call::{Change, Look};
 use crate::contract::{ErrorKind, Level, Verdict};
 use crate::database;
 use crate::grant::Side;
@@ -103,7 +105,7 @@ impl Seen {
                 database::Read::Invariants { .. } => "read: invariants",
                 database::Read::Invariant { .. } => "read: invariant",
             },
-            Call::Read(Read::Cluster(_)) => "read: cluster",
+            Call::Read(Read::Cluster(read)) => look(&read.look),
             Call::Ask(Ask::Now) => "ask: now",
             Call::Ask(Ask::Random { .. }) => "ask: random",
             Call::Ask(Ask::Sleep { .. }) => "ask: sleep",
@@ -116,8 +118,8 @@ impl Seen {
     fn effect(&mut self, effect: &Effect) {
         let effect = match effect {
             Effect::Database(effect) => effect,
-            Effect::Cluster(_) => {
-                self.values.insert("effect: cluster");
+            Effect::Cluster(effect) => {
+                self.values.insert(change(&effect.change));
                 return;
             }
             Effect::Notify(notify::Effect::Send { .. }) => {
@@ -137,7 +139,8 @@ impl Seen {
 
     fn revert(&mut self, revert: &Revert) {
         self.values.insert(match revert {
-            Revert::Cluster(_) => "revert: cluster",
+            Revert::Cluster(cluster::Revert::RestoreFields { .. }) => "revert: restore fields",
+            Revert::Cluster(cluster::Revert::DeleteJob { .. }) => "revert: delete job",
             Revert::Database(database::Revert::RestoreParameters { .. }) => {
                 "revert: restore parameters"
             }
@@ -194,8 +197,49 @@ impl Seen {
     }
 }
 
-/// How many values the closed matches of [`Seen`] name, besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3;
+fn look(look: &Look) -> &'static str {
+    match look {
+        Look::Facts => "look: facts",
+        Look::Workload { .. } => "look: workload",
+        Look::Workloads { .. } => "look: workloads",
+        Look::Revisions { .. } => "look: revisions",
+        Look::Pods { .. } => "look: pods",
+        Look::Logs { .. } => "look: logs",
+        Look::Nodes { .. } => "look: nodes",
+        Look::Budgets { .. } => "look: budgets",
+        Look::Jobs { .. } => "look: jobs",
+        Look::Certificates { .. } => "look: certificates",
+        Look::Route { .. } => "look: route",
+        Look::AwaitRollout { .. } => "look: await rollout",
+        Look::AwaitNoPods { .. } => "look: await no pods",
+        Look::AwaitJob { .. } => "look: await job",
+        Look::AwaitCertificate { .. } => "look: await certificate",
+        Look::AwaitNode { .. } => "look: await node",
+    }
+}
+
+fn change(change: &Change) -> &'static str {
+    match change {
+        Change::SetImage { .. } => "change: set image",
+        Change::Scale { .. } => "change: scale",
+        Change::Restart { .. } => "change: restart",
+        Change::Pause { .. } => "change: pause",
+        Change::Proceed { .. } => "change: proceed",
+        Change::RollBack { .. } => "change: roll back",
+        Change::Annotate { .. } => "change: annotate",
+        Change::Cordon { .. } => "change: cordon",
+        Change::Uncordon { .. } => "change: uncordon",
+        Change::Drain { .. } => "change: drain",
+        Change::FromCronJob { .. } => "change: from cron job",
+        Change::DeleteJob { .. } => "change: delete job",
+        Change::Divert { .. } => "change: divert",
+        Change::Restore { .. } => "change: restore",
+        Change::Renew { .. } => "change: renew",
+    }
+}
+
+/// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 16 + 15 + 2;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {
