@@ -177,3 +177,45 @@ fn a_server_that_is_killed_in_a_rollout_is_waited_for() {
     paused.wait().expect(0);
     assert_eq!(shop.image(), "shop:2");
 }
+
+#[test]
+fn the_token_of_a_kubeconfig_is_nowhere() {
+    let shop = shop();
+    let kubeconfig = shop.namespace().cluster().kubeconfig(User::Admin);
+    let kubeconfig: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(kubeconfig).unwrap()).unwrap();
+    let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
+    assert!(token.len() >= 16, "{token}");
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+        "--set",
+        "name=web",
+        "--set",
+        "restart=true",
+    ];
+    let run = shop
+        .windlass_with(&[("RUST_LOG", "trace")], &words)
+        .expect(0);
+    assert!(run.stderr.contains("kube_client"), "nothing was traced");
+    let looked = [("RUST_LOG", "trace")];
+    let doctor = shop.windlass_with(&looked, &["doctor", "--target", "staging"]);
+    for told in [run.to_string(), doctor.to_string()] {
+        assert!(!told.contains(token));
+    }
+    for entry in std::fs::read_dir(shop.state()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes
+                .windows(token.len())
+                .any(|part| part == token.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
+}
