@@ -63,6 +63,10 @@ fn what_cannot_run_is_taken_back_by_itself_and_told() {
         ("shop:unready", "ProgressDeadlineExceeded"),
     ] {
         let shop = shop();
+        // What runs well may take longer than what does not is waited for.
+        let soon = r#"{"spec": {"progressDeadlineSeconds": 5}}"#;
+        let patch = ["patch", "deployment/web", "--type=merge", "--patch", soon];
+        shop.namespace().kubectl(&patch);
         let before = web(&shop);
         let report = roll_out(&shop, &[&format!("images=app={image}")]).expect(1);
         assert!(

@@ -78,7 +78,6 @@ kind: Deployment
 metadata: {name: web, labels: {app: web}}
 spec:
   replicas: 3
-  progressDeadlineSeconds: 5
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}

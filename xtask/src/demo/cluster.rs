@@ -21,7 +21,7 @@ kind: Deployment
 metadata: {name: web, namespace: shop, labels: {app: web}}
 spec:
   replicas: 3
-  progressDeadlineSeconds: 5
+  progressDeadlineSeconds: 10
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
