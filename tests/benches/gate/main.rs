@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "it measures: what goes wrong ends it")]
 
-#[path = "../shared/guest.rs"]
+#[path = "../common/guest.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod guest;
-#[path = "../shared/stage.rs"]
+#[path = "../common/stage.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod stage;
 

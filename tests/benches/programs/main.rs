@@ -12,7 +12,7 @@
 
 mod effects;
 mod figures;
-#[path = "../shared/guest.rs"]
+#[path = "../common/guest.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod guest;
 mod health;
@@ -20,7 +20,7 @@ mod optimize;
 mod processes;
 mod project;
 mod server;
-#[path = "../shared/stage.rs"]
+#[path = "../common/stage.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod stage;
 
