@@ -1,8 +1,26 @@
 //! What is in the way: other controllers, missing rights, servers that are gone, narrow grants.
 
 use super::{roll_out, shop};
-use crate::world::{Namespace, Shop};
+use crate::world::{Namespace, Output, Shop};
 use xtask::kubernetes::User;
+
+/// Has the pods of `web` replaced, as an operator types it; both streams as they come.
+fn restart(shop: &Shop, variables: &[(&str, &str)]) -> Output {
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+        "--set",
+        "name=web",
+        "--set",
+        "restart=true",
+    ];
+    shop.windlass_with(variables, &words)
+}
 
 #[test]
 fn what_another_controller_would_put_back_is_refused() {
@@ -65,20 +83,7 @@ fn a_container_that_is_not_there_is_named() {
 #[test]
 fn who_has_no_rights_is_told_the_servers_own_words() {
     let shop = Shop::on(Namespace::new(), User::Windlass).granting("k8s-rollout");
-    let namespace = format!("namespace={}", shop.namespace().name());
-    let words = [
-        "run",
-        "k8s-rollout",
-        "--target",
-        "staging",
-        "--set",
-        &namespace,
-        "--set",
-        "name=web",
-        "--set",
-        "restart=true",
-    ];
-    let output = shop.windlass(&words).expect(1);
+    let output = restart(&shop, &[]).expect(1);
     assert!(
         output.stderr.contains("leases.coordination.k8s.io"),
         "{output}"
@@ -116,20 +121,7 @@ fn a_grant_for_another_namespace_is_none() {
         .read(file)
         .replace("namespaces = [\"*\"]", "namespaces = [\"other\"]");
     shop.write(file, &narrowed);
-    let namespace = format!("namespace={}", shop.namespace().name());
-    let words = [
-        "run",
-        "k8s-rollout",
-        "--target",
-        "staging",
-        "--set",
-        &namespace,
-        "--set",
-        "name=web",
-        "--set",
-        "restart=true",
-    ];
-    let output = shop.windlass(&words).expect(3);
+    let output = restart(&shop, &[]).expect(3);
     assert!(
         output.stderr.contains("covers none of the namespaces"),
         "{output}"
@@ -186,22 +178,7 @@ fn the_token_of_a_kubeconfig_is_nowhere() {
         serde_json::from_str(&std::fs::read_to_string(kubeconfig).unwrap()).unwrap();
     let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
     assert!(token.len() >= 16, "{token}");
-    let namespace = format!("namespace={}", shop.namespace().name());
-    let words = [
-        "run",
-        "k8s-rollout",
-        "--target",
-        "staging",
-        "--set",
-        &namespace,
-        "--set",
-        "name=web",
-        "--set",
-        "restart=true",
-    ];
-    let run = shop
-        .windlass_with(&[("RUST_LOG", "trace")], &words)
-        .expect(0);
+    let run = restart(&shop, &[("RUST_LOG", "trace")]).expect(0);
     assert!(run.stderr.contains("kube_client"), "nothing was traced");
     let looked = [("RUST_LOG", "trace")];
     let doctor = shop.windlass_with(&looked, &["doctor", "--target", "staging"]);
@@ -218,4 +195,22 @@ fn the_token_of_a_kubeconfig_is_nowhere() {
             assert!(!found, "{}", path.display());
         }
     }
+}
+
+#[test]
+fn replicas_below_what_a_grant_keeps_are_refused() {
+    let shop = shop();
+    let file = "grants/k8s-rollout.staging.toml";
+    let bounded = shop.read(file).replace(
+        "verbs = [\"set-image\"",
+        "keep-replicas = 2\nverbs = [\"set-image\"",
+    );
+    assert!(bounded.contains("keep-replicas"), "{bounded}");
+    shop.write(file, &bounded);
+    roll_out(&shop, &["replicas=1"]).expect(3);
+    assert_eq!(
+        shop.namespace().object("deployment/web")["spec"]["replicas"],
+        3
+    );
+    roll_out(&shop, &["replicas=2"]).expect(0);
 }
