@@ -7,7 +7,9 @@
 )]
 
 mod author;
+mod backup_job;
 mod bound;
+mod cert_renewal;
 mod dependencies;
 mod errors;
 mod harness;

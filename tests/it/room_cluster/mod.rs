@@ -3,7 +3,7 @@
 mod acts;
 mod certificates;
 mod drain;
-mod jobs;
+pub(crate) mod jobs;
 mod nodes;
 mod routes;
 
