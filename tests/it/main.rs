@@ -23,6 +23,7 @@ mod report;
 mod room_cluster;
 mod room_database;
 mod room_notify;
+mod room_probe;
 mod screens;
 mod secrets;
 mod taking_back;
