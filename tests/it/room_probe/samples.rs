@@ -77,8 +77,8 @@ fn a_large_body_is_not_read_to_its_end() {
 fn what_is_slow_does_not_pass() {
     let receiver = Receiver::start([Act::Silence, Act::Drip, Act::Half, Act::Hangup]);
     let place = Place::new(page(&receiver.url()));
-    assert_eq!(place.objection(), "no whole answer within 1 s");
-    assert_eq!(place.objection(), "no whole answer within 1 s");
+    assert_eq!(place.objection(), "no whole answer within 1.0 s");
+    assert_eq!(place.objection(), "no whole answer within 1.0 s");
     let broken = "the connection broke before the end of the answer";
     assert_eq!(place.objection(), broken);
     assert_eq!(place.objection(), broken);

@@ -104,11 +104,17 @@ fn a_url_is_looked_at_for_its_certificates_too() {
 #[test]
 fn who_shakes_no_hands_is_unavailable() {
     let plain = Receiver::start([]);
+    // Nobody accepts what connects there.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = listener.local_addr().unwrap().port();
     drop(listener);
     for (port, why) in [
-        (plain.port(), "no handshake within its time"),
+        (plain.port(), "the handshake broke off"),
+        (
+            silent.local_addr().unwrap().port(),
+            "no handshake within its time",
+        ),
         (nobody, "nothing answers there"),
     ] {
         let endpoint = server(&format!("localhost:{port}"), &certificate("localhost").2);

@@ -40,7 +40,7 @@ fn the_time_is_up_and_how_far_it_was_is_told() {
     assert_eq!(error.kind, ErrorKind::Limit);
     assert_eq!(
         error.message,
-        "endpoint `shop`: it passed 2 of 3 times in a row within 1 s; when it last did not: it answered 503, not 200"
+        "endpoint `shop`: it passed 2 of 3 times in a row within 1.0 s; when it last did not: it answered 503, not 200"
     );
     let receiver = Receiver::start([Act::Silence]);
     let error = passes(&Place::new(page(&receiver.url())), 1, 300).unwrap_err();

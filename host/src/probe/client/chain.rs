@@ -193,7 +193,9 @@ fn objection(error: &Error) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is for another name".into()
         }
-        CertificateError::UnknownIssuer => "nobody who is trusted issued it".into(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "nobody who is trusted issued it".into()
+        }
         CertificateError::Revoked => "it was revoked".into(),
         CertificateError::BadEncoding => "it cannot be read".into(),
         _ => "it cannot be verified".into(),
