@@ -2,14 +2,14 @@
 
 mod gateway;
 
-use crate::report::{Report, run_on};
+use crate::report::{Report, run_on, with};
 use crate::world::{Namespace, Shop};
 use gateway::Gateway;
 use serde_json::Value;
 use xtask::kubernetes::User;
 
 /// Services, pods behind them, and routes to the shop.
-const OBJECTS: &str = include_str!("objects.yaml");
+pub(crate) const OBJECTS: &str = include_str!("objects.yaml");
 
 struct Site {
     shop: Shop,
@@ -45,8 +45,8 @@ impl Site {
     fn turn(&self, mode: &str, more: &[&str]) -> Report {
         let namespace = format!("namespace={}", self.shop.namespace().name());
         let (mode, kind) = (format!("mode={mode}"), format!("kind={}", self.kind));
-        let all = [
-            &namespace,
+        let usual = [
+            namespace.as_str(),
             mode.as_str(),
             &kind,
             "name=shop",
@@ -55,7 +55,7 @@ impl Site {
             "every=100ms",
             "within=20s",
         ];
-        let all = [&all[..], more].concat();
+        let all = with(&usual, more);
         run_on(&self.shop, "staging", &[], "maintenance-mode", &all)
     }
 
@@ -212,7 +212,7 @@ fn a_crash_leaves_it_on_and_runs_say_so() {
     running.kill();
     assert_ne!(site.route(), before);
     let runs = site.shop.windlass(&["runs", "--open"]);
-    assert!(runs.stdout.contains("maintenance-mode"), "{runs}");
+    assert!(runs.stdout.contains("windlass resume"), "{runs}");
     let told = site.undo_the_last();
     assert_eq!(site.route(), before, "{told}");
 }

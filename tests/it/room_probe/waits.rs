@@ -46,7 +46,7 @@ fn the_time_is_up_and_how_far_it_was_is_told() {
     let error = passes(&Place::new(page(&receiver.url())), 1, 300).unwrap_err();
     assert_eq!(
         error.message,
-        "endpoint `shop`: it passed 0 of 1 times in a row within 300 ms"
+        "endpoint `shop`: it passed 0 of 1 times in a row within 0.3 s"
     );
 }
 

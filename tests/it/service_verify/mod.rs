@@ -1,6 +1,6 @@
 //! `service-verify` on a real control plane and real endpoints: what it tells apart, and what it may not.
 
-use crate::report::{Report, run_on};
+use crate::report::{Report, run_on, with};
 use crate::room_notify::receiver::{Act, Receiver};
 use crate::world::{Namespace, Shop};
 use xtask::kubernetes::User;
@@ -24,8 +24,8 @@ fn configured(shop: Shop, receiver: &Receiver) -> Shop {
 
 fn verify(shop: &Shop, parameters: &[&str]) -> Report {
     let namespace = format!("namespace={}", shop.namespace().name());
-    let mut all = vec![namespace.as_str(), "every=100ms", "within=5s"];
-    all.extend(parameters);
+    let usual = [namespace.as_str(), "every=100ms", "within=5s"];
+    let all = with(&usual, parameters);
     run_on(shop, "staging", &[], "service-verify", &all)
 }
 
