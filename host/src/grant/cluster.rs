@@ -108,6 +108,7 @@ impl Lack {
             | Self::Events
             | Self::Verb
             | Self::Interface
+            | Self::Endpoint
             | Self::Channel => None,
         }
     }

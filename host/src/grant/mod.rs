@@ -5,6 +5,7 @@ mod cover;
 mod draft;
 mod explain;
 mod file;
+mod probe;
 mod select;
 
 pub use cover::{Lack, Lacking, Missing, Nearest};
@@ -19,6 +20,7 @@ use crate::cluster as room;
 use crate::cluster::call::Place;
 use crate::database;
 use crate::notify;
+use crate::probe as endpoints;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -112,6 +114,9 @@ pub struct Capabilities {
     /// In the notify room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<notify::Scope>,
+    /// In the probe room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probe: Vec<endpoints::Scope>,
 }
 
 /// How much may be done. Absent means no bound of its own.
@@ -170,6 +175,10 @@ impl Capabilities {
                 .database
                 .iter()
                 .any(|scope| scope.allows(read.verb(), read.database())),
+            Read::Probe(read) => self
+                .probe
+                .iter()
+                .any(|scope| scope.allows(read.verb(), &read.endpoint)),
         }
     }
 
@@ -347,6 +356,15 @@ impl Effective {
         let reaches = |capabilities: &Capabilities| {
             let mut scopes = capabilities.notify.iter();
             scopes.any(|scope| Pattern::any(&scope.channels, channel))
+        };
+        reaches(&self.needs) && reaches(&self.grant)
+    }
+
+    /// Whether the endpoint may be looked at in some way.
+    pub fn reaches_endpoint(&self, endpoint: &str) -> bool {
+        let reaches = |capabilities: &Capabilities| {
+            let mut scopes = capabilities.probe.iter();
+            scopes.any(|scope| Pattern::any(&scope.endpoints, endpoint))
         };
         reaches(&self.needs) && reaches(&self.grant)
     }

@@ -78,6 +78,19 @@ pub(super) fn case(procedure: &str) -> Case {
             effects: 2,
             ..PLAIN
         },
+        "maintenance-mode" => Case {
+            procedure: "maintenance-mode",
+            parameters: &[
+                "namespace={namespace}",
+                "mode=on",
+                "name=shop",
+                "service=page",
+            ],
+            objects: crate::maintenance_mode::OBJECTS,
+            ready: &[("pod/page", "condition=Ready")],
+            names: &["shop", "web"],
+            ..PLAIN
+        },
         other => panic!("{other} has no case"),
     }
 }
