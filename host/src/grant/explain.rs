@@ -341,6 +341,7 @@ impl Refused<'_> {
             | Lack::Kinds
             | Lack::Names
             | Lack::Nodes
+            | Lack::Labels
             | Lack::Events
             | Lack::Channel => {
                 let wider = patterns.iter().map(|pattern| pattern.0.as_str());
