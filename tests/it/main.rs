@@ -17,6 +17,7 @@ mod interruptions;
 mod k8s_rollout;
 mod laws;
 mod many;
+mod node_maintenance;
 mod pg_health;
 mod pg_optimize;
 mod report;

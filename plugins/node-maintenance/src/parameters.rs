@@ -5,6 +5,10 @@ use windlass_sdk::cluster::DrainOptions;
 use windlass_sdk::parameters::Span;
 
 /// Nodes, and what becomes of them.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own to an operator"
+)]
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Parameters {

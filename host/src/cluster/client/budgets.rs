@@ -77,7 +77,8 @@ mod tests {
     fn a_budget_counts_once_its_controller_saw_it() {
         let mut budget = json!({"metadata": {"namespace": "shop", "name": "web", "generation": 2}});
         assert!(!is_counted(&budget));
-        budget["status"] = json!({"observedGeneration": 1, "currentHealthy": 3, "desiredHealthy": 2});
+        budget["status"] =
+            json!({"observedGeneration": 1, "currentHealthy": 3, "desiredHealthy": 2});
         assert!(!is_counted(&budget));
         budget["status"]["observedGeneration"] = json!(2);
         let facts = facts(&budget).unwrap();

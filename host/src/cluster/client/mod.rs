@@ -31,8 +31,8 @@ use super::object::{Kind, Object};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome, NodeFacts, Rollout,
-    RolloutState,
+    CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome,
+    NodeFacts, Rollout, RolloutState,
 };
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
