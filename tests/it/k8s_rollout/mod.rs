@@ -1,5 +1,6 @@
 //! `k8s-rollout` on a real control plane: what it does, what it refuses, and what it takes back.
 
+mod elsewhere;
 mod parity;
 mod trouble;
 

@@ -17,6 +17,11 @@ impl Shop {
         Self::on(Namespace::new(), User::Admin)
     }
 
+    /// On the shared cluster, with nodes of its own.
+    pub(crate) fn with_nodes(count: usize) -> Self {
+        Self::on(Namespace::with_nodes(count), User::Admin)
+    }
+
     /// On a cluster of its own, which the test may stop.
     pub(crate) fn alone() -> Self {
         Self::on(Namespace::alone(&Options::default()), User::Admin)

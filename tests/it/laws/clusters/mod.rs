@@ -1,53 +1,14 @@
 //! The same laws for procedures that work on a cluster. What they change is seen by the API server's own account of it: objects as they
 //! are, and their generation, which counts each change of what is wanted.
 
+mod case;
+
 use super::in_parallel;
 use crate::world::{Output, Shop};
+use case::Case;
 use serde_json::{Value, json};
 use windlass::grant::GrantFile;
 use windlass::journal::{Call, Entry, Outcome, RunId, Stamped, State, Store, UndoState};
-
-/// A procedure with parameters that give it something to do in a shop.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    procedure: &'static str,
-    parameters: &'static [&'static str],
-    /// Effects that it has then.
-    effects: usize,
-}
-
-fn case(procedure: &str) -> Case {
-    match procedure {
-        "k8s-rollout" => Case {
-            procedure: "k8s-rollout",
-            parameters: &["name=web", "images=app=shop:2", "within=1min"],
-            effects: 1,
-        },
-        other => panic!("{other} has no case"),
-    }
-}
-
-impl Case {
-    fn shop(self) -> Shop {
-        Shop::open().granting(self.procedure)
-    }
-
-    fn typed(self, shop: &Shop, verb: &str) -> Vec<String> {
-        let namespace = format!("namespace={}", shop.namespace().name());
-        let mut words = vec![verb.to_owned(), self.procedure.to_owned()];
-        words.extend(["--target", "staging", "--set", &namespace].map(str::to_owned));
-        words.extend(
-            self.parameters
-                .iter()
-                .flat_map(|set| ["--set".to_owned(), (*set).to_owned()]),
-        );
-        words
-    }
-
-    fn run(self, shop: &Shop, faults: &[(&str, &str)]) -> Output {
-        windlass(shop, faults, &self.typed(shop, "run"))
-    }
-}
 
 fn windlass(shop: &Shop, faults: &[(&str, &str)], words: &[String]) -> Output {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -67,11 +28,10 @@ fn only_run(shop: &Shop) -> (RunId, State, Vec<Stamped>) {
     (run, state.unwrap(), entries)
 }
 
-/// What is wanted in the namespace, but for what only controllers and the server count.
+/// What is wanted in the namespace and of its nodes, but for what only controllers and the server count.
 fn wanted(shop: &Shop) -> Value {
-    let kinds = "deployments,statefulsets,daemonsets,jobs,ingresses,certificates";
-    let mut list = shop.namespace().object(kinds);
-    for object in list["items"].as_array_mut().unwrap() {
+    let mut list = objects(shop);
+    for object in &mut list {
         let metadata = object["metadata"].as_object_mut().unwrap();
         for kept in ["managedFields", "resourceVersion", "generation"] {
             metadata.remove(kept);
@@ -81,37 +41,48 @@ fn wanted(shop: &Shop) -> Value {
         }
         object["status"] = Value::Null;
     }
-    list["items"].take()
+    Value::Array(list)
 }
 
-/// The same without the marks of who changed it.
+/// Everything that procedures change, as the API server has it.
+fn objects(shop: &Shop) -> Vec<Value> {
+    let kinds = "deployments,statefulsets,daemonsets,jobs,cronjobs,configmaps,ingresses,httproutes,certificates";
+    let mut all = shop.namespace().object(kinds)["items"].take();
+    let all = all.as_array_mut().unwrap();
+    let nodes = shop.namespace().nodes().iter();
+    all.extend(nodes.map(|node| shop.namespace().object(&format!("node/{node}"))));
+    std::mem::take(all)
+}
+
+/// The same without the marks of who changed it, and without what differs from shop to shop: names that are made up, times, uids.
 fn unmarked(shop: &Shop) -> Value {
     let mut list = wanted(shop);
     for object in list.as_array_mut().unwrap() {
         if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
             annotations.remove("windlass.dev/effect");
         }
-        // A name that counts differs from shop to shop.
-        for own in ["namespace", "uid", "creationTimestamp"] {
+        for own in ["uid", "creationTimestamp"] {
             object["metadata"][own] = Value::Null;
         }
     }
-    list
+    let text = list
+        .to_string()
+        .replace(shop.namespace().name(), "NAMESPACE");
+    serde_json::from_str(&text).unwrap()
 }
 
-/// How often what is wanted was changed.
+/// How often what is wanted was changed: the sum of what the server counts.
 fn changes(shop: &Shop) -> u64 {
-    let web = shop.namespace().object("deployment/web");
-    web["metadata"]["generation"].as_u64().unwrap()
+    let generation = |object: &Value| object["metadata"]["generation"].as_u64().unwrap_or(0);
+    objects(shop).iter().map(generation).sum()
 }
 
 fn plan_changes_nothing(case: Case) {
     let shop = case.shop();
-    let before = shop.namespace().object("deployment/web")["metadata"]["resourceVersion"].clone();
+    let before = wanted(&shop);
     let mut files = shop.files();
     windlass(&shop, &[], &case.typed(&shop, "plan")).expect(0);
-    let after = shop.namespace().object("deployment/web")["metadata"]["resourceVersion"].clone();
-    assert_eq!(after, before);
+    assert_eq!(wanted(&shop), before);
     files.insert("plan.json".into());
     assert_eq!(shop.files(), files);
     assert!(!shop.state().exists(), "a plan made a journal");
@@ -261,7 +232,7 @@ fn observed_within_granted(case: Case) {
     let narrowed = shop
         .read(&file)
         .replace("namespaces = [\"*\"]", &own)
-        .replace("names = [\"*\"]", "names = [\"web\"]");
+        .replace("names = [\"*\"]", &format!("names = {:?}", case.names));
     shop.write(&file, &narrowed);
     case.run(&shop, &[]).expect(0);
     let granted = GrantFile::parse(&file, &narrowed).unwrap().capabilities();
@@ -288,10 +259,17 @@ fn observed_within_granted(case: Case) {
 macro_rules! laws {
     ($($law:ident)*) => {
         $(mod $law {
-            #[test]
-            fn k8s_rollout() {
-                super::$law(super::case("k8s-rollout"));
-            }
+            procedures! { $law of k8s_rollout }
+        })*
+    };
+}
+
+macro_rules! procedures {
+    ($law:ident of $($procedure:ident)*) => {
+        $(#[test]
+        fn $procedure() {
+            let procedure = stringify!($procedure).replace('_', "-");
+            super::$law(super::case::case(&procedure));
         })*
     };
 }
