@@ -1,8 +1,8 @@
 //! What is in the way: budgets, pods that would be lost, other hands, nodes that are not there, crashes, missing rights, narrow grants.
 
 use super::{
-    budget, fleet, is_cordoned, is_touched, maintain, node, only_run, pods_on, reboot, start, two,
-    undo,
+    budget, fleet, fleet_with, is_cordoned, is_touched, maintain, node, only_run, pods_on, reboot,
+    start, two, undo,
 };
 use crate::report::run_on;
 use crate::world::{Namespace, Shop};
@@ -28,14 +28,13 @@ fn a_budget_that_holds_is_named_and_no_further_node_is_touched() {
 
 #[test]
 fn pods_that_would_be_lost_are_evicted_only_where_it_is_said() {
-    let shop = fleet(2);
+    let shop = fleet_with(2, |namespace| {
+        namespace.apply(LOST);
+        namespace.until("pod/bare", "condition=Ready");
+        namespace.until_rolled_out("deployment/scratch");
+        namespace.until("job/done", "condition=Complete");
+    });
     let [first, second] = two(&shop);
-    shop.namespace().kubectl(&["cordon", &second]);
-    shop.namespace().apply(LOST);
-    shop.namespace().until("pod/bare", "condition=Ready");
-    shop.namespace().until_rolled_out("deployment/scratch");
-    shop.namespace().until("job/done", "condition=Complete");
-    shop.namespace().kubectl(&["uncordon", &second]);
     for (given, option) in [
         ("delete-empty-dir=true", "`unmanaged`"),
         ("unmanaged=true", "`delete-empty-dir`"),
@@ -162,6 +161,17 @@ fn a_node_outside_of_the_grant_is_none() {
     let only = format!("nodes = [\"{first}\"]");
     let narrowed = shop.read(file).replace("nodes = [\"*\"]", &only);
     shop.write(file, &narrowed);
+    // Pods of namespaces that a grant leaves out are not evicted.
+    let elsewhere = narrowed.replace(
+        "namespaces = [\"*\"]\nnodes",
+        "namespaces = [\"other\"]\nnodes",
+    );
+    assert_ne!(elsewhere, narrowed);
+    shop.write(file, &elsewhere);
+    maintain(&shop, &["update=none"]).expect(3);
+    assert!(!is_cordoned(&shop, &first));
+    assert_eq!(pods_on(&shop, &first).len(), 3);
+    shop.write(file, &narrowed);
     let report = maintain(&shop, &["update=none"]).expect(0);
     assert_eq!(report.summary(), "1 node emptied and back at work");
     assert!(!is_touched(&shop, &second));
@@ -173,15 +183,6 @@ fn a_node_outside_of_the_grant_is_none() {
         "{}",
         report.summary()
     );
-    // And pods of namespaces that a grant leaves out are not evicted.
-    let elsewhere = narrowed.replace(
-        "namespaces = [\"*\"]\nnodes",
-        "namespaces = [\"other\"]\nnodes",
-    );
-    assert_ne!(elsewhere, narrowed);
-    shop.write(file, &elsewhere);
-    maintain(&shop, &["update=none"]).expect(3);
-    assert!(!is_cordoned(&shop, &first));
 }
 
 #[test]
