@@ -20,6 +20,7 @@ mod k8s_rollout;
 mod laws;
 mod maintenance_mode;
 mod many;
+mod node_maintenance;
 mod pg_health;
 mod pg_optimize;
 mod report;

@@ -31,6 +31,7 @@ pub enum Verb {
     Annotate,
     Cordon,
     Uncordon,
+    Label,
     Drain,
     CreateJob,
     DeleteJob,
@@ -54,6 +55,8 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "route", Verb::Routes),
     ("cluster-read", "await-rollout", Verb::Workloads),
     ("cluster-read", "await-no-pods", Verb::Workloads),
+    ("cluster-read", "await-pods", Verb::Workloads),
+    ("cluster-read", "await-budget", Verb::Budgets),
     ("cluster-read", "await-job", Verb::Jobs),
     ("cluster-read", "await-certificate", Verb::Certificates),
     ("cluster-read", "await-node", Verb::Nodes),
@@ -66,6 +69,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-workloads", "annotate", Verb::Annotate),
     ("cluster-nodes", "cordon", Verb::Cordon),
     ("cluster-nodes", "uncordon", Verb::Uncordon),
+    ("cluster-nodes", "label", Verb::Label),
     ("cluster-nodes", "drain", Verb::Drain),
     ("cluster-jobs", "from-cron-job", Verb::CreateJob),
     ("cluster-jobs", "delete", Verb::DeleteJob),
@@ -101,7 +105,7 @@ impl Verb {
             | Self::Pause
             | Self::RollBack
             | Self::Annotate => "cluster-workloads",
-            Self::Cordon | Self::Uncordon | Self::Drain => "cluster-nodes",
+            Self::Cordon | Self::Uncordon | Self::Label | Self::Drain => "cluster-nodes",
             Self::CreateJob | Self::DeleteJob => "cluster-jobs",
             Self::Divert | Self::Restore => "cluster-routes",
             Self::Renew => "cluster-certificates",
@@ -121,7 +125,7 @@ impl Verb {
     pub fn is_about_nodes(self) -> bool {
         matches!(
             self,
-            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Drain
+            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Label | Self::Drain
         )
     }
 
@@ -151,6 +155,7 @@ impl fmt::Display for Verb {
             Self::Annotate => "annotate",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
+            Self::Label => "label nodes",
             Self::Drain => "drain",
             Self::CreateJob => "create jobs",
             Self::DeleteJob => "delete own jobs",
@@ -184,6 +189,9 @@ pub struct Scope {
     /// Names of nodes that are covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Pattern>,
+    /// Labels that may be set. One of Kubernetes has to be named in full.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Pattern>,
     /// Replicas that scaling leaves at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
@@ -193,23 +201,25 @@ pub struct Scope {
 }
 
 /// What lists a scope has: the key, and what one of its names is called.
-pub const LISTS: [(&str, &str); 5] = [
+pub const LISTS: [(&str, &str); 6] = [
     ("clusters", "cluster"),
     ("namespaces", "namespace"),
     ("kinds", "kind"),
     ("names", "name"),
     ("nodes", "node"),
+    ("labels", "label"),
 ];
 
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
-    pub fn lists(&self) -> [&[Pattern]; 5] {
+    pub fn lists(&self) -> [&[Pattern]; 6] {
         [
             &self.clusters,
             &self.namespaces,
             &self.kinds,
             &self.names,
             &self.nodes,
+            &self.labels,
         ]
     }
 
@@ -224,6 +234,7 @@ impl Scope {
             kinds: all(&self.kinds)?,
             names: all(&self.names)?,
             nodes: all(&self.nodes)?,
+            labels: all(&self.labels)?,
             ..self.clone()
         })
     }
@@ -252,6 +263,11 @@ impl Scope {
 
     fn allows_kind(&self, kind: Kind) -> bool {
         Pattern::any(&self.kinds, &kind.in_scope())
+    }
+
+    /// Whether all of these labels may be set.
+    pub fn allows_labels<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        names.all(|name| Pattern::any(&self.labels, name))
     }
 
     /// Whether a pod of the namespace may be evicted from a node.

@@ -49,6 +49,7 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
         (Lack::Kinds, &need.kinds, &grant.kinds),
         (Lack::Names, &need.names, &grant.names),
         (Lack::Nodes, &need.nodes, &grant.nodes),
+        (Lack::Labels, &need.labels, &grant.labels),
     ];
     let mut lists = lists.into_iter();
     let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
@@ -76,6 +77,7 @@ pub(super) fn lack_of(
         (Lack::Kinds, &scope.kinds, kind.as_deref()),
         (Lack::Names, &scope.names, named.name),
         (Lack::Nodes, &scope.nodes, named.node),
+        (Lack::Labels, &scope.labels, named.label),
     ];
     let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
         let name = name.filter(|name| lacks(patterns, name))?;
@@ -103,6 +105,7 @@ impl Lack {
             Self::Kinds => Some(2),
             Self::Names => Some(3),
             Self::Nodes => Some(4),
+            Self::Labels => Some(5),
             Self::Tables
             | Self::Schemas
             | Self::Events

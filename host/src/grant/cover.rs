@@ -70,6 +70,8 @@ pub struct Nearest {
 /// What a scope lacks, the nearest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
+    /// It is for the verb there, but for no such label.
+    Labels,
     /// It is for the verb there, but for no such node.
     Nodes,
     /// It is for the verb there, but for no such name.
@@ -124,6 +126,7 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
+        Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),
         Lack::Names => format!("add a name that it needs to the `names` of line {line}"),
         Lack::Kinds => format!("add a kind that it needs to the `kinds` of line {line}"),
         Lack::Namespaces => {
@@ -156,6 +159,7 @@ impl fmt::Display for Missing {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
                 Lack::Nodes => "covers none of the nodes",
+                Lack::Labels => "covers none of the labels",
                 Lack::Names => "covers none of the names",
                 Lack::Kinds => "covers none of the kinds",
                 Lack::Namespaces => "covers none of the namespaces",

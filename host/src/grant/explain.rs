@@ -367,6 +367,7 @@ impl Refused<'_> {
             | Lack::Kinds
             | Lack::Names
             | Lack::Nodes
+            | Lack::Labels
             | Lack::Events
             | Lack::Endpoint
             | Lack::Channel => {

@@ -246,6 +246,9 @@ impl Capabilities {
         };
         let enough = |scope: &room::Scope| match (&effect.change, scope.keep_replicas) {
             (room::call::Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
+            (room::call::Change::Label { labels, .. }, _) => {
+                scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
+            }
             _ => true,
         };
         let mut scopes = self.cluster.iter();
@@ -348,6 +351,15 @@ impl Effective {
         scopes.any(|scope| {
             let named = scope.nodes.iter().any(|pattern| pattern.0 == node.name);
             named && scope.allows_object(verb, at, node)
+        })
+    }
+
+    /// Whether the operator's grant names the label in full, not by a pattern that may mean others too.
+    pub fn grants_label_by_name(&self, at: &str, node: &room::object::Object, label: &str) -> bool {
+        let mut scopes = self.grant.cluster.iter();
+        scopes.any(|scope| {
+            let named = scope.labels.iter().any(|pattern| pattern.0 == label);
+            named && scope.allows_object(room::Verb::Label, at, node)
         })
     }
 

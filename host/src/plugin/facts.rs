@@ -79,6 +79,7 @@ pub struct ClusterNeed {
     pub kinds: Vec<Pattern>,
     pub names: Vec<Pattern>,
     pub nodes: Vec<Pattern>,
+    pub labels: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -89,6 +90,7 @@ impl From<&cluster::Scope> for ClusterNeed {
             kinds: scope.kinds.clone(),
             names: scope.names.clone(),
             nodes: scope.nodes.clone(),
+            labels: scope.labels.clone(),
         }
     }
 }

@@ -26,8 +26,11 @@ pub(crate) const PROCEDURES: &[&str] = &[
     "backup-job",
     "cert-renewal",
     "k8s-rollout",
+    "maintenance-mode",
+    "node-maintenance",
     "pg-health",
     "pg-optimize",
+    "service-verify",
 ];
 
 /// Takes the messages of all worlds.

@@ -4,8 +4,10 @@ mod acts;
 mod certificates;
 mod drain;
 pub(crate) mod jobs;
+mod labels;
 mod nodes;
 mod routes;
+mod waits;
 
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;
@@ -210,8 +212,9 @@ fn effect(change: &Change) -> Effect {
 fn everything() -> Value {
     json!([{
         "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"],
+        "labels": ["*"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
-                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job", "delete-job", "divert",
+                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "label", "drain", "create-job", "delete-job", "divert",
                   "restore", "renew"],
     }])
 }

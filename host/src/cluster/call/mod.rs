@@ -4,6 +4,7 @@ mod effect;
 mod read;
 mod revert;
 
+pub(super) use effect::is_of_kubernetes;
 pub use effect::{Change, Effect};
 pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
@@ -23,6 +24,8 @@ pub struct Named<'a> {
     pub name: Option<&'a str>,
     /// The node.
     pub node: Option<&'a str>,
+    /// A label that it sets.
+    pub label: Option<&'a str>,
 }
 
 impl<'a> Named<'a> {

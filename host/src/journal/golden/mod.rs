@@ -219,6 +219,8 @@ fn look(look: &Look) -> &'static str {
         Look::Route { .. } => "look: route",
         Look::AwaitRollout { .. } => "look: await rollout",
         Look::AwaitNoPods { .. } => "look: await no pods",
+        Look::AwaitPods { .. } => "look: await pods",
+        Look::AwaitBudget { .. } => "look: await budget",
         Look::AwaitJob { .. } => "look: await job",
         Look::AwaitCertificate { .. } => "look: await certificate",
         Look::AwaitNode { .. } => "look: await node",
@@ -236,6 +238,7 @@ fn change(change: &Change) -> &'static str {
         Change::Annotate { .. } => "change: annotate",
         Change::Cordon { .. } => "change: cordon",
         Change::Uncordon { .. } => "change: uncordon",
+        Change::Label { .. } => "change: label",
         Change::Drain { .. } => "change: drain",
         Change::FromCronJob { .. } => "change: from cron job",
         Change::DeleteJob { .. } => "change: delete job",
@@ -246,7 +249,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 16 + 15 + 2 + 4;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 18 + 16 + 2 + 4;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

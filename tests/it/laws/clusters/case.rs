@@ -91,6 +91,14 @@ pub(super) fn case(procedure: &str) -> Case {
             names: &["shop", "web"],
             ..PLAIN
         },
+        // Its pods have nowhere to go until it is back, so nobody looks after them.
+        "node-maintenance" => Case {
+            procedure: "node-maintenance",
+            parameters: &["nodes={node}", "update=none"],
+            nodes: 1,
+            effects: 3,
+            ..PLAIN
+        },
         other => panic!("{other} has no case"),
     }
 }

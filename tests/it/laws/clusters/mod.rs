@@ -44,6 +44,10 @@ fn wanted(shop: &Shop) -> Value {
         {
             annotations.remove("deployment.kubernetes.io/revision");
         }
+        if let Some(taints) = object["spec"]["taints"].as_array_mut() {
+            // A controller has it follow the cordon, a moment later.
+            taints.retain(|taint| taint["key"] != "node.kubernetes.io/unschedulable");
+        }
         object["status"] = Value::Null;
     }
     Value::Array(list)
@@ -299,7 +303,7 @@ fn observed_within_granted(case: Case) {
 macro_rules! laws {
     ($($law:ident)*) => {
         $(mod $law {
-            procedures! { $law of backup_job cert_renewal k8s_rollout }
+            procedures! { $law of backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance }
         })*
     };
 }
