@@ -12,7 +12,7 @@ use crate::database::{self, Scope, Verb};
 use crate::notify;
 
 /// What a call asked to be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Asked<'a> {
     /// Something in a database.
     Database {
@@ -341,6 +341,8 @@ impl Refused<'_> {
             | Lack::Kinds
             | Lack::Names
             | Lack::Nodes
+            | Lack::Fields
+            | Lack::Accounts
             | Lack::Events
             | Lack::Channel => {
                 let wider = patterns.iter().map(|pattern| pattern.0.as_str());

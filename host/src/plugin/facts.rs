@@ -76,6 +76,8 @@ pub struct ClusterNeed {
     pub kinds: Vec<Pattern>,
     pub names: Vec<Pattern>,
     pub nodes: Vec<Pattern>,
+    pub fields: Vec<Pattern>,
+    pub service_accounts: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -86,6 +88,8 @@ impl From<&cluster::Scope> for ClusterNeed {
             kinds: scope.kinds.clone(),
             names: scope.names.clone(),
             nodes: scope.nodes.clone(),
+            fields: scope.fields.clone(),
+            service_accounts: scope.service_accounts.clone(),
         }
     }
 }
@@ -204,6 +208,7 @@ fn about_clusters(component: &Component) -> Option<Cannot> {
         "cluster-jobs",
         "cluster-routes",
         "cluster-certificates",
+        "cluster-config",
     ];
     if changing
         .iter()

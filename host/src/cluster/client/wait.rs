@@ -113,7 +113,7 @@ pub(super) async fn rollout(
 ) -> Result<Rollout, CallError> {
     let mut pods_of = String::new();
     let found = object(api, permit, workload, within, |value| {
-        let facts = facts(workload.kind, value);
+        let facts = facts(&workload.kind, value);
         pods_of.clone_from(&facts.selector);
         let rollout = facts.rollout;
         refuse_unrolled(workload, rollout.state, &rollout.message)?;
