@@ -30,6 +30,7 @@ mod rollout;
 pub mod scope;
 pub mod set;
 mod wit;
+pub mod yaml;
 
 pub use call::{Effect, Read, Revert};
 pub use client::{Client, Target, TargetError};
