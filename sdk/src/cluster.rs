@@ -2,16 +2,19 @@
 
 use crate::Error;
 use crate::bindings::windlass::procedure::{
-    cluster_certificates, cluster_jobs, cluster_nodes, cluster_read, cluster_routes,
-    cluster_workloads,
+    cluster_certificates, cluster_config, cluster_jobs, cluster_nodes, cluster_read,
+    cluster_routes, cluster_workloads,
 };
 use crate::parameters::Span;
+use serde_json::Value;
 
+pub use crate::bindings::windlass::procedure::cluster_config::{Applied, FieldEdit};
 pub use crate::bindings::windlass::procedure::cluster_nodes::{DrainOptions, Drained};
 pub use crate::bindings::windlass::procedure::cluster_types::{
     CertificateFacts, CertificateState, ClusterFacts, Container, DisruptionBudget, JobFacts,
-    JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts, PodFacts, Revision, Rollout,
-    RolloutState, RouteFacts, RouteKind, RouteName, WorkloadFacts, WorkloadKind, WorkloadName,
+    JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts, ObjectName, PodFacts, Revision,
+    Rollout, RolloutState, RouteFacts, RouteKind, RouteName, WorkloadFacts, WorkloadKind,
+    WorkloadName,
 };
 
 /// A cluster by its logical name. Each method is one call to the host and needs the verb that it names.
@@ -95,6 +98,20 @@ impl Cluster {
     /// Certificates of cert-manager. Verb: `certificates`.
     pub fn certificates(&self, namespace: &str) -> Result<Vec<CertificateFacts>, Error> {
         Ok(cluster_read::certificates(&self.name, namespace)?)
+    }
+
+    /// What an apply-set has. Verb: `members`.
+    pub fn members(&self, set: &Namespaced) -> Result<Vec<ObjectName>, Error> {
+        Ok(cluster_read::members(&self.name, set)?)
+    }
+
+    /// Workloads whose pods take something from one of these ConfigMaps. Verb: `workloads`.
+    pub fn consumers(
+        &self,
+        namespace: &str,
+        config_maps: &[String],
+    ) -> Result<Vec<WorkloadName>, Error> {
+        Ok(cluster_read::consumers(&self.name, namespace, config_maps)?)
     }
 
     /// One Ingress or HTTPRoute. Verb: `routes`.
@@ -295,5 +312,41 @@ impl Cluster {
     /// Has the certificate issued anew; answers the revision before. Verb: `renew`.
     pub fn renew(&self, certificate: &Namespaced) -> Result<u32, Error> {
         Ok(cluster_certificates::renew(&self.name, certificate)?)
+    }
+}
+
+/// Making objects what manifests say.
+impl Cluster {
+    /// Makes an object what the manifest says, as a member of the set if there is one. Verb: `apply`.
+    pub fn apply(&self, manifest: &Value, set: Option<&str>) -> Result<Applied, Error> {
+        Ok(cluster_config::apply(
+            &self.name,
+            &manifest.to_string(),
+            set,
+        )?)
+    }
+
+    /// What applying would change, a line for each field. Verb: `apply`.
+    pub fn compare(&self, manifest: &Value, set: Option<&str>) -> Result<Vec<String>, Error> {
+        Ok(cluster_config::compare(
+            &self.name,
+            &manifest.to_string(),
+            set,
+        )?)
+    }
+
+    /// Makes the parent of an apply-set, whose members are of these kinds: `ConfigMap`, `Deployment.apps`. Verb: `apply`.
+    pub fn declare(&self, set: &Namespaced, kinds: &[String]) -> Result<Applied, Error> {
+        Ok(cluster_config::declare(&self.name, set, kinds)?)
+    }
+
+    /// Deletes a member of an apply-set. Verb: `prune`.
+    pub fn prune(&self, object: &ObjectName, set: &str) -> Result<(), Error> {
+        Ok(cluster_config::prune(&self.name, object, set)?)
+    }
+
+    /// Sets fields of one object. Verb: `patch`, also for each field.
+    pub fn patch(&self, object: &ObjectName, changes: &[FieldEdit]) -> Result<(), Error> {
+        Ok(cluster_config::patch(&self.name, object, changes)?)
     }
 }

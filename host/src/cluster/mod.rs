@@ -10,6 +10,9 @@
 //! | divert, restore | the fields get back what they had | the mark |
 //! | job from a cron job | the job is deleted | is there a job of its name, with its mark |
 //! | delete a job | impossible | is it there |
+//! | apply, declare | what was made is deleted; what was changed gets its fields back | the mark |
+//! | prune | the object is made again as it was | is it there |
+//! | patch | the fields get back what they had | the mark |
 //! | renew a certificate | not needed | the condition Issuing, and the revision |
 //!
 //! An effect on an object is a list of field changes ([`field`]): what each field had, and what it gets. That one idea is the plan's diff, the
@@ -18,11 +21,17 @@
 pub mod call;
 pub mod client;
 mod drain;
+pub mod edit;
 pub mod field;
+pub mod manifest;
 pub mod object;
+pub mod policy;
+pub mod resource;
 mod rollout;
 pub mod scope;
+pub mod set;
 mod wit;
+pub mod yaml;
 
 pub use call::{Effect, Read, Revert};
 pub use client::{Client, Target, TargetError};

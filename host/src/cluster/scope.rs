@@ -1,8 +1,13 @@
 //! What can be asked of a cluster and granted: verbs on objects of named clusters. Pure.
 
 use super::object::{Kind, Object};
+use super::resource::is_meant;
+use super::{edit, policy};
+use crate::contract::cluster_config::FieldEdit;
+use crate::contract::cluster_types::ObjectName;
 use crate::grant::{Danger, Pattern};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -23,6 +28,7 @@ pub enum Verb {
     Jobs,
     Certificates,
     Routes,
+    Members,
     SetImage,
     Scale,
     Restart,
@@ -38,6 +44,9 @@ pub enum Verb {
     Divert,
     Restore,
     Renew,
+    Apply,
+    Prune,
+    Patch,
 }
 
 /// Every function of the room's interfaces and the verb that it needs. A linked function without a row is refused at load.
@@ -53,6 +62,8 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "jobs", Verb::Jobs),
     ("cluster-read", "certificates", Verb::Certificates),
     ("cluster-read", "route", Verb::Routes),
+    ("cluster-read", "members", Verb::Members),
+    ("cluster-read", "consumers", Verb::Workloads),
     ("cluster-read", "await-rollout", Verb::Workloads),
     ("cluster-read", "await-no-pods", Verb::Workloads),
     ("cluster-read", "await-pods", Verb::Workloads),
@@ -76,6 +87,11 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-routes", "divert", Verb::Divert),
     ("cluster-routes", "restore", Verb::Restore),
     ("cluster-certificates", "renew", Verb::Renew),
+    ("cluster-config", "apply", Verb::Apply),
+    ("cluster-config", "compare", Verb::Apply),
+    ("cluster-config", "declare", Verb::Apply),
+    ("cluster-config", "prune", Verb::Prune),
+    ("cluster-config", "patch", Verb::Patch),
 ];
 
 impl Verb {
@@ -98,7 +114,8 @@ impl Verb {
             | Self::Budgets
             | Self::Jobs
             | Self::Certificates
-            | Self::Routes => "cluster-read",
+            | Self::Routes
+            | Self::Members => "cluster-read",
             Self::SetImage
             | Self::Scale
             | Self::Restart
@@ -109,6 +126,7 @@ impl Verb {
             Self::CreateJob | Self::DeleteJob => "cluster-jobs",
             Self::Divert | Self::Restore => "cluster-routes",
             Self::Renew => "cluster-certificates",
+            Self::Apply | Self::Prune | Self::Patch => "cluster-config",
         }
     }
 
@@ -147,6 +165,7 @@ impl fmt::Display for Verb {
             Self::Jobs => "read jobs",
             Self::Certificates => "read certificates",
             Self::Routes => "read routes",
+            Self::Members => "read members of sets",
             Self::SetImage => "set images",
             Self::Scale => "scale",
             Self::Restart => "restart",
@@ -162,6 +181,9 @@ impl fmt::Display for Verb {
             Self::Divert => "divert routes",
             Self::Restore => "restore routes",
             Self::Renew => "renew certificates",
+            Self::Apply => "apply manifests",
+            Self::Prune => "prune sets",
+            Self::Patch => "set fields",
         })
     }
 }
@@ -180,7 +202,7 @@ pub struct Scope {
     /// Namespaces whose objects are covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Pattern>,
-    /// Kinds of workloads that are covered, such as `apps/Deployment`.
+    /// Kinds of workloads, and of what is applied, that are covered, such as `apps/Deployment` or `v1/ConfigMap`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Pattern>,
     /// Names of objects that are covered, within the namespaces.
@@ -192,6 +214,12 @@ pub struct Scope {
     /// Labels that may be set. One of Kubernetes has to be named in full.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Pattern>,
+    /// Fields that may be set, such as `spec.template.spec.containers[*].resources`; what is in them is covered too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Pattern>,
+    /// Service accounts, besides `default`, that manifests may give to pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_accounts: Vec<Pattern>,
     /// Replicas that scaling leaves at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
@@ -201,18 +229,20 @@ pub struct Scope {
 }
 
 /// What lists a scope has: the key, and what one of its names is called.
-pub const LISTS: [(&str, &str); 6] = [
+pub const LISTS: [(&str, &str); 8] = [
     ("clusters", "cluster"),
     ("namespaces", "namespace"),
     ("kinds", "kind"),
     ("names", "name"),
     ("nodes", "node"),
     ("labels", "label"),
+    ("fields", "field"),
+    ("service-accounts", "service account"),
 ];
 
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
-    pub fn lists(&self) -> [&[Pattern]; 6] {
+    pub fn lists(&self) -> [&[Pattern]; 8] {
         [
             &self.clusters,
             &self.namespaces,
@@ -220,6 +250,8 @@ impl Scope {
             &self.names,
             &self.nodes,
             &self.labels,
+            &self.fields,
+            &self.service_accounts,
         ]
     }
 
@@ -235,6 +267,8 @@ impl Scope {
             names: all(&self.names)?,
             nodes: all(&self.nodes)?,
             labels: all(&self.labels)?,
+            fields: all(&self.fields)?,
+            service_accounts: all(&self.service_accounts)?,
             ..self.clone()
         })
     }
@@ -255,19 +289,47 @@ impl Scope {
             None => self.allows(verb, cluster) && Pattern::any(&self.nodes, &object.name),
             Some(namespace) => {
                 self.allows_namespace(verb, cluster, namespace)
-                    && (!verb.is_about_workloads() || self.allows_kind(object.kind))
+                    && (!verb.is_about_workloads() || self.allows_kind(&object.kind))
                     && Pattern::any(&self.names, &object.name)
             }
         }
     }
 
-    fn allows_kind(&self, kind: Kind) -> bool {
+    fn allows_kind(&self, kind: &Kind) -> bool {
         Pattern::any(&self.kinds, &kind.in_scope())
     }
 
     /// Whether all of these labels may be set.
     pub fn allows_labels<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
         names.all(|name| Pattern::any(&self.labels, name))
+    }
+
+    /// Whether the verb may be used on any object, by the names that manifests have for it.
+    pub fn allows_named(&self, verb: Verb, cluster: &str, object: &ObjectName) -> bool {
+        let in_namespace = match &object.namespace {
+            Some(namespace) => self.allows_namespace(verb, cluster, namespace),
+            None => self.allows(verb, cluster),
+        };
+        in_namespace && is_meant(&self.kinds, object) && Pattern::any(&self.names, &object.name)
+    }
+
+    /// A service account that the manifest gives to pods, and that is not covered.
+    pub fn account_lacking(&self, manifest: &Value) -> Option<String> {
+        // What the policy refuses was refused before.
+        let mut accounts = policy::manifest(manifest).unwrap_or_default().into_iter();
+        accounts.find(|account| !Pattern::any(&self.service_accounts, account))
+    }
+
+    /// A field that would be set, and that is not covered.
+    pub fn field_lacking(&self, changes: &[FieldEdit]) -> Option<String> {
+        let patterns: Vec<_> = self
+            .fields
+            .iter()
+            .map(|pattern| pattern.0.as_str())
+            .collect();
+        let mut paths = changes.iter().map(|change| &change.path);
+        let found = paths.find(|path| !edit::is_covered(&patterns, path))?;
+        Some(found.clone())
     }
 
     /// Whether a pod of the namespace may be evicted from a node.

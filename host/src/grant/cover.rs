@@ -72,6 +72,10 @@ pub struct Nearest {
 pub enum Lack {
     /// It is for the verb there, but for no such label.
     Labels,
+    /// It is for the verb on the object there, but for no such service account.
+    Accounts,
+    /// It is for the verb on the object there, but for no such field.
+    Fields,
     /// It is for the verb there, but for no such node.
     Nodes,
     /// It is for the verb there, but for no such name.
@@ -125,6 +129,10 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
             format!("add a [[probe]] with endpoints = [\"{place}\"] and verbs = [{names}]")
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
+        Lack::Accounts => {
+            format!("add a service account that it needs to the `service-accounts` of line {line}")
+        }
+        Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
         Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),
         Lack::Names => format!("add a name that it needs to the `names` of line {line}"),
@@ -158,6 +166,8 @@ impl fmt::Display for Missing {
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
+                Lack::Accounts => "covers none of the service accounts",
+                Lack::Fields => "covers none of the fields",
                 Lack::Nodes => "covers none of the nodes",
                 Lack::Labels => "covers none of the labels",
                 Lack::Names => "covers none of the names",

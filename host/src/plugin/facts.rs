@@ -80,6 +80,8 @@ pub struct ClusterNeed {
     pub names: Vec<Pattern>,
     pub nodes: Vec<Pattern>,
     pub labels: Vec<Pattern>,
+    pub fields: Vec<Pattern>,
+    pub service_accounts: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -91,6 +93,8 @@ impl From<&cluster::Scope> for ClusterNeed {
             names: scope.names.clone(),
             nodes: scope.nodes.clone(),
             labels: scope.labels.clone(),
+            fields: scope.fields.clone(),
+            service_accounts: scope.service_accounts.clone(),
         }
     }
 }
@@ -233,6 +237,7 @@ fn about_clusters(component: &Component) -> Option<Cannot> {
         "cluster-jobs",
         "cluster-routes",
         "cluster-certificates",
+        "cluster-config",
     ];
     if changing
         .iter()

@@ -1,12 +1,18 @@
 //! Changes.
 
-use super::{Named, named};
+use super::{Named, Subject, named};
 use crate::cluster::object::{Kind, Object, check_name};
+use crate::cluster::resource::check_object;
 use crate::cluster::scope::Verb;
+use crate::cluster::{edit, manifest, set};
+use crate::contract::cluster_config::FieldEdit;
 use crate::contract::cluster_nodes::DrainOptions;
-use crate::contract::cluster_types::{Namespaced, RouteName, WorkloadKind, WorkloadName};
+use crate::contract::cluster_types::{
+    Namespaced, ObjectName, RouteName, WorkloadKind, WorkloadName,
+};
 use crate::contract::{CallError, ErrorKind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// A change of a cluster.
@@ -83,6 +89,22 @@ pub enum Change {
     Renew {
         certificate: Namespaced,
     },
+    Apply {
+        manifest: Value,
+        set: Option<String>,
+    },
+    Declare {
+        set: Namespaced,
+        kinds: Vec<String>,
+    },
+    Prune {
+        object: ObjectName,
+        set: String,
+    },
+    Patch {
+        object: ObjectName,
+        changes: Vec<FieldEdit>,
+    },
 }
 
 impl Effect {
@@ -104,12 +126,15 @@ impl Effect {
             Change::Divert { .. } => Verb::Divert,
             Change::Restore { .. } => Verb::Restore,
             Change::Renew { .. } => Verb::Renew,
+            Change::Apply { .. } | Change::Declare { .. } => Verb::Apply,
+            Change::Prune { .. } => Verb::Prune,
+            Change::Patch { .. } => Verb::Patch,
         }
     }
 
-    /// The object that it is about. Fails where the name is none that an object can have.
-    pub fn object(&self) -> Result<Object, CallError> {
-        match &self.change {
+    /// What it is about. Fails where the name is none that an object can have.
+    pub fn subject(&self) -> Result<Subject, CallError> {
+        let object = match &self.change {
             Change::SetImage { workload, .. }
             | Change::Scale { workload, .. }
             | Change::Restart { workload }
@@ -125,7 +150,16 @@ impl Effect {
             Change::DeleteJob { job } => named(Kind::Job, job),
             Change::Divert { route, .. } | Change::Restore { route } => Object::route(route),
             Change::Renew { certificate } => named(Kind::Certificate, certificate),
-        }
+            Change::Apply { manifest, .. } => return manifest::name(manifest).map(Subject::Named),
+            Change::Declare { set, .. } => {
+                return manifest::name(&set::parent(set, &[])).map(Subject::Named);
+            }
+            Change::Prune { object, .. } | Change::Patch { object, .. } => {
+                check_object(object)?;
+                return Ok(Subject::Named(object.clone()));
+            }
+        };
+        object.map(Subject::Object)
     }
 
     /// The names in it.
@@ -153,6 +187,16 @@ impl Effect {
             Change::Divert { route, .. } | Change::Restore { route } => {
                 Named::of(&route.namespace, &route.name)
             }
+            Change::Apply { manifest, .. } => Named::manifest(manifest),
+            Change::Declare { set, .. } => Named {
+                kind: Some(("", "ConfigMap")),
+                ..Named::of(&set.namespace, &set.name)
+            },
+            Change::Prune { object, .. } => Named::any(object),
+            Change::Patch { object, changes } => Named {
+                fields: changes,
+                ..Named::any(object)
+            },
         }
     }
 
@@ -175,13 +219,17 @@ impl Effect {
             Change::Divert { .. } => "divert",
             Change::Restore { .. } => "restore",
             Change::Renew { .. } => "renew",
+            Change::Apply { .. } => "apply",
+            Change::Declare { .. } => "declare set",
+            Change::Prune { .. } => "prune",
+            Change::Patch { .. } => "set fields",
         }
     }
 
     /// What it is done to, as people write it.
     pub fn object_text(&self) -> String {
-        self.object()
-            .map(|object| object.to_string())
+        self.subject()
+            .map(|subject| subject.to_string())
             .unwrap_or_default()
     }
 
@@ -194,12 +242,13 @@ impl Effect {
                 | Change::Renew { .. }
                 | Change::FromCronJob { .. }
                 | Change::DeleteJob { .. }
+                | Change::Prune { .. }
         )
     }
 
     /// Refuses arguments that cannot be meant.
     pub fn check(&self) -> Result<(), CallError> {
-        self.object()?;
+        self.subject()?;
         match &self.change {
             Change::SetImage { images, .. } if images.is_empty() => {
                 Err(invalid("no image is named"))
@@ -227,6 +276,16 @@ impl Effect {
                 .iter()
                 .try_for_each(|(name, value)| check_label(name, value.as_deref())),
             Change::Divert { service, .. } => check_name(service),
+            Change::Apply { manifest, set } => {
+                set.iter().try_for_each(|set| check_name(set))?;
+                manifest::check(manifest)
+            }
+            Change::Declare { set, kinds } => set::check(set, kinds),
+            Change::Prune { object, set } => {
+                check_name(set)?;
+                set::check_prunable(object)
+            }
+            Change::Patch { changes, .. } => edit::check(changes),
             Change::Scale { .. }
             | Change::Restart { .. }
             | Change::Pause { .. }

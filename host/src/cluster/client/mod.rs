@@ -4,6 +4,7 @@ mod api;
 mod budgets;
 mod certificates;
 mod change;
+mod config;
 mod connect;
 mod drain;
 mod evict;
@@ -26,13 +27,13 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
-use super::call::{Change, Look, named};
+use super::call::{Change, Look, Subject, named};
 use super::object::{Kind, Object};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
     CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome,
-    NodeFacts, Rollout, RolloutState,
+    NodeFacts, ObjectName, Rollout, RolloutState,
 };
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -183,6 +184,17 @@ impl Client {
                 value(&certificates::renewed(api, permit, &object, *above, within).await?)
             }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
+            Look::Members { set } => {
+                let shows = |object: &ObjectName| may.shows_named(verb, cluster, object);
+                value(&config::members(api, permit, set, &shows).await?)
+            }
+            Look::Consumers {
+                namespace,
+                config_maps,
+            } => value(&config::consumers(api, permit, namespace, config_maps, &shows).await?),
+            Look::Compare { manifest, set } => {
+                value(&config::compare(api, permit, manifest, set.as_deref()).await?)
+            }
         }
     }
 
@@ -191,7 +203,10 @@ impl Client {
         effect.check()?;
         let room = self.room(&effect.cluster).await?;
         let api = &room.api;
-        let object = effect.object()?;
+        let object = match effect.subject()? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => return config::prepare(api, permit, effect, &object).await,
+        };
         match &effect.change {
             Change::SetImage { .. }
             | Change::Scale { .. }
@@ -218,6 +233,10 @@ impl Client {
                 routes::prepare(api, permit, effect, &object).await
             }
             Change::Renew { .. } => certificates::prepare(api, permit, &object).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(config::elsewhere()),
         }
     }
 
@@ -231,7 +250,12 @@ impl Client {
         effect.check().map_err(change::not_done)?;
         let room = self.room(&effect.cluster).await.map_err(change::not_done)?;
         let api = &room.api;
-        let object = effect.object().map_err(change::not_done)?;
+        let object = match effect.subject().map_err(change::not_done)? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => {
+                return config::apply(api, permit, effect, &object, prepared).await;
+            }
+        };
         match &effect.change {
             Change::Drain { options, .. } => {
                 drain::apply(api, permit, &object, *options, prepared).await
@@ -240,6 +264,10 @@ impl Client {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
             Change::Renew { .. } => certificates::apply(api, permit, &object, prepared).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(change::not_done(config::elsewhere())),
             Change::SetImage { .. }
             | Change::Scale { .. }
             | Change::Restart { .. }
@@ -265,13 +293,22 @@ impl Client {
     ) -> Result<Confirmed, CallError> {
         let room = self.room(&effect.cluster).await?;
         let api = &room.api;
-        let object = effect.object()?;
+        let object = match effect.subject()? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => {
+                return config::confirm(api, permit, effect, &object, prepared, number).await;
+            }
+        };
         match &effect.change {
             Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
             Change::Renew { .. } => certificates::confirm(api, permit, &object, prepared).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(config::elsewhere()),
             Change::SetImage { .. }
             | Change::Scale { .. }
             | Change::Restart { .. }
@@ -306,6 +343,15 @@ impl Client {
             Revert::DeleteJob { cron_job, .. } => {
                 jobs::take_back(&room.api, permit, cron_job).await
             }
+            Revert::DeleteMade { object, made, .. } => {
+                config::delete_made(&room.api, permit, object, made).await
+            }
+            Revert::MakeAgain {
+                object,
+                uid,
+                manifest,
+                ..
+            } => config::make_again(&room.api, permit, object, uid, manifest).await,
         }
     }
 
@@ -416,6 +462,9 @@ pub fn assumed(read: &Read) -> Option<Value> {
         | Look::Budgets { .. }
         | Look::Jobs { .. }
         | Look::Certificates { .. }
+        | Look::Members { .. }
+        | Look::Consumers { .. }
+        | Look::Compare { .. }
         | Look::Route { .. } => return None,
     };
     answer.ok()

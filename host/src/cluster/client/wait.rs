@@ -114,7 +114,7 @@ pub(super) async fn rollout(
 ) -> Result<Rollout, CallError> {
     let mut pods_of = String::new();
     let found = object(api, permit, workload, within, |value| {
-        let facts = facts(workload.kind, value);
+        let facts = facts(&workload.kind, value);
         pods_of.clone_from(&facts.selector);
         let rollout = facts.rollout;
         refuse_unrolled(workload, rollout.state, &rollout.message)?;
@@ -169,7 +169,7 @@ pub(super) async fn all_pods(
     within: Duration,
 ) -> Result<u32, CallError> {
     let found = api.get(permit.deadline(), workload).await?;
-    let facts = facts(workload.kind, &found);
+    let facts = facts(&workload.kind, &found);
     let counted = pods(api, permit, (workload, &found), within, |pods| {
         let ready = pods.values().filter(|ready| **ready).count();
         match u32::try_from(ready).unwrap_or(u32::MAX) {
@@ -278,16 +278,15 @@ async fn pods_round<R>(
         let ready = pod.is_ready();
         Some((pod.metadata.uid, ready))
     };
-    let kind = Kind::Pod;
     let listed = api
-        .list(permit.deadline(), kind, Some(namespace), &query, keep)
+        .list(permit.deadline(), Kind::Pod, Some(namespace), &query, keep)
         .await?;
     let mut pods: Pods = listed.items.into_iter().collect();
     if let Some(result) = see(&pods) {
         return Ok(Some(result));
     }
     let rest = end.saturating_duration_since(permit.clock().instant());
-    let path = kind.path(Some(namespace));
+    let path = Kind::Pod.path(Some(namespace));
     let looked = |event| {
         match event {
             Watched::There(pod) => {

@@ -148,6 +148,8 @@ impl Seen {
         self.values.insert(match revert {
             Revert::Cluster(cluster::Revert::RestoreFields { .. }) => "revert: restore fields",
             Revert::Cluster(cluster::Revert::DeleteJob { .. }) => "revert: delete job",
+            Revert::Cluster(cluster::Revert::DeleteMade { .. }) => "revert: delete made",
+            Revert::Cluster(cluster::Revert::MakeAgain { .. }) => "revert: make again",
             Revert::Database(database::Revert::RestoreParameters { .. }) => {
                 "revert: restore parameters"
             }
@@ -217,6 +219,9 @@ fn look(look: &Look) -> &'static str {
         Look::Jobs { .. } => "look: jobs",
         Look::Certificates { .. } => "look: certificates",
         Look::Route { .. } => "look: route",
+        Look::Members { .. } => "look: members",
+        Look::Consumers { .. } => "look: consumers",
+        Look::Compare { .. } => "look: compare",
         Look::AwaitRollout { .. } => "look: await rollout",
         Look::AwaitNoPods { .. } => "look: await no pods",
         Look::AwaitPods { .. } => "look: await pods",
@@ -245,11 +250,15 @@ fn change(change: &Change) -> &'static str {
         Change::Divert { .. } => "change: divert",
         Change::Restore { .. } => "change: restore",
         Change::Renew { .. } => "change: renew",
+        Change::Apply { .. } => "change: apply",
+        Change::Declare { .. } => "change: declare",
+        Change::Prune { .. } => "change: prune",
+        Change::Patch { .. } => "change: patch",
     }
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 18 + 16 + 2 + 4;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 21 + 20 + 4 + 4;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {
