@@ -2,6 +2,9 @@
 
 mod acts;
 mod certificates;
+mod config;
+mod config_fields;
+mod config_sets;
 mod drain;
 mod jobs;
 mod nodes;
@@ -209,10 +212,10 @@ fn effect(change: &Change) -> Effect {
 
 fn everything() -> Value {
     json!([{
-        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"],
+        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "fields": ["spec", "data", "metadata"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
                   "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job", "delete-job", "divert",
-                  "restore", "renew"],
+                  "restore", "renew", "members", "apply", "prune", "patch"],
     }])
 }
 
