@@ -2,6 +2,9 @@
 
 mod acts;
 mod certificates;
+mod config;
+mod config_fields;
+mod config_sets;
 mod drain;
 pub(crate) mod jobs;
 mod labels;
@@ -211,11 +214,11 @@ fn effect(change: &Change) -> Effect {
 
 fn everything() -> Value {
     json!([{
-        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"],
-        "labels": ["*"],
+        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "labels": ["*"],
+        "fields": ["spec", "data", "metadata"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
                   "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "label", "drain", "create-job", "delete-job", "divert",
-                  "restore", "renew"],
+                  "restore", "renew", "members", "apply", "prune", "patch"],
     }])
 }
 

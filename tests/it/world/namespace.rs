@@ -146,10 +146,22 @@ impl Namespace {
     /// Makes what the text describes, or makes it so.
     #[track_caller]
     pub(crate) fn apply(&self, yaml: &str) {
+        self.apply_with(yaml, &[]);
+    }
+
+    /// The same whoever else writes those fields.
+    #[track_caller]
+    pub(crate) fn apply_forced(&self, yaml: &str) {
+        self.apply_with(yaml, &["--force-conflicts"]);
+    }
+
+    #[track_caller]
+    fn apply_with(&self, yaml: &str, options: &[&str]) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(yaml.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
-        self.kubectl(&["apply", "--server-side", "--filename", path]);
+        let words = ["apply", "--server-side", "--filename", path];
+        self.kubectl(&[&words[..], options].concat());
     }
 
     /// Waits until an object is as `kubectl wait --for` has it: `create`, `delete`, `condition=Ready`, `jsonpath={.spec.x}=y`.
