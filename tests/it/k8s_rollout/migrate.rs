@@ -47,7 +47,7 @@ fn the_database_is_expanded_before_and_contracted_after() {
     let done = report.done();
     assert_eq!(
         actions(&done),
-        ["run job job", "set image deployment", "run job job"]
+        ["run job", "set image deployment", "run job"]
     );
     assert_eq!(jobs(&shop), 2);
     // The old image could not work with a contracted database.
@@ -136,7 +136,7 @@ fn a_job_that_wants_more_than_its_own_is_not_made() {
     for (more, field, code) in [
         // No grant can allow it: it is refused when it is read.
         ("hostNetwork: true", "hostNetwork", 2),
-        ("serviceAccountName: root", "service account", 3),
+        ("serviceAccountName: root", "does not ask for it", 3),
     ] {
         let yaml = format!(
             "

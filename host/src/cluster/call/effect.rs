@@ -224,7 +224,7 @@ impl Effect {
             Change::Drain { .. } => "drain",
             Change::FromCronJob { .. } => "create job",
             Change::DeleteJob { .. } => "delete job",
-            Change::FromManifest { .. } => "run job",
+            Change::FromManifest { .. } => "run",
             Change::Divert { .. } => "divert",
             Change::Restore { .. } => "restore",
             Change::Renew { .. } => "renew",
