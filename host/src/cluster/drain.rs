@@ -20,7 +20,10 @@ pub(super) struct Pod {
     pub(super) ending: bool,
     owner: Owner,
     labels: BTreeMap<String, String>,
-    finished: bool,
+    /// Whether it has come to its end.
+    pub(super) finished: bool,
+    /// Whether it is ready.
+    pub(super) ready: bool,
     empty_dir: bool,
 }
 
@@ -92,6 +95,8 @@ impl Pod {
             let found = pod.pointer(pointer).and_then(Value::as_str);
             found.unwrap_or_default().to_owned()
         };
+        let conditions = pod["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
         let volumes = pod["spec"]["volumes"].as_array();
         let mut volumes = volumes.into_iter().flatten();
         Self {
@@ -102,6 +107,8 @@ impl Pod {
             owner: Owner::of(pod),
             labels: labels(pod),
             finished: matches!(text("/status/phase").as_str(), "Succeeded" | "Failed"),
+            ready: conditions
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True"),
             empty_dir: volumes.any(|volume| !volume["emptyDir"].is_null()),
         }
     }

@@ -3,6 +3,7 @@
 mod acts;
 mod certificates;
 mod drain;
+mod endless;
 mod jobs;
 mod labels;
 mod nodes;

@@ -17,6 +17,8 @@ use url::form_urlencoded;
 const PAGE: usize = 500;
 /// Objects that one list has at most.
 pub(super) const MOST: usize = 5_000;
+/// Pages that one list has at most, whatever is on them: a server may name a further one for ever.
+const PAGES: usize = 200;
 /// Bytes that one answer has at most.
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
@@ -120,6 +122,11 @@ impl Api {
         }
     }
 
+    /// The cluster's logical name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The object, or nothing.
     pub(super) async fn find(&self, end: Instant, object: &Object) -> Outcome<Option<Value>> {
         match self.call(end, Method::GET, &object.path(), None).await {
@@ -215,7 +222,7 @@ impl Api {
         let mut items = Vec::new();
         let mut further: Option<String> = None;
         let page = PAGE.to_string();
-        loop {
+        for _ in 0..PAGES {
             let mut pairs = query.to_vec();
             pairs.push(("limit", &page));
             if let Some(token) = &further {
@@ -225,10 +232,7 @@ impl Api {
             let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
             items.extend(page.items.into_iter().filter_map(&mut keep));
             if items.len() > MOST {
-                let message = format!(
-                    "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
-                );
-                return Err(Failure::new(ErrorKind::Limit, message));
+                return Err(too_many(kind));
             }
             further = page.metadata.further.filter(|token| !token.is_empty());
             if further.is_none() {
@@ -236,6 +240,7 @@ impl Api {
                 return Ok(Listed { items, version });
             }
         }
+        Err(too_many(kind))
     }
 
     /// Text that is no JSON, such as a log.
@@ -413,6 +418,13 @@ pub(super) enum Watched<T> {
     There(T),
     /// It was so last.
     Gone(T),
+}
+
+fn too_many(kind: Kind) -> Failure {
+    let message = format!(
+        "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
+    );
+    Failure::new(ErrorKind::Limit, message)
 }
 
 fn request(method: Method, path: &str, body: Option<(&str, &Value)>) -> Outcome<Request<Vec<u8>>> {

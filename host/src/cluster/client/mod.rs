@@ -7,9 +7,11 @@ mod change;
 mod connect;
 mod drain;
 mod evict;
+mod foresee;
 mod job_facts;
 mod jobs;
 mod lock;
+mod looked;
 mod managers;
 mod nodes;
 mod pods;
@@ -21,6 +23,7 @@ mod wait;
 mod workloads;
 
 pub use lock::{Lock, LockError};
+pub use looked::Looked;
 pub use probe::Probe;
 pub use target::{Target, TargetError};
 
@@ -117,73 +120,20 @@ impl Client {
         room.connected().await.map_err(unusable)
     }
 
-    /// Looks, or waits. Answers the JSON of the type in the contract.
+    /// Looks, or waits. Answers the JSON of the type in the contract. A plan looks at nothing twice.
     pub async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
         read.check()?;
         let room = self.room(&read.cluster).await?;
-        let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
-        let shows = |object: &Object| may.shows_object(verb, cluster, object);
-        let (api, within) = (&room.api, read.waits().unwrap_or_default());
-        match &read.look {
-            Look::Facts => value(&facts(room, permit).await?),
-            Look::Workload { workload } => {
-                value(&workloads::look(api, permit, &Object::workload(workload)?).await?)
-            }
-            Look::Workloads {
-                namespace,
-                selector,
-            } => value(&workloads::list(api, permit, namespace, selector, &shows).await?),
-            Look::Revisions { workload } => {
-                value(&revisions::list(api, permit, &Object::workload(workload)?).await?)
-            }
-            Look::Pods {
-                namespace,
-                selector,
-            } => value(&pods::list(api, permit, namespace, selector).await?),
-            Look::Logs {
-                pod,
-                container,
-                lines,
-            } => {
-                let pod = named(Kind::Pod, pod)?;
-                value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
-            }
-            Look::AwaitRollout { workload, .. } => {
-                value(&wait::rollout(api, permit, &Object::workload(workload)?, within).await?)
-            }
-            Look::AwaitNoPods { workload, .. } => {
-                value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
-            }
-            Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
-            Look::Budgets { namespace } => value(&budgets::list(api, permit, namespace).await?),
-            Look::AwaitPods { workload, .. } => {
-                value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
-            }
-            Look::AwaitBudget { budget, .. } => {
-                let object = named(Kind::PodDisruptionBudget, budget)?;
-                value(&budgets::healthy(api, permit, &object, within).await?)
-            }
-            Look::AwaitNode { node, .. } => {
-                nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
-            }
-            Look::Jobs {
-                namespace,
-                selector,
-            } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
-            Look::AwaitJob { job, .. } => {
-                value(&job_facts::ended(api, permit, &named(Kind::Job, job)?, within).await?)
-            }
-            Look::Certificates { namespace } => {
-                value(&certificates::list(api, permit, namespace, &shows).await?)
-            }
-            Look::AwaitCertificate {
-                certificate, above, ..
-            } => {
-                let object = named(Kind::Certificate, certificate)?;
-                value(&certificates::renewed(api, permit, &object, *above, within).await?)
-            }
-            Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
+        let asked = serde_json::to_string(&read.look).unwrap_or_default();
+        let known = looked::seen(permit, &room.api, |seen| seen.answers.get(&asked).cloned());
+        if let Some(answer) = known.flatten() {
+            return Ok(answer);
         }
+        let answer = look(room, permit, read).await?;
+        looked::seen(permit, &room.api, |seen| {
+            seen.answers.insert(asked, answer.clone())
+        });
+        Ok(answer)
     }
 
     /// Looks at what an effect would change, and says how it would be undone. Changes nothing.
@@ -336,6 +286,72 @@ impl Client {
             // One that failed ends by itself.
             let _ = task.await;
         }
+    }
+}
+
+async fn look(room: &Connected, permit: &Permit, read: &Read) -> Result<Value, CallError> {
+    let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
+    let shows = |object: &Object| may.shows_object(verb, cluster, object);
+    let (api, within) = (&room.api, read.waits().unwrap_or_default());
+    match &read.look {
+        Look::Facts => value(&facts(room, permit).await?),
+        Look::Workload { workload } => {
+            value(&workloads::look(api, permit, &Object::workload(workload)?).await?)
+        }
+        Look::Workloads {
+            namespace,
+            selector,
+        } => value(&workloads::list(api, permit, namespace, selector, &shows).await?),
+        Look::Revisions { workload } => {
+            value(&revisions::list(api, permit, &Object::workload(workload)?).await?)
+        }
+        Look::Pods {
+            namespace,
+            selector,
+        } => value(&pods::list(api, permit, namespace, selector).await?),
+        Look::Logs {
+            pod,
+            container,
+            lines,
+        } => {
+            let pod = named(Kind::Pod, pod)?;
+            value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
+        }
+        Look::AwaitRollout { workload, .. } => {
+            value(&wait::rollout(api, permit, &Object::workload(workload)?, within).await?)
+        }
+        Look::AwaitNoPods { workload, .. } => {
+            value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
+        }
+        Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
+        Look::Budgets { namespace } => value(&budgets::list(api, permit, namespace).await?),
+        Look::AwaitPods { workload, .. } => {
+            value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
+        }
+        Look::AwaitBudget { budget, .. } => {
+            let object = named(Kind::PodDisruptionBudget, budget)?;
+            value(&budgets::healthy(api, permit, &object, within).await?)
+        }
+        Look::AwaitNode { node, .. } => {
+            nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
+        }
+        Look::Jobs {
+            namespace,
+            selector,
+        } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
+        Look::AwaitJob { job, .. } => {
+            value(&job_facts::ended(api, permit, &named(Kind::Job, job)?, within).await?)
+        }
+        Look::Certificates { namespace } => {
+            value(&certificates::list(api, permit, namespace, &shows).await?)
+        }
+        Look::AwaitCertificate {
+            certificate, above, ..
+        } => {
+            let object = named(Kind::Certificate, certificate)?;
+            value(&certificates::renewed(api, permit, &object, *above, within).await?)
+        }
+        Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
     }
 }
 
