@@ -81,8 +81,7 @@ fn alike(pod: &Pod, budgets: &[&Budget]) -> Alike {
     Alike {
         namespace: pod.namespace.clone(),
         budgets: about.map(|budget| budget.name.clone()).collect(),
-        finished: pod.finished,
-        ready: pod.ready,
+        condition: pod.condition,
     }
 }
 

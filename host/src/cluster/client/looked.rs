@@ -1,7 +1,7 @@
 //! What was looked at for one plan, so that a fleet of nodes does not ask the server for the same again and again.
 
 use super::api::Api;
-use crate::cluster::drain::Budget;
+use crate::cluster::drain::{Budget, Condition};
 use crate::cluster::object::Object;
 use crate::contract::CallError;
 use crate::engine::Permit;
@@ -34,8 +34,7 @@ pub(super) struct Alike {
     pub(super) namespace: String,
     /// Names of the budgets that are about them.
     pub(super) budgets: Vec<String>,
-    pub(super) finished: bool,
-    pub(super) ready: bool,
+    pub(super) condition: Condition,
 }
 
 /// What the server said.
