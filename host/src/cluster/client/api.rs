@@ -226,6 +226,8 @@ impl Api {
             let mut pairs = query.to_vec();
             pairs.push(("limit", &page));
             if let Some(token) = &further {
+                // The token says of which version.
+                pairs.retain(|(name, _)| !name.starts_with("resourceVersion"));
                 pairs.push(("continue", token));
             }
             let path = format!("{}?{}", kind.path(namespace), encoded(&pairs));

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) answers: BTreeMap<String, Value>,
     /// By name, without their status: a server tells much there that no plan asks for.
     nodes: BTreeMap<String, Value>,
+    /// Of the first list of pods.
+    pub(super) pods_version: Option<String>,
     /// Whether a daemon set is there, by namespace and name.
     pub(super) daemon_sets: BTreeMap<(String, String), bool>,
     /// Of a namespace, and what there is to say where they cannot be known.
