@@ -126,6 +126,13 @@ pub struct Applied {
     pub sweep: Option<Revert>,
 }
 
+/// What the rooms have looked at for one plan. Nothing changes while it is made, so nothing has to be asked for twice.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// In the cluster room.
+    pub cluster: cluster::client::Looked,
+}
+
 /// A change that failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplyFailure {

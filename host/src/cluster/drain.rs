@@ -20,8 +20,33 @@ pub(super) struct Pod {
     pub(super) ending: bool,
     owner: Owner,
     labels: BTreeMap<String, String>,
-    finished: bool,
+    /// How far it is.
+    pub(super) condition: Condition,
     empty_dir: bool,
+}
+
+/// How far a pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Condition {
+    /// It does not serve yet, or not now.
+    Unready,
+    Ready,
+    /// It has come to its end.
+    Finished,
+}
+
+impl Condition {
+    fn of(pod: &Value) -> Self {
+        let conditions = pod["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let is_ready =
+            |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+        match pod["status"]["phase"].as_str() {
+            Some("Succeeded" | "Failed") => Self::Finished,
+            _ if conditions.any(is_ready) => Self::Ready,
+            _ => Self::Unready,
+        }
+    }
 }
 
 /// Who sees to it that a pod is there.
@@ -101,7 +126,7 @@ impl Pod {
             ending: pod["metadata"]["deletionTimestamp"].is_string(),
             owner: Owner::of(pod),
             labels: labels(pod),
-            finished: matches!(text("/status/phase").as_str(), "Succeeded" | "Failed"),
+            condition: Condition::of(pod),
             empty_dir: volumes.any(|volume| !volume["emptyDir"].is_null()),
         }
     }
@@ -117,13 +142,14 @@ impl Pod {
     /// What becomes of it. `orphaned` means that the daemon set that it names is not there.
     pub(super) fn fate(&self, options: DrainOptions, orphaned: bool) -> Fate {
         let of_daemon_set = self.daemon_set().is_some() && !orphaned;
-        if self.owner == Owner::Node || of_daemon_set && !self.finished {
+        let finished = self.condition == Condition::Finished;
+        if self.owner == Owner::Node || of_daemon_set && !finished {
             return Fate::Stays;
         }
         if self.ending {
             return Fate::Awaited;
         }
-        if self.finished {
+        if finished {
             return Fate::Evicted;
         }
         let replaced = self.owner != Owner::Nobody && !orphaned;

@@ -101,7 +101,7 @@ impl Gate {
             ),
             self.clock.clone(),
         )
-        .of_plan(self.ledger.is_plan())
+        .of_plan(self.ledger.looked().cloned())
     }
 
     /// For taking back: being late is no reason to leave things half undone.

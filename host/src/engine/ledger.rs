@@ -5,7 +5,7 @@ use super::halt::Halt;
 use super::measure::{Counted, length};
 use super::permit::Announced;
 use super::plan::PlannedEffect;
-use crate::call::{Effect, Prepared};
+use crate::call::{Effect, Looked, Prepared};
 use crate::clock::Clock;
 use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
 use serde_json::Value;
@@ -33,6 +33,7 @@ enum Sink {
         clock: Clock,
         entries: Vec<Stamped>,
         foreseen: Vec<PlannedEffect>,
+        looked: Arc<Looked>,
         /// How many entries were there before the first effect: what comes later is told of a target on which nothing has happened.
         before: Option<usize>,
     },
@@ -85,6 +86,7 @@ impl Ledger {
             clock,
             entries: Vec::new(),
             foreseen: Vec::new(),
+            looked: Arc::default(),
             before: None,
         };
         Self {
@@ -97,6 +99,14 @@ impl Ledger {
 
     pub(super) fn is_plan(&self) -> bool {
         matches!(self.sink, Sink::Plan { .. })
+    }
+
+    /// What was looked at for the plan, if this is one.
+    pub(super) fn looked(&self) -> Option<&Arc<Looked>> {
+        match &self.sink {
+            Sink::Journal { .. } => None,
+            Sink::Plan { looked, .. } => Some(looked),
+        }
     }
 
     /// Records, durably unless this is a plan.

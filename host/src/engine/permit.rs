@@ -2,6 +2,7 @@
 
 use super::control::{Audience, Event, Progress};
 use super::ledger::Count;
+use crate::call::Looked;
 use crate::clock::{Clock, Millis};
 use crate::contract::CallError;
 use crate::grant::Effective;
@@ -22,7 +23,7 @@ pub struct Permit {
     progress: Option<mpsc::UnboundedSender<Progress>>,
     is_seen: bool,
     clock: Clock,
-    plan: bool,
+    plan: Option<Arc<Looked>>,
 }
 
 impl Permit {
@@ -43,19 +44,24 @@ impl Permit {
             progress,
             is_seen,
             clock,
-            plan: false,
+            plan: None,
         }
     }
 
-    /// The same for a plan.
+    /// The same for a plan, if it is one, and what was looked at for it.
     #[must_use]
-    pub(super) fn of_plan(self, plan: bool) -> Self {
+    pub(super) fn of_plan(self, plan: Option<Arc<Looked>>) -> Self {
         Self { plan, ..self }
     }
 
     /// Whether nothing will be applied: then it is worth asking a target what would come of it.
     pub fn is_plan(&self) -> bool {
-        self.plan
+        self.plan.is_some()
+    }
+
+    /// What was looked at for the plan, if this is one.
+    pub fn looked(&self) -> Option<&Looked> {
+        self.plan.as_deref()
     }
 
     /// For tests of a room alone, without a gate.
@@ -76,7 +82,7 @@ impl Permit {
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn for_test_of_plan(self) -> Self {
-        self.of_plan(true)
+        self.of_plan(Some(Arc::default()))
     }
 
     /// The run on whose behalf; sessions at a target carry it as `windlass/<run>`.

@@ -12,6 +12,7 @@
 
 mod effects;
 mod figures;
+mod fleet;
 #[path = "../common/guest.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod guest;
@@ -33,6 +34,7 @@ fn main() {
         ("processes", processes::measure),
         ("optimize", optimize::measure),
         ("health", health::measure),
+        ("fleet", fleet::measure),
     ] {
         if figures.wants(name) {
             measure(&mut figures);

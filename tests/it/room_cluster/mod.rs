@@ -6,6 +6,7 @@ mod config;
 mod config_fields;
 mod config_sets;
 mod drain;
+mod endless;
 pub(crate) mod jobs;
 mod labels;
 mod nodes;

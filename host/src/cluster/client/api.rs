@@ -19,6 +19,8 @@ use url::form_urlencoded;
 const PAGE: usize = 500;
 /// Objects that one list has at most.
 pub(super) const MOST: usize = 5_000;
+/// Pages that one list has at most, whatever is on them: a server may name a further one for ever.
+const PAGES: usize = 200;
 /// Bytes that one answer has at most.
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
@@ -266,20 +268,19 @@ impl Api {
         let mut items = Vec::new();
         let mut further: Option<String> = None;
         let page = PAGE.to_string();
-        loop {
+        for _ in 0..PAGES {
             let mut pairs = query.to_vec();
             pairs.push(("limit", &page));
             if let Some(token) = &further {
+                // The token says of which version.
+                pairs.retain(|(name, _)| !name.starts_with("resourceVersion"));
                 pairs.push(("continue", token));
             }
             let path = format!("{}?{}", kind.path(namespace), encoded(&pairs));
             let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
             items.extend(page.items.into_iter().filter_map(&mut keep));
             if items.len() > MOST {
-                let message = format!(
-                    "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
-                );
-                return Err(Failure::new(ErrorKind::Limit, message));
+                return Err(too_many(kind));
             }
             further = page.metadata.further.filter(|token| !token.is_empty());
             if further.is_none() {
@@ -287,6 +288,7 @@ impl Api {
                 return Ok(Listed { items, version });
             }
         }
+        Err(too_many(kind))
     }
 
     /// Text that is no JSON, such as a log.
@@ -464,6 +466,13 @@ pub(super) enum Watched<T> {
     There(T),
     /// It was so last.
     Gone(T),
+}
+
+fn too_many(kind: Kind) -> Failure {
+    let message = format!(
+        "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
+    );
+    Failure::new(ErrorKind::Limit, message)
 }
 
 fn request(method: Method, path: &str, body: Option<(&str, &Value)>) -> Outcome<Request<Vec<u8>>> {

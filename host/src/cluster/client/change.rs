@@ -151,10 +151,22 @@ async fn rehearse(
     changes: &[FieldChange],
     part: &str,
 ) -> Result<Value, CallError> {
-    let patch = patch(found, changes).ok_or_else(|| changed(object))?;
-    Ok(api
-        .patch(permit.deadline(), object, part, &patch, true)
-        .await?)
+    let mut request = patch(found, changes).ok_or_else(|| changed(object))?;
+    for _ in 0..TRIES {
+        match api
+            .patch(permit.deadline(), object, part, &request, true)
+            .await
+        {
+            Ok(rehearsed) => return Ok(rehearsed),
+            // Others write to it too, and a plan does not look at each object anew.
+            Err(failure) if failure.status == Some(409) => {
+                let found = api.get(permit.deadline(), object).await?;
+                request = patch(&found, changes).ok_or_else(|| changed(object))?;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Err(changed(object))
 }
 
 /// Changes what was prepared, and writes the mark in the same request.

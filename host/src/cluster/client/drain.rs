@@ -2,17 +2,18 @@
 
 use super::api::{Api, Failure, Listed};
 use super::change::not_done;
-use super::evict::{AT_ONCE, Leaving, Refusal, drain, evict};
+use super::evict::{Leaving, drain};
+use super::foresee::foresee;
+use super::looked;
 use super::nodes::{is_cordoned, refuse_control_plane};
 use crate::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Touch, Undo};
 use crate::cluster::Effect;
-use crate::cluster::drain::{Budget, Fate, Obstacle, Pod};
+use crate::cluster::drain::{Fate, Obstacle, Pod};
 use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_nodes::{DrainOptions, Drained};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use crate::text::counted;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,7 @@ pub(super) async fn prepare(
     object: &Object,
     options: DrainOptions,
 ) -> Result<Prepared, CallError> {
-    let node = api.get(permit.deadline(), object).await?;
+    let node = looked::node(api, permit, object).await?;
     refuse_control_plane(permit, effect, object, &node)?;
     let cordoned = is_cordoned(&node);
     // In a plan it is not yet.
@@ -93,10 +94,22 @@ pub(super) async fn on_node(
     permit: &Permit,
     node: &Object,
 ) -> Result<Listed<Pod>, Failure> {
-    let query = [("fieldSelector", &*format!("spec.nodeName={}", node.name))];
+    let selector = format!("spec.nodeName={}", node.name);
+    let mut query = vec![("fieldSelector", selector.as_str())];
+    // As fresh as the first list of a plan is fresh enough: where much is written, a server takes a tenth of a second to be sure of more.
+    let version = looked::seen(permit, api, |seen| seen.pods_version.clone()).flatten();
+    if let Some(version) = &version {
+        query.push(("resourceVersion", version));
+        query.push(("resourceVersionMatch", "NotOlderThan"));
+    }
     let read = |pod: Value| Some(Pod::of(&pod));
-    api.list(permit.deadline(), Kind::Pod, None, &query, read)
-        .await
+    let listed = api
+        .list(permit.deadline(), Kind::Pod, None, &query, read)
+        .await?;
+    looked::seen(permit, api, |seen| {
+        seen.pods_version.get_or_insert(listed.version.clone());
+    });
+    Ok(listed)
 }
 
 /// Namespaces and names of daemon sets that pods name and that are not there.
@@ -111,8 +124,17 @@ async fn orphaned(
     let mut missing = BTreeSet::new();
     for (namespace, name) in named.collect::<BTreeSet<_>>() {
         let set = Object::new(Kind::DaemonSet, &namespace, &name)?;
-        if api.find(permit.deadline(), &set).await?.is_none() {
-            missing.insert((namespace, name));
+        let key = (namespace, name);
+        let known = looked::seen(permit, api, |seen| seen.daemon_sets.get(&key).copied());
+        let is_there = match known.flatten() {
+            Some(is_there) => is_there,
+            None => api.find(permit.deadline(), &set).await?.is_some(),
+        };
+        looked::seen(permit, api, |seen| {
+            seen.daemon_sets.insert(key.clone(), is_there)
+        });
+        if !is_there {
+            missing.insert(key);
         }
     }
     Ok(missing)
@@ -188,64 +210,6 @@ pub(super) fn named(names: &[String]) -> String {
         0 => text,
         more => format!("{text} and {more} more"),
     }
-}
-
-/// What would be held back, and by which budget: the server rehearses each eviction.
-async fn foresee(api: &Api, permit: &Permit, pods: &[Pod]) -> Result<Vec<String>, CallError> {
-    let namespaces: BTreeSet<_> = pods.iter().map(|pod| pod.namespace.as_str()).collect();
-    let mut budgets = Vec::new();
-    let mut lines = Vec::new();
-    for namespace in namespaces {
-        let read = |budget: Value| Some(Budget::of(&budget));
-        let kind = Kind::PodDisruptionBudget;
-        let listed = api.list(permit.deadline(), kind, Some(namespace), &[], read);
-        match listed.await {
-            Ok(listed) => budgets.extend(listed.items),
-            // Evicting does not need it.
-            Err(failure) if failure.error.kind == ErrorKind::Denied => lines.push(format!(
-                "budgets of {namespace} are not known: {}",
-                failure.error.message
-            )),
-            Err(failure) => return Err(failure.into()),
-        }
-    }
-    for budget in &budgets {
-        let meant = pods.iter().filter(|pod| budget.means(pod)).count();
-        lines.extend(budget.says(meant).filter(|_| meant > 0));
-    }
-    let rehearsed = stream::iter(pods.to_vec())
-        .map(|pod| rehearse(api, permit, pod, &budgets))
-        .buffered(AT_ONCE);
-    let held: Vec<Option<String>> = rehearsed.try_collect().await?;
-    lines.extend(held.into_iter().flatten());
-    Ok(lines)
-}
-
-async fn rehearse(
-    api: &Api,
-    permit: &Permit,
-    pod: Pod,
-    budgets: &[Budget],
-) -> Result<Option<String>, CallError> {
-    let leaving = Leaving::of(&pod);
-    let failure = match evict(api, permit.deadline(), &leaving, true).await {
-        Ok(()) => return Ok(None),
-        Err(failure) => failure,
-    };
-    let name = leaving.text();
-    Ok(match Refusal::of(failure) {
-        Refusal::Gone => None,
-        Refusal::Held { why, .. } => Some(format!("{name} would be held back: {why}")),
-        Refusal::SeveralBudgets => {
-            let all = budgets.iter().filter(|budget| budget.means(&pod));
-            let names: Vec<_> = all.map(|budget| budget.name.clone()).collect();
-            let names = named(&names);
-            Some(format!(
-                "{name} cannot be evicted: more than one budget is about it: {names}"
-            ))
-        }
-        Refusal::Failed(error) => return Err(error),
-    })
 }
 
 impl Before {

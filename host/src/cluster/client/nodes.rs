@@ -2,6 +2,7 @@
 
 use super::api::Api;
 use super::change::{self, Wanted};
+use super::looked;
 use super::wait::{self, Step};
 use crate::call::Prepared;
 use crate::cluster::Effect;
@@ -29,7 +30,11 @@ pub(super) async fn list(
     let query = [("labelSelector", selector)];
     let keep = |node: Value| {
         let object = Object::node(node.pointer("/metadata/name")?.as_str()?).ok()?;
-        shows(&object).then(|| facts(&node))
+        if !shows(&object) {
+            return None;
+        }
+        looked::keep_node(permit, api, &node);
+        Some(facts(&node))
     };
     let listed = api
         .list(permit.deadline(), Kind::Node, None, &query, keep)
@@ -123,7 +128,7 @@ pub(super) async fn prepare(
     effect: &Effect,
     object: &Object,
 ) -> Result<Prepared, CallError> {
-    let node = api.get(permit.deadline(), object).await?;
+    let node = looked::node(api, permit, object).await?;
     let wanted = if let Change::Label { labels, .. } = &effect.change {
         refuse_control_plane(permit, effect, object, &node)?;
         refuse_of_kubernetes(permit, effect, object, labels)?;
