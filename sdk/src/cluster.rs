@@ -2,16 +2,19 @@
 
 use crate::Error;
 use crate::bindings::windlass::procedure::{
-    cluster_certificates, cluster_jobs, cluster_nodes, cluster_read, cluster_routes,
-    cluster_workloads,
+    cluster_certificates, cluster_config, cluster_jobs, cluster_nodes, cluster_read,
+    cluster_routes, cluster_workloads,
 };
 use crate::parameters::Span;
+use serde_json::Value;
 
+pub use crate::bindings::windlass::procedure::cluster_config::{Applied, FieldEdit};
 pub use crate::bindings::windlass::procedure::cluster_nodes::{DrainOptions, Drained};
 pub use crate::bindings::windlass::procedure::cluster_types::{
     CertificateFacts, CertificateState, ClusterFacts, Container, DisruptionBudget, JobFacts,
-    JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts, PodFacts, Revision, Rollout,
-    RolloutState, RouteFacts, RouteKind, RouteName, WorkloadFacts, WorkloadKind, WorkloadName,
+    JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts, ObjectName, PodFacts, Revision,
+    Rollout, RolloutState, RouteFacts, RouteKind, RouteName, WorkloadFacts, WorkloadKind,
+    WorkloadName,
 };
 
 /// A cluster by its logical name. Each method is one call to the host and needs the verb that it names.
@@ -97,6 +100,20 @@ impl Cluster {
         Ok(cluster_read::certificates(&self.name, namespace)?)
     }
 
+    /// What an apply-set has. Verb: `members`.
+    pub fn members(&self, set: &Namespaced) -> Result<Vec<ObjectName>, Error> {
+        Ok(cluster_read::members(&self.name, set)?)
+    }
+
+    /// Workloads whose pods take something from one of these ConfigMaps. Verb: `workloads`.
+    pub fn consumers(
+        &self,
+        namespace: &str,
+        config_maps: &[String],
+    ) -> Result<Vec<WorkloadName>, Error> {
+        Ok(cluster_read::consumers(&self.name, namespace, config_maps)?)
+    }
+
     /// One Ingress or HTTPRoute. Verb: `routes`.
     pub fn route(&self, route: &RouteName) -> Result<RouteFacts, Error> {
         Ok(cluster_read::route(&self.name, route)?)
@@ -128,6 +145,28 @@ impl Cluster {
         )?)
     }
 
+    /// Until as many pods of the workload are ready as it wants; answers how many. Verb: `workloads`.
+    pub fn await_pods(&self, workload: &WorkloadName, within: Span) -> Result<u32, Error> {
+        Ok(cluster_read::await_pods(
+            &self.name,
+            workload,
+            within.as_milliseconds(),
+        )?)
+    }
+
+    /// Until a disruption budget has as many healthy pods as it wants. Verb: `budgets`.
+    pub fn await_budget(
+        &self,
+        budget: &Namespaced,
+        within: Span,
+    ) -> Result<DisruptionBudget, Error> {
+        Ok(cluster_read::await_budget(
+            &self.name,
+            budget,
+            within.as_milliseconds(),
+        )?)
+    }
+
     /// Until the job is complete or failed; how it ended is in the answer. Verb: `jobs`.
     pub fn await_job(&self, job: &Namespaced, within: Span) -> Result<JobFacts, Error> {
         Ok(cluster_read::await_job(
@@ -150,6 +189,12 @@ impl Cluster {
             above,
             within.as_milliseconds(),
         )?)
+    }
+
+    /// Until the node is ready. Verb: `nodes`.
+    pub fn await_ready_node(&self, node: &str, within: Span) -> Result<NodeFacts, Error> {
+        let within = within.as_milliseconds();
+        Ok(cluster_read::await_node(&self.name, node, "", "", within)?)
     }
 
     /// Until the node is ready, and has booted or got another kubelet since these were seen. Verb: `nodes`.
@@ -231,6 +276,11 @@ impl Cluster {
         Ok(cluster_nodes::uncordon(&self.name, node)?)
     }
 
+    /// Sets labels of a node; an absent value removes one. Verb: `label`, also for each label.
+    pub fn label_node(&self, node: &str, labels: &[(String, Option<String>)]) -> Result<(), Error> {
+        Ok(cluster_nodes::label(&self.name, node, labels)?)
+    }
+
     /// Evicts what kubectl's drain would evict, never around a disruption budget. Verb: `drain`, also for the namespace of each pod.
     pub fn drain(&self, node: &str, options: DrainOptions) -> Result<Drained, Error> {
         Ok(cluster_nodes::drain(&self.name, node, options)?)
@@ -262,5 +312,41 @@ impl Cluster {
     /// Has the certificate issued anew; answers the revision before. Verb: `renew`.
     pub fn renew(&self, certificate: &Namespaced) -> Result<u32, Error> {
         Ok(cluster_certificates::renew(&self.name, certificate)?)
+    }
+}
+
+/// Making objects what manifests say.
+impl Cluster {
+    /// Makes an object what the manifest says, as a member of the set if there is one. Verb: `apply`.
+    pub fn apply(&self, manifest: &Value, set: Option<&str>) -> Result<Applied, Error> {
+        Ok(cluster_config::apply(
+            &self.name,
+            &manifest.to_string(),
+            set,
+        )?)
+    }
+
+    /// What applying would change, a line for each field. Verb: `apply`.
+    pub fn compare(&self, manifest: &Value, set: Option<&str>) -> Result<Vec<String>, Error> {
+        Ok(cluster_config::compare(
+            &self.name,
+            &manifest.to_string(),
+            set,
+        )?)
+    }
+
+    /// Makes the parent of an apply-set, whose members are of these kinds: `ConfigMap`, `Deployment.apps`. Verb: `apply`.
+    pub fn declare(&self, set: &Namespaced, kinds: &[String]) -> Result<Applied, Error> {
+        Ok(cluster_config::declare(&self.name, set, kinds)?)
+    }
+
+    /// Deletes a member of an apply-set. Verb: `prune`.
+    pub fn prune(&self, object: &ObjectName, set: &str) -> Result<(), Error> {
+        Ok(cluster_config::prune(&self.name, object, set)?)
+    }
+
+    /// Sets fields of one object. Verb: `patch`, also for each field.
+    pub fn patch(&self, object: &ObjectName, changes: &[FieldEdit]) -> Result<(), Error> {
+        Ok(cluster_config::patch(&self.name, object, changes)?)
     }
 }

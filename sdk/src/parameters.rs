@@ -90,6 +90,36 @@ impl Span {
     }
 }
 
+/// Manifests of objects of a cluster, which an operator gives as `@FILE` or `@FOLDER`. windlass reads them: YAML or JSON, one or more objects a file, no
+/// Secrets, at most 1 MiB. They are parameters like any other, so a plan is bound to what they say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Manifests(pub Vec<Manifest>);
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The name of its file.
+    pub file: String,
+    /// What it says.
+    pub object: serde_json::Value,
+}
+
+impl schemars::JsonSchema for Manifests {
+    fn schema_name() -> Cow<'static, str> {
+        "Manifests".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "array", "format": "manifests", "items": { "type": "object" } })
+    }
+}
+
 /// A whole number, and the unit after it with or without a space between.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();

@@ -7,7 +7,9 @@
 )]
 
 mod author;
+mod backup_job;
 mod bound;
+mod cert_renewal;
 mod dependencies;
 mod errors;
 mod harness;
@@ -18,6 +20,7 @@ mod k8s_rollout;
 mod laws;
 mod maintenance_mode;
 mod many;
+mod node_maintenance;
 mod pg_health;
 mod pg_optimize;
 mod report;

@@ -208,6 +208,7 @@ pub(super) fn objects(need: &ClusterNeed) -> String {
         ("kind", &need.kinds),
         ("name", &need.names),
         ("node", &need.nodes),
+        ("label", &need.labels),
     ];
     for (what, patterns) in parts
         .into_iter()

@@ -11,6 +11,7 @@ mod failure;
 mod grant;
 mod init;
 mod inspect;
+mod manifests;
 mod many;
 mod narrate;
 mod output;

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::Failure;
+use super::manifests;
 use crate::plugin::Component;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -10,15 +11,26 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-/// Those of the command line, read by their types.
+/// Those of the command line, read by their types. Manifests are read from where they are.
 pub(super) fn from_texts(
+    context: &Context,
     plugin: &Component,
     texts: &[(String, String)],
 ) -> Result<Map<String, Value>, Failure> {
     if let Some(twice) = twice(texts.iter().map(|(name, _)| name)) {
         return Err(Failure::usage(format!("`--set {twice}` is given twice")));
     }
-    Ok(plugin.manifest().parameters.from_texts(texts)?)
+    let parameters = &plugin.manifest().parameters;
+    let (files, texts): (Vec<_>, Vec<_>) = texts
+        .iter()
+        .cloned()
+        .partition(|(name, _)| parameters.are_manifests(name));
+    let mut given = parameters.from_texts(&texts)?;
+    for (name, text) in files {
+        let read = manifests::read(context, &name, &text)?;
+        given.insert(name, read);
+    }
+    Ok(given)
 }
 
 /// Those of a file with a JSON object.

@@ -78,7 +78,7 @@ impl Choice {
             Some(file) => parameters::from_file(context, file)?,
             None => Map::new(),
         };
-        given.extend(parameters::from_texts(plugin, &self.set)?);
+        given.extend(parameters::from_texts(context, plugin, &self.set)?);
         Ok(given)
     }
 }

@@ -207,6 +207,96 @@ pub fn difference(before: &Value, after: &Value) -> Vec<FieldChange> {
     changes
 }
 
+/// What differs, as changes that can be taken back one by one: a list is one value where it has other elements than before, or the same in
+/// another order, and so is a map that was not there or is gone. Labels and annotations of the object stand for themselves.
+pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    whole(&mut Vec::new(), Some(before), Some(after), &mut changes);
+    changes.retain(|change| !is_bookkeeping(&change.path));
+    changes
+}
+
+fn whole(
+    at: &mut Vec<Step>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    into: &mut Vec<FieldChange>,
+) {
+    if before == after {
+        return;
+    }
+    let empty = Value::Object(Map::new());
+    let are_names = matches!(&at[..], [Step::Key(one), Step::Key(two)]
+        if one == "metadata" && (two == "labels" || two == "annotations"));
+    let maps = match (before, after) {
+        (Some(Value::Object(one)), Some(Value::Object(other))) => Some((one, other)),
+        _ if are_names => before
+            .unwrap_or(&empty)
+            .as_object()
+            .zip(after.unwrap_or(&empty).as_object()),
+        _ => None,
+    };
+    if let Some((one, other)) = maps {
+        let more = other.keys().filter(|key| !one.contains_key(*key));
+        for key in one.keys().chain(more) {
+            at.push(Step::Key(key.clone()));
+            whole(at, one.get(key), other.get(key), into);
+            at.pop();
+        }
+        return;
+    }
+    if let (Some(Value::Array(one)), Some(Value::Array(other))) = (before, after)
+        && named(one)
+        && one.len() == other.len()
+        && one.iter().zip(other).all(|(a, b)| a["name"] == b["name"])
+    {
+        for (one, other) in one.iter().zip(other) {
+            let name = one["name"].as_str().unwrap_or_default().to_owned();
+            at.push(Step::Named(name));
+            whole(at, Some(one), Some(other), into);
+            at.pop();
+        }
+        return;
+    }
+    into.push(FieldChange {
+        path: Path(at.clone()),
+        before: before.cloned(),
+        set: after.cloned(),
+    });
+}
+
+/// The part of an object that a manifest of it says something about, with the object's own spelling of each value.
+pub fn part_of(manifest: &Value, object: &Value) -> Value {
+    match (manifest, object) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let pairs = wanted
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), part_of(value, found.get(key)?))));
+            Value::Object(pairs.collect())
+        }
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            let pairs = wanted.iter().zip(found);
+            pairs.map(|(value, found)| part_of(value, found)).collect()
+        }
+        _ => object.clone(),
+    }
+}
+
+/// Whether an object has all that a part of it has.
+pub fn has_part(object: &Value, part: &Value) -> bool {
+    match (object, part) {
+        (Value::Object(object), Value::Object(part)) => part.iter().all(|(key, value)| {
+            let found = object.get(key);
+            found.is_some_and(|found| has_part(found, value))
+        }),
+        (Value::Array(object), Value::Array(part)) => {
+            let pairs = || object.iter().zip(part);
+            object.len() == part.len() && pairs().all(|(object, part)| has_part(object, part))
+        }
+        _ => object == part,
+    }
+}
+
 fn is_bookkeeping(path: &Path) -> bool {
     let keys: Vec<&str> = path
         .0
@@ -297,7 +387,7 @@ fn named(list: &[Value]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldChange, Path, Step, difference, patch};
+    use super::{FieldChange, Path, Step, changes, difference, has_part, part_of, patch};
     use serde_json::{Value, json};
 
     fn object() -> Value {
@@ -372,6 +462,49 @@ mod tests {
             ]
         );
         assert!(difference(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_in_parts_is_one_value() {
+        let before = object();
+        let mut after = object();
+        after["spec"]["template"] = json!({"labels": {"a": "b"}});
+        after["metadata"]["labels"] = json!({"team": "x"});
+        after["spec"]["containers"][1]["image"] = json!("a:2");
+        let lines = |after: &Value| -> Vec<String> {
+            let all = changes(&before, after);
+            all.iter().map(FieldChange::to_string).collect()
+        };
+        let labels = "metadata.labels.team: – → x";
+        let template = r#"spec.template: – → {"labels":{"a":"b"}}"#;
+        let image = "spec.containers[app].image: a:1 → a:2";
+        assert_eq!(lines(&after), [labels, image, template]);
+        let mut more = object();
+        more["spec"]["containers"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "more"}));
+        let all = changes(&before, &more);
+        assert_eq!(all[0].path.to_string(), "spec.containers");
+        assert_eq!(all.len(), 1);
+        // Back again is a patch that holds.
+        let back: Vec<_> = all.iter().map(FieldChange::reversed).collect();
+        assert!(patch(&more, &back).is_some());
+    }
+
+    #[test]
+    fn a_part_has_what_the_manifest_says() {
+        let object = json!({"spec": {"limits": {"cpu": "1"}, "ports": [{"port": 80, "protocol": "TCP"}], "more": 1}});
+        let manifest = json!({"spec": {"limits": {"cpu": "1000m"}, "ports": [{"port": 80}]}});
+        let part = part_of(&manifest, &object);
+        assert_eq!(
+            part,
+            json!({"spec": {"limits": {"cpu": "1"}, "ports": [{"port": 80}]}})
+        );
+        assert!(has_part(&object, &part));
+        let mut other = object.clone();
+        other["spec"]["ports"][0]["port"] = json!(81);
+        assert!(!has_part(&other, &part));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! A name is checked before an address is made of it: `web-0/log` would be another resource, `x?dryRun=All` another request.
 
-use crate::contract::cluster_types::{RouteKind, RouteName, WorkloadKind, WorkloadName};
+use super::resource::{Resource, check_object};
+use crate::contract::cluster_types::{
+    ObjectName, RouteKind, RouteName, WorkloadKind, WorkloadName,
+};
 use crate::contract::{CallError, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,7 +16,7 @@ const LABEL: usize = 63;
 const SUBDOMAIN: usize = 253;
 
 /// A kind of object that a verb of this room is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is Kubernetes' kind of that name")]
 pub enum Kind {
     Deployment,
@@ -33,11 +36,13 @@ pub enum Kind {
     #[serde(rename = "HTTPRoute")]
     HttpRoute,
     Certificate,
+    /// Any other, as its server told of it.
+    Other(Box<Resource>),
 }
 
 impl Kind {
     /// API group (empty for the core one), version and plural.
-    fn resource(self) -> (&'static str, &'static str, &'static str) {
+    fn resource(&self) -> (&str, &str, &str) {
         match self {
             Self::Deployment => ("apps", "v1", "deployments"),
             Self::StatefulSet => ("apps", "v1", "statefulsets"),
@@ -55,27 +60,25 @@ impl Kind {
             Self::Ingress => ("networking.k8s.io", "v1", "ingresses"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "v1", "httproutes"),
             Self::Certificate => ("cert-manager.io", "v1", "certificates"),
+            Self::Other(other) => (other.group(), other.version(), other.plural()),
         }
     }
 
     /// As manifests write it, such as `apps/v1`.
-    pub fn api_version(self) -> String {
+    pub fn api_version(&self) -> String {
         match self.resource() {
             ("", version, _) => version.to_owned(),
             (group, version, _) => format!("{group}/{version}"),
         }
     }
 
-    /// As scopes write it, such as `apps/Deployment` or `Node`.
-    pub fn in_scope(self) -> String {
-        match self.resource() {
-            ("", ..) => self.to_string(),
-            (group, ..) => format!("{group}/{self}"),
-        }
+    /// As scopes write it, such as `apps/Deployment` or `v1/Service`.
+    pub fn in_scope(&self) -> String {
+        kind_in_scope(self.resource().0, &self.to_string())
     }
 
     /// Where objects of the kind are, in a namespace or in all.
-    pub fn path(self, namespace: Option<&str>) -> String {
+    pub fn path(&self, namespace: Option<&str>) -> String {
         let (group, version, plural) = self.resource();
         let root = match group {
             "" => format!("/api/{version}"),
@@ -107,8 +110,15 @@ impl fmt::Display for Kind {
             Self::Ingress => "Ingress",
             Self::HttpRoute => "HTTPRoute",
             Self::Certificate => "Certificate",
+            Self::Other(other) => other.kind(),
         })
     }
+}
+
+/// A kind as scopes write it, such as `apps/Deployment`, or `v1/Service` for those without a group.
+pub fn kind_in_scope(group: &str, kind: &str) -> String {
+    let group = if group.is_empty() { "v1" } else { group };
+    format!("{group}/{kind}")
 }
 
 /// One object. Its names were checked when it was made.
@@ -142,6 +152,16 @@ impl Object {
             kind: Kind::Node,
             namespace: None,
             name: name.to_owned(),
+        })
+    }
+
+    /// An object of a kind that its server told of.
+    pub fn of(resource: Resource, name: &ObjectName) -> Result<Self, CallError> {
+        check_object(name)?;
+        Ok(Self {
+            kind: Kind::Other(Box::new(resource)),
+            namespace: name.namespace.clone(),
+            name: name.name.clone(),
         })
     }
 
@@ -211,7 +231,7 @@ pub fn check_selector(selector: &str) -> Result<(), CallError> {
     Err(CallError::new(ErrorKind::Invalid, message))
 }
 
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     text.len() <= LABEL && is_label_of_any_length(text)
 }
 
@@ -230,7 +250,7 @@ fn invalid(what: &str, name: &str) -> CallError {
 }
 
 /// A guest's text, in an error.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let short: String = text.chars().take(80).collect();
     format!("{short:?}")
 }

@@ -6,7 +6,7 @@ use crate::contract::cluster_types::{Rollout, RolloutState};
 use serde_json::Value;
 
 /// How far the rollout of this workload is.
-pub(super) fn rollout(kind: Kind, workload: &Value) -> Rollout {
+pub(super) fn rollout(kind: &Kind, workload: &Value) -> Rollout {
     let number = |pointer: &str| {
         workload
             .pointer(pointer)
@@ -53,7 +53,8 @@ pub(super) fn rollout(kind: Kind, workload: &Value) -> Rollout {
         | Kind::Lease
         | Kind::Ingress
         | Kind::HttpRoute
-        | Kind::Certificate => deployment(workload),
+        | Kind::Certificate
+        | Kind::Other(_) => deployment(workload),
     };
     match message {
         Some(message) => of(RolloutState::Progressing, message),
@@ -153,7 +154,7 @@ mod tests {
     fn deployment(status: &Value) -> (RolloutState, String) {
         let workload =
             json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
-        let found = rollout(Kind::Deployment, &workload);
+        let found = rollout(&Kind::Deployment, &workload);
         (found.state, found.message)
     }
 
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_nobody_rolls_out_is_not_complete() {
-        let spec = |spec: Value| rollout(Kind::StatefulSet, &json!({"spec": spec})).state;
+        let spec = |spec: Value| rollout(&Kind::StatefulSet, &json!({"spec": spec})).state;
         assert_eq!(
             spec(json!({"updateStrategy": {"type": "OnDelete"}})),
             Paused
@@ -201,7 +202,7 @@ mod tests {
                 "spec": {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}},
                 "status": {"readyReplicas": 3, "updatedReplicas": updated, "currentRevision": "a", "updateRevision": "b"},
             });
-            rollout(Kind::StatefulSet, &workload).state
+            rollout(&Kind::StatefulSet, &workload).state
         };
         assert_eq!(is(2, 1), Complete);
         assert_eq!(is(2, 0), Progressing);

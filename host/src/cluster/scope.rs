@@ -1,8 +1,13 @@
 //! What can be asked of a cluster and granted: verbs on objects of named clusters. Pure.
 
 use super::object::{Kind, Object};
+use super::resource::is_meant;
+use super::{edit, policy};
+use crate::contract::cluster_config::FieldEdit;
+use crate::contract::cluster_types::ObjectName;
 use crate::grant::{Danger, Pattern};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -23,6 +28,7 @@ pub enum Verb {
     Jobs,
     Certificates,
     Routes,
+    Members,
     SetImage,
     Scale,
     Restart,
@@ -31,12 +37,16 @@ pub enum Verb {
     Annotate,
     Cordon,
     Uncordon,
+    Label,
     Drain,
     CreateJob,
     DeleteJob,
     Divert,
     Restore,
     Renew,
+    Apply,
+    Prune,
+    Patch,
 }
 
 /// Every function of the room's interfaces and the verb that it needs. A linked function without a row is refused at load.
@@ -52,8 +62,12 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "jobs", Verb::Jobs),
     ("cluster-read", "certificates", Verb::Certificates),
     ("cluster-read", "route", Verb::Routes),
+    ("cluster-read", "members", Verb::Members),
+    ("cluster-read", "consumers", Verb::Workloads),
     ("cluster-read", "await-rollout", Verb::Workloads),
     ("cluster-read", "await-no-pods", Verb::Workloads),
+    ("cluster-read", "await-pods", Verb::Workloads),
+    ("cluster-read", "await-budget", Verb::Budgets),
     ("cluster-read", "await-job", Verb::Jobs),
     ("cluster-read", "await-certificate", Verb::Certificates),
     ("cluster-read", "await-node", Verb::Nodes),
@@ -66,12 +80,18 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-workloads", "annotate", Verb::Annotate),
     ("cluster-nodes", "cordon", Verb::Cordon),
     ("cluster-nodes", "uncordon", Verb::Uncordon),
+    ("cluster-nodes", "label", Verb::Label),
     ("cluster-nodes", "drain", Verb::Drain),
     ("cluster-jobs", "from-cron-job", Verb::CreateJob),
     ("cluster-jobs", "delete", Verb::DeleteJob),
     ("cluster-routes", "divert", Verb::Divert),
     ("cluster-routes", "restore", Verb::Restore),
     ("cluster-certificates", "renew", Verb::Renew),
+    ("cluster-config", "apply", Verb::Apply),
+    ("cluster-config", "compare", Verb::Apply),
+    ("cluster-config", "declare", Verb::Apply),
+    ("cluster-config", "prune", Verb::Prune),
+    ("cluster-config", "patch", Verb::Patch),
 ];
 
 impl Verb {
@@ -94,17 +114,19 @@ impl Verb {
             | Self::Budgets
             | Self::Jobs
             | Self::Certificates
-            | Self::Routes => "cluster-read",
+            | Self::Routes
+            | Self::Members => "cluster-read",
             Self::SetImage
             | Self::Scale
             | Self::Restart
             | Self::Pause
             | Self::RollBack
             | Self::Annotate => "cluster-workloads",
-            Self::Cordon | Self::Uncordon | Self::Drain => "cluster-nodes",
+            Self::Cordon | Self::Uncordon | Self::Label | Self::Drain => "cluster-nodes",
             Self::CreateJob | Self::DeleteJob => "cluster-jobs",
             Self::Divert | Self::Restore => "cluster-routes",
             Self::Renew => "cluster-certificates",
+            Self::Apply | Self::Prune | Self::Patch => "cluster-config",
         }
     }
 
@@ -121,7 +143,7 @@ impl Verb {
     pub fn is_about_nodes(self) -> bool {
         matches!(
             self,
-            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Drain
+            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Label | Self::Drain
         )
     }
 
@@ -143,6 +165,7 @@ impl fmt::Display for Verb {
             Self::Jobs => "read jobs",
             Self::Certificates => "read certificates",
             Self::Routes => "read routes",
+            Self::Members => "read members of sets",
             Self::SetImage => "set images",
             Self::Scale => "scale",
             Self::Restart => "restart",
@@ -151,12 +174,16 @@ impl fmt::Display for Verb {
             Self::Annotate => "annotate",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
+            Self::Label => "label nodes",
             Self::Drain => "drain",
             Self::CreateJob => "create jobs",
             Self::DeleteJob => "delete own jobs",
             Self::Divert => "divert routes",
             Self::Restore => "restore routes",
             Self::Renew => "renew certificates",
+            Self::Apply => "apply manifests",
+            Self::Prune => "prune sets",
+            Self::Patch => "set fields",
         })
     }
 }
@@ -175,7 +202,7 @@ pub struct Scope {
     /// Namespaces whose objects are covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Pattern>,
-    /// Kinds of workloads that are covered, such as `apps/Deployment`.
+    /// Kinds of workloads, and of what is applied, that are covered, such as `apps/Deployment` or `v1/ConfigMap`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Pattern>,
     /// Names of objects that are covered, within the namespaces.
@@ -184,6 +211,15 @@ pub struct Scope {
     /// Names of nodes that are covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Pattern>,
+    /// Labels that may be set. One of Kubernetes has to be named in full.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Pattern>,
+    /// Fields that may be set, such as `spec.template.spec.containers[*].resources`; what is in them is covered too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Pattern>,
+    /// Service accounts, besides `default`, that manifests may give to pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_accounts: Vec<Pattern>,
     /// Replicas that scaling leaves at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
@@ -193,23 +229,29 @@ pub struct Scope {
 }
 
 /// What lists a scope has: the key, and what one of its names is called.
-pub const LISTS: [(&str, &str); 5] = [
+pub const LISTS: [(&str, &str); 8] = [
     ("clusters", "cluster"),
     ("namespaces", "namespace"),
     ("kinds", "kind"),
     ("names", "name"),
     ("nodes", "node"),
+    ("labels", "label"),
+    ("fields", "field"),
+    ("service-accounts", "service account"),
 ];
 
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
-    pub fn lists(&self) -> [&[Pattern]; 5] {
+    pub fn lists(&self) -> [&[Pattern]; 8] {
         [
             &self.clusters,
             &self.namespaces,
             &self.kinds,
             &self.names,
             &self.nodes,
+            &self.labels,
+            &self.fields,
+            &self.service_accounts,
         ]
     }
 
@@ -224,6 +266,9 @@ impl Scope {
             kinds: all(&self.kinds)?,
             names: all(&self.names)?,
             nodes: all(&self.nodes)?,
+            labels: all(&self.labels)?,
+            fields: all(&self.fields)?,
+            service_accounts: all(&self.service_accounts)?,
             ..self.clone()
         })
     }
@@ -244,14 +289,47 @@ impl Scope {
             None => self.allows(verb, cluster) && Pattern::any(&self.nodes, &object.name),
             Some(namespace) => {
                 self.allows_namespace(verb, cluster, namespace)
-                    && (!verb.is_about_workloads() || self.allows_kind(object.kind))
+                    && (!verb.is_about_workloads() || self.allows_kind(&object.kind))
                     && Pattern::any(&self.names, &object.name)
             }
         }
     }
 
-    fn allows_kind(&self, kind: Kind) -> bool {
+    fn allows_kind(&self, kind: &Kind) -> bool {
         Pattern::any(&self.kinds, &kind.in_scope())
+    }
+
+    /// Whether all of these labels may be set.
+    pub fn allows_labels<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        names.all(|name| Pattern::any(&self.labels, name))
+    }
+
+    /// Whether the verb may be used on any object, by the names that manifests have for it.
+    pub fn allows_named(&self, verb: Verb, cluster: &str, object: &ObjectName) -> bool {
+        let in_namespace = match &object.namespace {
+            Some(namespace) => self.allows_namespace(verb, cluster, namespace),
+            None => self.allows(verb, cluster),
+        };
+        in_namespace && is_meant(&self.kinds, object) && Pattern::any(&self.names, &object.name)
+    }
+
+    /// A service account that the manifest gives to pods, and that is not covered.
+    pub fn account_lacking(&self, manifest: &Value) -> Option<String> {
+        // What the policy refuses was refused before.
+        let mut accounts = policy::manifest(manifest).unwrap_or_default().into_iter();
+        accounts.find(|account| !Pattern::any(&self.service_accounts, account))
+    }
+
+    /// A field that would be set, and that is not covered.
+    pub fn field_lacking(&self, changes: &[FieldEdit]) -> Option<String> {
+        let patterns: Vec<_> = self
+            .fields
+            .iter()
+            .map(|pattern| pattern.0.as_str())
+            .collect();
+        let mut paths = changes.iter().map(|change| &change.path);
+        let found = paths.find(|path| !edit::is_covered(&patterns, path))?;
+        Some(found.clone())
     }
 
     /// Whether a pod of the namespace may be evicted from a node.

@@ -1,12 +1,14 @@
 //! Implements `wit/cluster.wit`: each function becomes a call, goes through the gate, and its answer goes back to the guest.
 
 use super::call::{Change, Effect, Look, Read};
+use super::manifest;
 use crate::call;
 use crate::contract::CallError;
+use crate::contract::cluster_config::{self, Applied, FieldEdit};
 use crate::contract::cluster_nodes::{self, DrainOptions, Drained};
 use crate::contract::cluster_types::{
     self, CertificateFacts, ClusterFacts, DisruptionBudget, JobFacts, Namespaced, NodeFacts,
-    PodFacts, Revision, Rollout, RouteFacts, RouteName, WorkloadFacts, WorkloadName,
+    ObjectName, PodFacts, Revision, Rollout, RouteFacts, RouteName, WorkloadFacts, WorkloadName,
 };
 use crate::contract::{
     cluster_certificates, cluster_jobs, cluster_read, cluster_routes, cluster_workloads,
@@ -150,6 +152,23 @@ impl cluster_read::Host for Guest {
         read(self, cluster, Look::Route { route }).await
     }
 
+    async fn members(&mut self, cluster: String, set: Namespaced) -> Answer<Vec<ObjectName>> {
+        read(self, cluster, Look::Members { set }).await
+    }
+
+    async fn consumers(
+        &mut self,
+        cluster: String,
+        namespace: String,
+        config_maps: Vec<String>,
+    ) -> Answer<Vec<WorkloadName>> {
+        let look = Look::Consumers {
+            namespace,
+            config_maps,
+        };
+        read(self, cluster, look).await
+    }
+
     async fn await_rollout(
         &mut self,
         cluster: String,
@@ -166,6 +185,24 @@ impl cluster_read::Host for Guest {
         within: u64,
     ) -> Answer<()> {
         read(self, cluster, Look::AwaitNoPods { workload, within }).await
+    }
+
+    async fn await_pods(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        within: u64,
+    ) -> Answer<u32> {
+        read(self, cluster, Look::AwaitPods { workload, within }).await
+    }
+
+    async fn await_budget(
+        &mut self,
+        cluster: String,
+        budget: Namespaced,
+        within: u64,
+    ) -> Answer<DisruptionBudget> {
+        read(self, cluster, Look::AwaitBudget { budget, within }).await
     }
 
     async fn await_job(
@@ -285,6 +322,15 @@ impl cluster_nodes::Host for Guest {
         effect(self, cluster, Change::Uncordon { node }).await
     }
 
+    async fn label(
+        &mut self,
+        cluster: String,
+        node: String,
+        labels: Vec<(String, Option<String>)>,
+    ) -> Answer<()> {
+        effect(self, cluster, Change::Label { node, labels }).await
+    }
+
     async fn drain(
         &mut self,
         cluster: String,
@@ -333,5 +379,53 @@ impl cluster_routes::Host for Guest {
 impl cluster_certificates::Host for Guest {
     async fn renew(&mut self, cluster: String, certificate: Namespaced) -> Answer<u32> {
         effect(self, cluster, Change::Renew { certificate }).await
+    }
+}
+
+impl cluster_config::Host for Guest {
+    async fn apply(
+        &mut self,
+        cluster: String,
+        manifest: String,
+        set: Option<String>,
+    ) -> Answer<Applied> {
+        match manifest::parse(&manifest) {
+            Ok(manifest) => effect(self, cluster, Change::Apply { manifest, set }).await,
+            Err(invalid) => Ok(Err(invalid)),
+        }
+    }
+
+    async fn compare(
+        &mut self,
+        cluster: String,
+        manifest: String,
+        set: Option<String>,
+    ) -> Answer<Vec<String>> {
+        match manifest::parse(&manifest) {
+            Ok(manifest) => read(self, cluster, Look::Compare { manifest, set }).await,
+            Err(invalid) => Ok(Err(invalid)),
+        }
+    }
+
+    async fn declare(
+        &mut self,
+        cluster: String,
+        set: Namespaced,
+        kinds: Vec<String>,
+    ) -> Answer<Applied> {
+        effect(self, cluster, Change::Declare { set, kinds }).await
+    }
+
+    async fn prune(&mut self, cluster: String, object: ObjectName, set: String) -> Answer<()> {
+        effect(self, cluster, Change::Prune { object, set }).await
+    }
+
+    async fn patch(
+        &mut self,
+        cluster: String,
+        object: ObjectName,
+        changes: Vec<FieldEdit>,
+    ) -> Answer<()> {
+        effect(self, cluster, Change::Patch { object, changes }).await
     }
 }

@@ -5,7 +5,8 @@ use super::file::GrantFile;
 use super::{Capabilities, Pattern};
 use crate::call;
 use crate::cluster::call::Named;
-use crate::cluster::object::Kind;
+use crate::cluster::object::kind_in_scope;
+use crate::cluster::resource::is_far_reaching;
 use crate::cluster::{Scope, Verb};
 
 /// Every verb on every cluster that is needed and not granted, not even for one object.
@@ -49,6 +50,13 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
         (Lack::Kinds, &need.kinds, &grant.kinds),
         (Lack::Names, &need.names, &grant.names),
         (Lack::Nodes, &need.nodes, &grant.nodes),
+        (Lack::Labels, &need.labels, &grant.labels),
+        (Lack::Fields, &need.fields, &grant.fields),
+        (
+            Lack::Accounts,
+            &need.service_accounts,
+            &grant.service_accounts,
+        ),
     ];
     let mut lists = lists.into_iter();
     let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
@@ -70,18 +78,31 @@ pub(super) fn lack_of(
         let name = crate::plugin::verb_name(call::Verb::Cluster(verb));
         return Some((Lack::cluster_verb(verb, scope), name));
     }
-    let kind = named.kind.map(Kind::in_scope);
+    let kind = named.kind.map(|(group, kind)| kind_in_scope(group, kind));
+    if let (Some((group, _)), Some(kind)) = (named.kind, &kind)
+        && is_far_reaching(group, named.namespace)
+        && !scope.kinds.iter().any(|pattern| pattern.0 == *kind)
+    {
+        return Some((Lack::Kinds, kind.clone()));
+    }
     let all = [
         (Lack::Namespaces, &scope.namespaces, named.namespace),
         (Lack::Kinds, &scope.kinds, kind.as_deref()),
         (Lack::Names, &scope.names, named.name),
         (Lack::Nodes, &scope.nodes, named.node),
+        (Lack::Labels, &scope.labels, named.label),
     ];
     let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
         let name = name.filter(|name| lacks(patterns, name))?;
         Some((lack, name.to_owned()))
     };
-    all.into_iter().find_map(lack)
+    let contents = || {
+        let account = named.manifest.and_then(|all| scope.account_lacking(all));
+        let account = account.map(|account| (Lack::Accounts, account));
+        let field = || Some((Lack::Fields, scope.field_lacking(named.fields)?));
+        account.or_else(field)
+    };
+    all.into_iter().find_map(lack).or_else(contents)
 }
 
 impl Lack {
@@ -103,6 +124,9 @@ impl Lack {
             Self::Kinds => Some(2),
             Self::Names => Some(3),
             Self::Nodes => Some(4),
+            Self::Labels => Some(5),
+            Self::Fields => Some(6),
+            Self::Accounts => Some(7),
             Self::Tables
             | Self::Schemas
             | Self::Events

@@ -70,6 +70,12 @@ pub struct Nearest {
 /// What a scope lacks, the nearest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
+    /// It is for the verb there, but for no such label.
+    Labels,
+    /// It is for the verb on the object there, but for no such service account.
+    Accounts,
+    /// It is for the verb on the object there, but for no such field.
+    Fields,
     /// It is for the verb there, but for no such node.
     Nodes,
     /// It is for the verb there, but for no such name.
@@ -123,7 +129,12 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
             format!("add a [[probe]] with endpoints = [\"{place}\"] and verbs = [{names}]")
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
+        Lack::Accounts => {
+            format!("add a service account that it needs to the `service-accounts` of line {line}")
+        }
+        Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
+        Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),
         Lack::Names => format!("add a name that it needs to the `names` of line {line}"),
         Lack::Kinds => format!("add a kind that it needs to the `kinds` of line {line}"),
         Lack::Namespaces => {
@@ -155,7 +166,10 @@ impl fmt::Display for Missing {
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
+                Lack::Accounts => "covers none of the service accounts",
+                Lack::Fields => "covers none of the fields",
                 Lack::Nodes => "covers none of the nodes",
+                Lack::Labels => "covers none of the labels",
                 Lack::Names => "covers none of the names",
                 Lack::Kinds => "covers none of the kinds",
                 Lack::Namespaces => "covers none of the namespaces",

@@ -13,7 +13,7 @@ use crate::notify;
 use crate::probe;
 
 /// What a call asked to be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Asked<'a> {
     /// Something in a database.
     Database {
@@ -367,6 +367,9 @@ impl Refused<'_> {
             | Lack::Kinds
             | Lack::Names
             | Lack::Nodes
+            | Lack::Labels
+            | Lack::Fields
+            | Lack::Accounts
             | Lack::Events
             | Lack::Endpoint
             | Lack::Channel => {

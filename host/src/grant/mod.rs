@@ -17,7 +17,8 @@ pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 use crate::call::{Effect, Read, Touch};
 use crate::clock::{Millis, Span};
 use crate::cluster as room;
-use crate::cluster::call::Place;
+use crate::cluster::call::{Change, Place, Subject};
+use crate::contract::cluster_types::ObjectName;
 use crate::database;
 use crate::notify;
 use crate::probe as endpoints;
@@ -235,23 +236,32 @@ impl Capabilities {
                 scopes.any(|scope| scope.allows_namespace(verb, at, &namespace))
             }
             Ok(Place::Object(object)) => scopes.any(|scope| scope.allows_object(verb, at, &object)),
+            Ok(Place::Named(object)) => scopes.any(|scope| scope.allows_named(verb, at, &object)),
             // It names nothing.
             Err(_) => false,
         }
     }
 
     fn allows_cluster_effect(&self, effect: &room::Effect) -> bool {
-        let Ok(object) = effect.object() else {
+        let Ok(subject) = effect.subject() else {
             return false;
         };
         let enough = |scope: &room::Scope| match (&effect.change, scope.keep_replicas) {
-            (room::call::Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
+            (Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
+            (Change::Label { labels, .. }, _) => {
+                scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
+            }
+            (Change::Apply { manifest, .. }, _) => scope.account_lacking(manifest).is_none(),
+            (Change::Patch { changes, .. }, _) => scope.field_lacking(changes).is_none(),
             _ => true,
         };
         let mut scopes = self.cluster.iter();
-        scopes.any(|scope| {
-            scope.allows_object(effect.verb(), &effect.cluster, &object) && enough(scope)
-        })
+        let (verb, at) = (effect.verb(), effect.cluster.as_str());
+        let covers = |scope: &room::Scope| match &subject {
+            Subject::Object(object) => scope.allows_object(verb, at, object),
+            Subject::Named(object) => scope.allows_named(verb, at, object),
+        };
+        scopes.any(|scope| covers(scope) && enough(scope))
     }
 
     /// Whether a look may show this object of a cluster.
@@ -259,6 +269,12 @@ impl Capabilities {
         self.cluster
             .iter()
             .any(|scope| scope.allows_object(verb, at, object))
+    }
+
+    /// Whether a look may show this object, by the names that manifests have for it.
+    pub fn shows_named(&self, verb: room::Verb, at: &str, object: &ObjectName) -> bool {
+        let mut scopes = self.cluster.iter();
+        scopes.any(|scope| scope.allows_named(verb, at, object))
     }
 
     /// How many nodes may be cordoned at once: the least that a scope says which covers cordoning this one.
@@ -329,6 +345,12 @@ impl Effective {
             .is_none()
     }
 
+    /// Whether a look may show this object, by the names that manifests have for it.
+    pub fn shows_named(&self, verb: room::Verb, at: &str, object: &ObjectName) -> bool {
+        self.side(|capabilities| capabilities.shows_named(verb, at, object))
+            .is_none()
+    }
+
     /// How many nodes of the cluster may be cordoned by windlass at once, this one among them. None means that nobody set a bound.
     pub fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
         narrower(
@@ -348,6 +370,15 @@ impl Effective {
         scopes.any(|scope| {
             let named = scope.nodes.iter().any(|pattern| pattern.0 == node.name);
             named && scope.allows_object(verb, at, node)
+        })
+    }
+
+    /// Whether the operator's grant names the label in full, not by a pattern that may mean others too.
+    pub fn grants_label_by_name(&self, at: &str, node: &room::object::Object, label: &str) -> bool {
+        let mut scopes = self.grant.cluster.iter();
+        scopes.any(|scope| {
+            let named = scope.labels.iter().any(|pattern| pattern.0 == label);
+            named && scope.allows_object(room::Verb::Label, at, node)
         })
     }
 

@@ -79,6 +79,9 @@ pub struct ClusterNeed {
     pub kinds: Vec<Pattern>,
     pub names: Vec<Pattern>,
     pub nodes: Vec<Pattern>,
+    pub labels: Vec<Pattern>,
+    pub fields: Vec<Pattern>,
+    pub service_accounts: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -89,6 +92,9 @@ impl From<&cluster::Scope> for ClusterNeed {
             kinds: scope.kinds.clone(),
             names: scope.names.clone(),
             nodes: scope.nodes.clone(),
+            labels: scope.labels.clone(),
+            fields: scope.fields.clone(),
+            service_accounts: scope.service_accounts.clone(),
         }
     }
 }
@@ -231,6 +237,7 @@ fn about_clusters(component: &Component) -> Option<Cannot> {
         "cluster-jobs",
         "cluster-routes",
         "cluster-certificates",
+        "cluster-config",
     ];
     if changing
         .iter()

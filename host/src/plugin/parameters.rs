@@ -90,6 +90,12 @@ impl Parameters {
         })
     }
 
+    /// Whether it is manifests, which are given as the place where they are.
+    pub fn are_manifests(&self, name: &str) -> bool {
+        let found = self.root().property(name);
+        found.is_some_and(Schema::are_manifests)
+    }
+
     /// All of them, in the author's order.
     pub fn facts(&self) -> Vec<ParameterFacts> {
         let raw = |name: &str| {

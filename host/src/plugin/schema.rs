@@ -9,6 +9,9 @@ const HOPS: u32 = 16;
 const PARTS: usize = 10_000;
 const DEPTH: u32 = 32;
 
+/// The format by which a parameter says that it is manifests.
+const MANIFESTS: &str = "manifests";
+
 /// A schema within its document.
 #[derive(Clone, Copy)]
 pub(super) struct Schema<'a> {
@@ -106,6 +109,11 @@ impl<'a> Schema<'a> {
         types
     }
 
+    /// Whether the author says that it is manifests.
+    pub(super) fn are_manifests(self) -> bool {
+        self.get("format").is_some_and(|format| format == MANIFESTS)
+    }
+
     /// The values of an enumeration.
     pub(super) fn choices(self) -> Vec<&'a Value> {
         let mut choices: Vec<_> = self
@@ -162,6 +170,7 @@ impl<'a> Schema<'a> {
             ("string", _) => "text".into(),
             ("integer", _) => "whole number".into(),
             ("boolean", _) => "true or false".into(),
+            ("array", _) if self.are_manifests() => "manifests, as @PATH".into(),
             ("array", Some(items)) => format!("list of {}", items.describe()),
             ("array", None) => "list".into(),
             (other, _) => other.to_owned(),

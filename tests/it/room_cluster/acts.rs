@@ -17,7 +17,9 @@ impl Bench {
     /// For the administrator, with what the text describes.
     pub(super) fn having(yaml: &str) -> Self {
         let bench = Self::new(Namespace::new());
-        bench.namespace.apply(yaml);
+        if !yaml.is_empty() {
+            bench.namespace.apply(yaml);
+        }
         bench
     }
 

@@ -2,10 +2,15 @@
 
 mod acts;
 mod certificates;
+mod config;
+mod config_fields;
+mod config_sets;
 mod drain;
-mod jobs;
+pub(crate) mod jobs;
+mod labels;
 mod nodes;
 mod routes;
+mod waits;
 
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;
@@ -209,10 +214,11 @@ fn effect(change: &Change) -> Effect {
 
 fn everything() -> Value {
     json!([{
-        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"],
+        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "labels": ["*"],
+        "fields": ["spec", "data", "metadata"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
-                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job", "delete-job", "divert",
-                  "restore", "renew"],
+                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "label", "drain", "create-job", "delete-job", "divert",
+                  "restore", "renew", "members", "apply", "prune", "patch"],
     }])
 }
 

@@ -1,13 +1,18 @@
 //! Changes.
 
-use super::{Named, named};
-use crate::cluster::field::MARK;
+use super::{Named, Subject, named};
 use crate::cluster::object::{Kind, Object, check_name};
+use crate::cluster::resource::check_object;
 use crate::cluster::scope::Verb;
+use crate::cluster::{edit, manifest, set};
+use crate::contract::cluster_config::FieldEdit;
 use crate::contract::cluster_nodes::DrainOptions;
-use crate::contract::cluster_types::{Namespaced, RouteName, WorkloadKind, WorkloadName};
+use crate::contract::cluster_types::{
+    Namespaced, ObjectName, RouteName, WorkloadKind, WorkloadName,
+};
 use crate::contract::{CallError, ErrorKind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// A change of a cluster.
@@ -59,6 +64,10 @@ pub enum Change {
     Uncordon {
         node: String,
     },
+    Label {
+        node: String,
+        labels: Vec<(String, Option<String>)>,
+    },
     Drain {
         node: String,
         options: DrainOptions,
@@ -80,6 +89,22 @@ pub enum Change {
     Renew {
         certificate: Namespaced,
     },
+    Apply {
+        manifest: Value,
+        set: Option<String>,
+    },
+    Declare {
+        set: Namespaced,
+        kinds: Vec<String>,
+    },
+    Prune {
+        object: ObjectName,
+        set: String,
+    },
+    Patch {
+        object: ObjectName,
+        changes: Vec<FieldEdit>,
+    },
 }
 
 impl Effect {
@@ -94,18 +119,22 @@ impl Effect {
             Change::Annotate { .. } => Verb::Annotate,
             Change::Cordon { .. } => Verb::Cordon,
             Change::Uncordon { .. } => Verb::Uncordon,
+            Change::Label { .. } => Verb::Label,
             Change::Drain { .. } => Verb::Drain,
             Change::FromCronJob { .. } => Verb::CreateJob,
             Change::DeleteJob { .. } => Verb::DeleteJob,
             Change::Divert { .. } => Verb::Divert,
             Change::Restore { .. } => Verb::Restore,
             Change::Renew { .. } => Verb::Renew,
+            Change::Apply { .. } | Change::Declare { .. } => Verb::Apply,
+            Change::Prune { .. } => Verb::Prune,
+            Change::Patch { .. } => Verb::Patch,
         }
     }
 
-    /// The object that it is about. Fails where the name is none that an object can have.
-    pub fn object(&self) -> Result<Object, CallError> {
-        match &self.change {
+    /// What it is about. Fails where the name is none that an object can have.
+    pub fn subject(&self) -> Result<Subject, CallError> {
+        let object = match &self.change {
             Change::SetImage { workload, .. }
             | Change::Scale { workload, .. }
             | Change::Restart { workload }
@@ -113,14 +142,24 @@ impl Effect {
             | Change::Proceed { workload }
             | Change::RollBack { workload, .. }
             | Change::Annotate { workload, .. } => Object::workload(workload),
-            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
-                Object::node(node)
-            }
+            Change::Cordon { node }
+            | Change::Uncordon { node }
+            | Change::Label { node, .. }
+            | Change::Drain { node, .. } => Object::node(node),
             Change::FromCronJob { cron_job } => named(Kind::CronJob, cron_job),
             Change::DeleteJob { job } => named(Kind::Job, job),
             Change::Divert { route, .. } | Change::Restore { route } => Object::route(route),
             Change::Renew { certificate } => named(Kind::Certificate, certificate),
-        }
+            Change::Apply { manifest, .. } => return manifest::name(manifest).map(Subject::Named),
+            Change::Declare { set, .. } => {
+                return manifest::name(&set::parent(set, &[])).map(Subject::Named);
+            }
+            Change::Prune { object, .. } | Change::Patch { object, .. } => {
+                check_object(object)?;
+                return Ok(Subject::Named(object.clone()));
+            }
+        };
+        object.map(Subject::Object)
     }
 
     /// The names in it.
@@ -136,6 +175,10 @@ impl Effect {
             Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
                 Named::node(node)
             }
+            Change::Label { node, labels } => Named {
+                label: labels.first().map(|(name, _)| name.as_str()),
+                ..Named::node(node)
+            },
             Change::FromCronJob { cron_job: object }
             | Change::DeleteJob { job: object }
             | Change::Renew {
@@ -144,6 +187,16 @@ impl Effect {
             Change::Divert { route, .. } | Change::Restore { route } => {
                 Named::of(&route.namespace, &route.name)
             }
+            Change::Apply { manifest, .. } => Named::manifest(manifest),
+            Change::Declare { set, .. } => Named {
+                kind: Some(("", "ConfigMap")),
+                ..Named::of(&set.namespace, &set.name)
+            },
+            Change::Prune { object, .. } => Named::any(object),
+            Change::Patch { object, changes } => Named {
+                fields: changes,
+                ..Named::any(object)
+            },
         }
     }
 
@@ -159,19 +212,24 @@ impl Effect {
             Change::Annotate { .. } => "annotate",
             Change::Cordon { .. } => "cordon",
             Change::Uncordon { .. } => "uncordon",
+            Change::Label { .. } => "label",
             Change::Drain { .. } => "drain",
             Change::FromCronJob { .. } => "create job",
             Change::DeleteJob { .. } => "delete job",
             Change::Divert { .. } => "divert",
             Change::Restore { .. } => "restore",
             Change::Renew { .. } => "renew",
+            Change::Apply { .. } => "apply",
+            Change::Declare { .. } => "declare set",
+            Change::Prune { .. } => "prune",
+            Change::Patch { .. } => "set fields",
         }
     }
 
     /// What it is done to, as people write it.
     pub fn object_text(&self) -> String {
-        self.object()
-            .map(|object| object.to_string())
+        self.subject()
+            .map(|subject| subject.to_string())
             .unwrap_or_default()
     }
 
@@ -184,12 +242,13 @@ impl Effect {
                 | Change::Renew { .. }
                 | Change::FromCronJob { .. }
                 | Change::DeleteJob { .. }
+                | Change::Prune { .. }
         )
     }
 
     /// Refuses arguments that cannot be meant.
     pub fn check(&self) -> Result<(), CallError> {
-        self.object()?;
+        self.subject()?;
         match &self.change {
             Change::SetImage { images, .. } if images.is_empty() => {
                 Err(invalid("no image is named"))
@@ -212,7 +271,21 @@ impl Effect {
             Change::Annotate { annotations, .. } => annotations
                 .iter()
                 .try_for_each(|(name, value)| check_annotation(name, value.as_deref())),
+            Change::Label { labels, .. } if labels.is_empty() => Err(invalid("no label is named")),
+            Change::Label { labels, .. } => labels
+                .iter()
+                .try_for_each(|(name, value)| check_label(name, value.as_deref())),
             Change::Divert { service, .. } => check_name(service),
+            Change::Apply { manifest, set } => {
+                set.iter().try_for_each(|set| check_name(set))?;
+                manifest::check(manifest)
+            }
+            Change::Declare { set, kinds } => set::check(set, kinds),
+            Change::Prune { object, set } => {
+                check_name(set)?;
+                set::check_prunable(object)
+            }
+            Change::Patch { changes, .. } => edit::check(changes),
             Change::Scale { .. }
             | Change::Restart { .. }
             | Change::Pause { .. }
@@ -253,18 +326,42 @@ fn check_image(image: &str) -> Result<(), CallError> {
     Err(invalid(format!("{image:.80?} is no image")))
 }
 
-fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
+/// Refuses what no label or annotation can be called. Answers the domain that it belongs to; empty if to none.
+fn check_key<'a>(what: &str, name: &'a str) -> Result<&'a str, CallError> {
     let (prefix, rest) = name.split_once('/').unwrap_or(("", name));
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if rest.is_empty() || rest.len() > 63 || !rest.chars().all(fits) {
-        return Err(invalid(format!("{name:.80?} is no name of an annotation")));
-    }
-    let kept = |domain: &str| prefix == domain || prefix.ends_with(&format!(".{domain}"));
-    if name == MARK || kept("windlass.dev") || kept("kubernetes.io") || kept("k8s.io") {
-        return Err(invalid(format!("`{name}` is not for procedures to set")));
+        return Err(invalid(format!("{name:.80?} is no name of {what}")));
     }
     if !prefix.is_empty() {
         check_name(prefix)?;
+    }
+    Ok(prefix)
+}
+
+/// Whether the domain is one of these, or within one.
+fn is_within(prefix: &str, domains: &[&str]) -> bool {
+    let within = |domain: &&str| {
+        let before = prefix.strip_suffix(*domain);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    domains.iter().any(within)
+}
+
+/// Whether a label or an annotation is one that Kubernetes gives a meaning to.
+pub(crate) fn is_of_kubernetes(name: &str) -> bool {
+    let prefix = name.split_once('/').map_or("", |(prefix, _)| prefix);
+    is_within(prefix, &["kubernetes.io", "k8s.io"])
+}
+
+fn not_for_procedures(name: &str) -> CallError {
+    invalid(format!("`{name}` is not for procedures to set"))
+}
+
+fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
+    let prefix = check_key("an annotation", name)?;
+    if is_within(prefix, &["windlass.dev"]) || is_of_kubernetes(name) {
+        return Err(not_for_procedures(name));
     }
     match value {
         Some(value) if value.len() > 4_096 => Err(invalid(format!(
@@ -272,6 +369,22 @@ fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Those of Kubernetes are refused where it is known whether a grant names them.
+fn check_label(name: &str, value: Option<&str>) -> Result<(), CallError> {
+    let prefix = check_key("a label", name)?;
+    if is_within(prefix, &["windlass.dev"]) {
+        return Err(not_for_procedures(name));
+    }
+    let value = value.unwrap_or_default();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    let (first, last) = (value.chars().next(), value.chars().next_back());
+    if value.len() <= 63 && value.chars().all(fits) && edge(first) && edge(last) {
+        return Ok(());
+    }
+    Err(invalid(format!("{value:.80?} is no value of a label")))
 }
 
 impl fmt::Display for Effect {
@@ -282,7 +395,7 @@ impl fmt::Display for Effect {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Effect};
+    use super::{Change, Effect, is_of_kubernetes};
     use crate::contract::cluster_types::{WorkloadKind, WorkloadName};
 
     fn effect(change: Change) -> Effect {
@@ -347,5 +460,33 @@ mod tests {
         ] {
             assert!(annotate(name).check().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_label_is_one_and_not_of_windlass() {
+        let label = |name: &str, value: &str| {
+            effect(Change::Label {
+                node: "n".into(),
+                labels: vec![(name.into(), Some(value.into()))],
+            })
+        };
+        for (name, value) in [("a.example/now", "v1.37_2"), ("upgrade", "")] {
+            assert!(label(name, value).check().is_ok(), "{name}={value}");
+        }
+        // Whether a grant names it is not known here.
+        assert!(label("node.kubernetes.io/exclude", "x").check().is_ok());
+        for (name, value) in [
+            ("windlass.dev/x", "a"),
+            ("a.windlass.dev/x", "a"),
+            ("a/", "a"),
+            ("a/b/c", "a"),
+            ("a", "-a"),
+            ("a", "a b"),
+            ("a", &"a".repeat(64)),
+        ] {
+            assert!(label(name, value).check().is_err(), "{name}={value}");
+        }
+        assert!(is_of_kubernetes("kubernetes.io/os") && is_of_kubernetes("a.k8s.io/b"));
+        assert!(!is_of_kubernetes("mykubernetes.io/os") && !is_of_kubernetes("os"));
     }
 }

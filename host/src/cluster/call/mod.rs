@@ -4,33 +4,62 @@ mod effect;
 mod read;
 mod revert;
 
+pub(super) use effect::is_of_kubernetes;
 pub use effect::{Change, Effect};
 pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
 
 use super::object::{Kind, Object};
+use super::resource::{group_and_version, text_of};
 use crate::contract::CallError;
-use crate::contract::cluster_types::{Namespaced, WorkloadKind, WorkloadName};
+use crate::contract::cluster_config::FieldEdit;
+use crate::contract::cluster_types::{Namespaced, ObjectName, WorkloadKind, WorkloadName};
+use serde_json::Value;
+use std::fmt;
+
+/// What an effect is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// An object of a kind that is built in.
+    Object(Object),
+    /// Any object, by the names that manifests have for it: where it is, its server has to say.
+    Named(ObjectName),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(object) => object.fmt(f),
+            Self::Named(object) => f.write_str(&text_of(object)),
+        }
+    }
+}
 
 /// The names of what a call is about, as far as it names something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Named<'a> {
     /// Its namespace.
     pub namespace: Option<&'a str>,
-    /// Its kind, where grants name kinds.
-    pub kind: Option<Kind>,
+    /// Group and kind, where grants name kinds.
+    pub kind: Option<(&'a str, &'a str)>,
     /// Its name.
     pub name: Option<&'a str>,
     /// The node.
     pub node: Option<&'a str>,
+    /// A label that it sets.
+    pub label: Option<&'a str>,
+    /// What is said of an object, where its contents count.
+    pub manifest: Option<&'a Value>,
+    /// Fields that are set, where grants name fields.
+    pub fields: &'a [FieldEdit],
 }
 
 impl<'a> Named<'a> {
     pub(super) fn workload(workload: &'a WorkloadName) -> Self {
         let kind = match workload.kind {
-            WorkloadKind::Deployment => Kind::Deployment,
-            WorkloadKind::StatefulSet => Kind::StatefulSet,
-            WorkloadKind::DaemonSet => Kind::DaemonSet,
+            WorkloadKind::Deployment => ("apps", "Deployment"),
+            WorkloadKind::StatefulSet => ("apps", "StatefulSet"),
+            WorkloadKind::DaemonSet => ("apps", "DaemonSet"),
         };
         Self {
             kind: Some(kind),
@@ -42,6 +71,27 @@ impl<'a> Named<'a> {
         Self {
             namespace: Some(namespace),
             name: Some(name),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn any(object: &'a ObjectName) -> Self {
+        Self {
+            namespace: object.namespace.as_deref(),
+            kind: Some((group_and_version(&object.api_version).0, &object.kind)),
+            name: Some(&object.name),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn manifest(manifest: &'a Value) -> Self {
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+        let kind = text("/apiVersion").zip(text("/kind"));
+        Self {
+            namespace: text("/metadata/namespace"),
+            kind: kind.map(|(version, kind)| (group_and_version(version).0, kind)),
+            name: text("/metadata/name"),
+            manifest: Some(manifest),
             ..Self::default()
         }
     }

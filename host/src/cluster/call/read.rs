@@ -1,11 +1,14 @@
 //! Looks and waits.
 
 use super::{Named, named};
+use crate::cluster::manifest;
 use crate::cluster::object::{Kind, Object, check_name, check_namespace, check_selector};
+use crate::cluster::resource::text_of;
 use crate::cluster::scope::Verb;
 use crate::contract::CallError;
-use crate::contract::cluster_types::{Namespaced, RouteName, WorkloadName};
+use crate::contract::cluster_types::{Namespaced, ObjectName, RouteName, WorkloadName};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
@@ -66,12 +69,31 @@ pub enum Look {
     Route {
         route: RouteName,
     },
+    Members {
+        set: Namespaced,
+    },
+    Consumers {
+        namespace: String,
+        config_maps: Vec<String>,
+    },
+    Compare {
+        manifest: Value,
+        set: Option<String>,
+    },
     AwaitRollout {
         workload: WorkloadName,
         within: u64,
     },
     AwaitNoPods {
         workload: WorkloadName,
+        within: u64,
+    },
+    AwaitPods {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitBudget {
+        budget: Namespaced,
         within: u64,
     },
     AwaitJob {
@@ -100,6 +122,8 @@ pub enum Place {
     Namespace(String),
     /// One object.
     Object(Object),
+    /// One object, by the names that manifests have for it.
+    Named(ObjectName),
 }
 
 impl Read {
@@ -115,6 +139,14 @@ impl Read {
                 container: Some(container),
                 ..
             } => check_name(container),
+            Look::Members { set } => check_name(&set.name),
+            Look::Consumers { config_maps, .. } => {
+                config_maps.iter().try_for_each(|name| check_name(name))
+            }
+            Look::Compare { manifest, set } => {
+                set.iter().try_for_each(|set| check_name(set))?;
+                manifest::check(manifest)
+            }
             Look::Facts
             | Look::Workload { .. }
             | Look::Revisions { .. }
@@ -124,6 +156,8 @@ impl Read {
             | Look::Route { .. }
             | Look::AwaitRollout { .. }
             | Look::AwaitNoPods { .. }
+            | Look::AwaitPods { .. }
+            | Look::AwaitBudget { .. }
             | Look::AwaitJob { .. }
             | Look::AwaitCertificate { .. }
             | Look::AwaitNode { .. } => Ok(()),
@@ -138,6 +172,10 @@ impl Read {
             | Look::Pods { namespace, .. }
             | Look::Budgets { namespace }
             | Look::Jobs { namespace, .. }
+            | Look::Consumers { namespace, .. }
+            | Look::Members {
+                set: Namespaced { namespace, .. },
+            }
             | Look::Certificates { namespace } => {
                 check_namespace(namespace)?;
                 Place::Namespace(namespace.clone())
@@ -145,7 +183,11 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. } => Place::Object(Object::workload(workload)?),
+            | Look::AwaitNoPods { workload, .. }
+            | Look::AwaitPods { workload, .. } => Place::Object(Object::workload(workload)?),
+            Look::AwaitBudget { budget, .. } => {
+                Place::Object(named(Kind::PodDisruptionBudget, budget)?)
+            }
             Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
             Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
             Look::AwaitCertificate { certificate, .. } => {
@@ -153,6 +195,7 @@ impl Read {
             }
             Look::Route { route } => Place::Object(Object::route(route)?),
             Look::AwaitNode { node, .. } => Place::Object(Object::node(node)?),
+            Look::Compare { manifest, .. } => Place::Named(manifest::name(manifest)?),
         })
     }
 
@@ -164,6 +207,10 @@ impl Read {
             | Look::Pods { namespace, .. }
             | Look::Budgets { namespace }
             | Look::Jobs { namespace, .. }
+            | Look::Consumers { namespace, .. }
+            | Look::Members {
+                set: Namespaced { namespace, .. },
+            }
             | Look::Certificates { namespace } => Named {
                 namespace: Some(namespace),
                 ..Named::default()
@@ -171,8 +218,10 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. } => Named::workload(workload),
+            | Look::AwaitNoPods { workload, .. }
+            | Look::AwaitPods { workload, .. } => Named::workload(workload),
             Look::Logs { pod: object, .. }
+            | Look::AwaitBudget { budget: object, .. }
             | Look::AwaitJob { job: object, .. }
             | Look::AwaitCertificate {
                 certificate: object,
@@ -180,6 +229,7 @@ impl Read {
             } => Named::of(&object.namespace, &object.name),
             Look::Route { route } => Named::of(&route.namespace, &route.name),
             Look::AwaitNode { node, .. } => Named::node(node),
+            Look::Compare { manifest, .. } => Named::manifest(manifest),
         }
     }
 
@@ -190,12 +240,16 @@ impl Read {
             Look::Workload { .. }
             | Look::Workloads { .. }
             | Look::Revisions { .. }
+            | Look::Consumers { .. }
             | Look::AwaitRollout { .. }
-            | Look::AwaitNoPods { .. } => Verb::Workloads,
+            | Look::AwaitNoPods { .. }
+            | Look::AwaitPods { .. } => Verb::Workloads,
+            Look::Members { .. } => Verb::Members,
+            Look::Compare { .. } => Verb::Apply,
             Look::Pods { .. } => Verb::Pods,
             Look::Logs { .. } => Verb::Logs,
             Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
-            Look::Budgets { .. } => Verb::Budgets,
+            Look::Budgets { .. } | Look::AwaitBudget { .. } => Verb::Budgets,
             Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
             Look::Certificates { .. } | Look::AwaitCertificate { .. } => Verb::Certificates,
             Look::Route { .. } => Verb::Routes,
@@ -207,6 +261,8 @@ impl Read {
         match &self.look {
             Look::AwaitRollout { within, .. }
             | Look::AwaitNoPods { within, .. }
+            | Look::AwaitPods { within, .. }
+            | Look::AwaitBudget { within, .. }
             | Look::AwaitJob { within, .. }
             | Look::AwaitCertificate { within, .. }
             | Look::AwaitNode { within, .. } => Some(Duration::from_millis(*within)),
@@ -220,6 +276,9 @@ impl Read {
             | Look::Budgets { .. }
             | Look::Jobs { .. }
             | Look::Certificates { .. }
+            | Look::Members { .. }
+            | Look::Consumers { .. }
+            | Look::Compare { .. }
             | Look::Route { .. } => None,
         }
     }
@@ -229,16 +288,21 @@ impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let object = match self.place() {
             Ok(Place::Object(object)) => format!(" of {object}"),
+            Ok(Place::Named(object)) => format!(" of {}", text_of(&object)),
             Ok(Place::Namespace(namespace)) => format!(" in {namespace}"),
             Ok(Place::Cluster) | Err(_) => String::new(),
         };
         match &self.look {
             Look::AwaitRollout { .. } => write!(f, "wait for the rollout{object}"),
             Look::AwaitNoPods { .. } => write!(f, "wait for the end of all pods{object}"),
+            Look::AwaitPods { .. } => write!(f, "wait for all pods{object}"),
+            Look::AwaitBudget { .. } => write!(f, "wait for enough healthy pods{object}"),
             Look::AwaitJob { .. } => write!(f, "wait for the end{object}"),
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),
             Look::Revisions { .. } => write!(f, "read revisions{object}"),
+            Look::Consumers { .. } => write!(f, "read consumers{object}"),
+            Look::Compare { .. } => write!(f, "read differences{object}"),
             Look::Facts
             | Look::Workload { .. }
             | Look::Workloads { .. }
@@ -248,6 +312,7 @@ impl fmt::Display for Read {
             | Look::Budgets { .. }
             | Look::Jobs { .. }
             | Look::Certificates { .. }
+            | Look::Members { .. }
             | Look::Route { .. } => write!(f, "{}{object}", self.verb()),
         }
     }

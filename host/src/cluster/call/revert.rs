@@ -3,6 +3,7 @@
 use crate::cluster::field::{FieldChange, MARK, Path, shown};
 use crate::cluster::object::Object;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// How a change is taken back.
@@ -27,13 +28,36 @@ pub enum Revert {
         /// The cron job that it is from.
         cron_job: Object,
     },
+    /// Delete the object that the effect made; run and effect, which its mark tells, are those of the undo.
+    DeleteMade {
+        /// Logical name.
+        cluster: String,
+        /// The object.
+        object: Object,
+        /// Its contents, as they were made.
+        made: Value,
+    },
+    /// Make the object again that the effect deleted.
+    MakeAgain {
+        /// Logical name.
+        cluster: String,
+        /// The object.
+        object: Object,
+        /// Which one it was.
+        uid: String,
+        /// What it was.
+        manifest: Value,
+    },
 }
 
 impl Revert {
     /// The logical name of the cluster.
     pub fn cluster(&self) -> &str {
         match self {
-            Self::RestoreFields { cluster, .. } | Self::DeleteJob { cluster, .. } => cluster,
+            Self::RestoreFields { cluster, .. }
+            | Self::DeleteJob { cluster, .. }
+            | Self::DeleteMade { cluster, .. }
+            | Self::MakeAgain { cluster, .. } => cluster,
         }
     }
 }
@@ -52,6 +76,8 @@ impl fmt::Display for Revert {
                 f.write_str(&texts.join(", "))
             }
             Self::DeleteJob { cron_job, .. } => write!(f, "delete the job of {cron_job}"),
+            Self::DeleteMade { object, .. } => write!(f, "delete {object}"),
+            Self::MakeAgain { object, .. } => write!(f, "make {object} again"),
         }
     }
 }

@@ -10,6 +10,8 @@ use kube::core::{Status, WatchEvent};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::form_urlencoded;
 
@@ -55,6 +57,19 @@ impl Failure {
         Some(&cause.message)
     }
 
+    /// Which other managers write fields that were to be applied, and which fields: `kubectl (.spec.replicas)`. Empty if that is not why.
+    pub(super) fn writers(&self) -> Vec<(String, String)> {
+        let causes = self.details.iter().flat_map(|details| &details.causes);
+        let conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict");
+        let manager = |message: &str| {
+            let name = message.split('"').nth(1).unwrap_or(message);
+            crate::text::printable(name).to_string()
+        };
+        conflicts
+            .map(|cause| (manager(&cause.message), cause.field.clone()))
+            .collect()
+    }
+
     /// Whether the server may have done what it was asked, and did not say so.
     pub(super) fn is_doubtful(&self) -> bool {
         self.error.kind == ErrorKind::Unavailable && self.status.is_none_or(|status| status == 504)
@@ -86,7 +101,11 @@ pub(super) struct Api {
     client: kube::Client,
     name: String,
     clock: Clock,
+    kinds: Kinds,
 }
+
+/// What the server says of its kinds, by group and version.
+pub(super) type Kinds = Arc<Mutex<BTreeMap<String, Arc<Vec<Value>>>>>;
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -117,7 +136,18 @@ impl Api {
             client,
             name: name.to_owned(),
             clock: Clock::system(),
+            kinds: Kinds::default(),
         }
+    }
+
+    /// The logical name of the cluster.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the server was heard to say of its kinds.
+    pub(super) fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// The object, or nothing.
@@ -173,6 +203,27 @@ impl Api {
             return Err(self.refused(&status));
         }
         Ok(made)
+    }
+
+    /// Makes an object what a part of it says (server-side apply), also if it is not there yet; as a rehearsal only, if so asked. With `own`
+    /// what we wrote in another way before may be written over.
+    pub(super) async fn apply(
+        &self,
+        end: Instant,
+        object: &Object,
+        body: &Value,
+        own: bool,
+        rehearse: bool,
+    ) -> Outcome<Value> {
+        let mut address = format!(
+            "{}?fieldManager={MANAGER}&force={own}&fieldValidation=Strict",
+            object.path()
+        );
+        if rehearse {
+            address.push_str("&dryRun=All");
+        }
+        let body = ("application/apply-patch+yaml", body);
+        self.call(end, Method::PATCH, &address, Some(body)).await
     }
 
     /// Replaces an object as it was when its `resourceVersion` was read.

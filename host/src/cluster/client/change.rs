@@ -35,8 +35,8 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Before {
     pub(super) uid: String,
-    version: String,
-    changes: Vec<FieldChange>,
+    pub(super) version: String,
+    pub(super) changes: Vec<FieldChange>,
     /// The changes as a patch of the object as it was then, without the mark.
     request: Value,
     /// Whether the object has annotations, or gets them by the patch.
@@ -45,6 +45,28 @@ pub(super) struct Before {
     after: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     part: String,
+}
+
+impl Before {
+    /// Of an object that is changed in another way than by a patch of these fields.
+    pub(super) fn of(found: &Value, changes: Vec<FieldChange>, answer: Value, after: &str) -> Self {
+        let text = |key: &str| {
+            found["metadata"][key]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            uid: text("uid"),
+            version: text("resourceVersion"),
+            changes,
+            request: Value::Null,
+            annotated: true,
+            answer,
+            after: after.to_owned(),
+            part: String::new(),
+        }
+    }
 }
 
 /// What an effect of a run writes into the mark.
@@ -201,12 +223,12 @@ fn is_annotated(object: &Value) -> bool {
 }
 
 /// Whether it is the same object, with the same in the fields that count.
-fn is_as_before(found: &Value, before: &Before) -> bool {
+pub(super) fn is_as_before(found: &Value, before: &Before) -> bool {
     found.pointer("/metadata/uid").and_then(Value::as_str) == Some(&before.uid)
         && before.changes.iter().all(|change| change.is_before(found))
 }
 
-fn applied(before: &Before) -> Applied {
+pub(super) fn applied(before: &Before) -> Applied {
     Applied {
         answer: before.answer.clone(),
         after: before.after.clone(),
@@ -222,9 +244,19 @@ pub(super) async fn confirm(
     prepared: &Prepared,
     effect: u64,
 ) -> Result<Confirmed, CallError> {
-    let before = before(prepared)?;
+    confirm_before(api, permit, object, &before(prepared)?, effect).await
+}
+
+/// The same by what was there before.
+pub(super) async fn confirm_before(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    before: &Before,
+    effect: u64,
+) -> Result<Confirmed, CallError> {
     if before.changes.is_empty() {
-        return Ok(Confirmed::Done(applied(&before)));
+        return Ok(Confirmed::Done(applied(before)));
     }
     let not_done = |why: &str| Confirmed::NotDone {
         why: why.to_owned(),
@@ -244,7 +276,7 @@ pub(super) async fn confirm(
     }
     let own = mark(permit, effect);
     if Path::annotation(MARK).get(&found).and_then(Value::as_str) == Some(&own) {
-        return Ok(Confirmed::Done(applied(&before)));
+        return Ok(Confirmed::Done(applied(before)));
     }
     if before.changes.iter().all(|change| change.is_before(&found)) {
         return Ok(not_done(

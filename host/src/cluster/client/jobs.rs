@@ -332,9 +332,18 @@ fn with_its_pods(uid: &str, rehearse: bool) -> Value {
 
 /// Deletes a job, and waits until it is gone. One that is gone already is fine.
 async fn delete(api: &Api, permit: &Permit, job: &Object, uid: &str) -> Result<(), ApplyFailure> {
-    let answer = api
-        .delete(permit.deadline(), job, &with_its_pods(uid, false))
-        .await;
+    gone(api, permit, job, uid, &with_its_pods(uid, false)).await
+}
+
+/// Deletes any object by these options, which name it by its uid, and waits until it is gone.
+pub(super) async fn gone(
+    api: &Api,
+    permit: &Permit,
+    job: &Object,
+    uid: &str,
+    options: &Value,
+) -> Result<(), ApplyFailure> {
+    let answer = api.delete(permit.deadline(), job, options).await;
     match answer {
         // The server answers with the job as long as something holds it, else with a mere success.
         Ok(answer) if answer["kind"] == "Status" => return Ok(()),

@@ -1,8 +1,10 @@
 //! The only code that touches Kubernetes. Each function that a procedure can cause takes the proof that the gate let it through.
 
 mod api;
+mod budgets;
 mod certificates;
 mod change;
+mod config;
 mod connect;
 mod drain;
 mod evict;
@@ -25,13 +27,13 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
-use super::call::{Change, Look, named};
+use super::call::{Change, Look, Subject, named};
 use super::object::{Kind, Object};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, Rollout,
-    RolloutState,
+    CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome,
+    NodeFacts, ObjectName, Rollout, RolloutState,
 };
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -154,7 +156,14 @@ impl Client {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
             Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
-            Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
+            Look::Budgets { namespace } => value(&budgets::list(api, permit, namespace).await?),
+            Look::AwaitPods { workload, .. } => {
+                value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
+            }
+            Look::AwaitBudget { budget, .. } => {
+                let object = named(Kind::PodDisruptionBudget, budget)?;
+                value(&budgets::healthy(api, permit, &object, within).await?)
+            }
             Look::AwaitNode { node, .. } => {
                 nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
@@ -175,6 +184,17 @@ impl Client {
                 value(&certificates::renewed(api, permit, &object, *above, within).await?)
             }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
+            Look::Members { set } => {
+                let shows = |object: &ObjectName| may.shows_named(verb, cluster, object);
+                value(&config::members(api, permit, set, &shows).await?)
+            }
+            Look::Consumers {
+                namespace,
+                config_maps,
+            } => value(&config::consumers(api, permit, namespace, config_maps, &shows).await?),
+            Look::Compare { manifest, set } => {
+                value(&config::compare(api, permit, manifest, set.as_deref()).await?)
+            }
         }
     }
 
@@ -183,7 +203,10 @@ impl Client {
         effect.check()?;
         let room = self.room(&effect.cluster).await?;
         let api = &room.api;
-        let object = effect.object()?;
+        let object = match effect.subject()? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => return config::prepare(api, permit, effect, &object).await,
+        };
         match &effect.change {
             Change::SetImage { .. }
             | Change::Scale { .. }
@@ -197,7 +220,7 @@ impl Client {
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } => {
+            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Label { .. } => {
                 nodes::prepare(api, permit, effect, &object).await
             }
             Change::Drain { options, .. } => {
@@ -210,6 +233,10 @@ impl Client {
                 routes::prepare(api, permit, effect, &object).await
             }
             Change::Renew { .. } => certificates::prepare(api, permit, &object).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(config::elsewhere()),
         }
     }
 
@@ -223,7 +250,12 @@ impl Client {
         effect.check().map_err(change::not_done)?;
         let room = self.room(&effect.cluster).await.map_err(change::not_done)?;
         let api = &room.api;
-        let object = effect.object().map_err(change::not_done)?;
+        let object = match effect.subject().map_err(change::not_done)? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => {
+                return config::apply(api, permit, effect, &object, prepared).await;
+            }
+        };
         match &effect.change {
             Change::Drain { options, .. } => {
                 drain::apply(api, permit, &object, *options, prepared).await
@@ -232,6 +264,10 @@ impl Client {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
             Change::Renew { .. } => certificates::apply(api, permit, &object, prepared).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(change::not_done(config::elsewhere())),
             Change::SetImage { .. }
             | Change::Scale { .. }
             | Change::Restart { .. }
@@ -241,6 +277,7 @@ impl Client {
             | Change::Annotate { .. }
             | Change::Cordon { .. }
             | Change::Uncordon { .. }
+            | Change::Label { .. }
             | Change::Divert { .. }
             | Change::Restore { .. } => change::apply(api, permit, &object, prepared).await,
         }
@@ -256,13 +293,22 @@ impl Client {
     ) -> Result<Confirmed, CallError> {
         let room = self.room(&effect.cluster).await?;
         let api = &room.api;
-        let object = effect.object()?;
+        let object = match effect.subject()? {
+            Subject::Object(object) => object,
+            Subject::Named(object) => {
+                return config::confirm(api, permit, effect, &object, prepared, number).await;
+            }
+        };
         match &effect.change {
             Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
             Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
             Change::Renew { .. } => certificates::confirm(api, permit, &object, prepared).await,
+            Change::Apply { .. }
+            | Change::Declare { .. }
+            | Change::Prune { .. }
+            | Change::Patch { .. } => Err(config::elsewhere()),
             Change::SetImage { .. }
             | Change::Scale { .. }
             | Change::Restart { .. }
@@ -272,6 +318,7 @@ impl Client {
             | Change::Annotate { .. }
             | Change::Cordon { .. }
             | Change::Uncordon { .. }
+            | Change::Label { .. }
             | Change::Divert { .. }
             | Change::Restore { .. } => {
                 change::confirm(api, permit, &object, prepared, number).await
@@ -296,6 +343,15 @@ impl Client {
             Revert::DeleteJob { cron_job, .. } => {
                 jobs::take_back(&room.api, permit, cron_job).await
             }
+            Revert::DeleteMade { object, made, .. } => {
+                config::delete_made(&room.api, permit, object, made).await
+            }
+            Revert::MakeAgain {
+                object,
+                uid,
+                manifest,
+                ..
+            } => config::make_again(&room.api, permit, object, uid, manifest).await,
         }
     }
 
@@ -351,6 +407,14 @@ pub fn assumed(read: &Read) -> Option<Value> {
             message: String::new(),
         }),
         Look::AwaitNoPods { .. } => Ok(Value::Null),
+        Look::AwaitPods { .. } => value(&0_u32),
+        Look::AwaitBudget { budget, .. } => value(&DisruptionBudget {
+            name: budget.clone(),
+            allowed: 1,
+            healthy: 1,
+            desired_healthy: 0,
+            selector: String::new(),
+        }),
         Look::AwaitJob { job, .. } => value(&JobFacts {
             name: job.clone(),
             uid: String::new(),
@@ -398,6 +462,9 @@ pub fn assumed(read: &Read) -> Option<Value> {
         | Look::Budgets { .. }
         | Look::Jobs { .. }
         | Look::Certificates { .. }
+        | Look::Members { .. }
+        | Look::Consumers { .. }
+        | Look::Compare { .. }
         | Look::Route { .. } => return None,
     };
     answer.ok()

@@ -97,7 +97,7 @@ async fn kept(
     let listed = api
         .list(
             permit.deadline(),
-            kind,
+            kind.clone(),
             object.namespace.as_deref(),
             &query,
             keep,

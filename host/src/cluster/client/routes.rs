@@ -54,8 +54,8 @@ pub(super) async fn read(api: &Api, permit: &Permit, object: &Object) -> Result<
             name: text("/metadata/name"),
         },
         uid: text("/metadata/uid"),
-        hosts: hosts(object.kind, &found),
-        services: services(object.kind, &found),
+        hosts: hosts(&object.kind, &found),
+        services: services(&object.kind, &found),
         diverted: Path::annotation(DIVERTED).get(&found).is_some(),
     })
 }
@@ -74,9 +74,9 @@ fn each_once(texts: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-fn hosts(kind: Kind, route: &Value) -> Vec<String> {
+fn hosts(kind: &Kind, route: &Value) -> Vec<String> {
     let spec = &route["spec"];
-    let hosts: Vec<&Value> = if kind == Kind::HttpRoute {
+    let hosts: Vec<&Value> = if *kind == Kind::HttpRoute {
         list(spec, "hostnames").collect()
     } else {
         list(spec, "rules").map(|rule| &rule["host"]).collect()
@@ -90,9 +90,9 @@ fn hosts(kind: Kind, route: &Value) -> Vec<String> {
 }
 
 /// The services that it leads to; one of another namespace with that before its name.
-fn services(kind: Kind, route: &Value) -> Vec<String> {
+fn services(kind: &Kind, route: &Value) -> Vec<String> {
     let spec = &route["spec"];
-    if kind != Kind::HttpRoute {
+    if *kind != Kind::HttpRoute {
         let paths = list(spec, "rules").flat_map(|rule| list(&rule["http"], "paths"));
         let backends = paths.map(|path| &path["backend"]);
         let all = backends.chain([&spec["defaultBackend"]]);
@@ -138,7 +138,7 @@ async fn divert(
     service: &str,
     port: u16,
 ) -> Result<Wanted, CallError> {
-    let now = services(object.kind, found).join(", ");
+    let now = services(&object.kind, found).join(", ");
     if let Some(kept) = kept(object, found)? {
         refuse_changed(object, found, &kept)?;
         return Ok(Wanted {
@@ -156,7 +156,7 @@ async fn divert(
         rules: has(object, found, "rules")?,
         default_backend: has(object, found, "defaultBackend")?,
     };
-    let mut changes: Vec<_> = fields(object.kind, &kept)
+    let mut changes: Vec<_> = fields(&object.kind, &kept)
         .into_iter()
         .filter_map(|field| Some(field.path().change(found, Some(field.diverted?))))
         .collect();
@@ -182,7 +182,7 @@ fn restore(object: &Object, found: &Value) -> Result<Wanted, CallError> {
     refuse_changed(object, found, &kept)?;
     let mut restored = found.clone();
     let mut changes = Vec::new();
-    for field in fields(object.kind, &kept) {
+    for field in fields(&object.kind, &kept) {
         restored["spec"][field.key] = field.before.clone().unwrap_or_default();
         changes.push(field.path().change(found, field.before));
     }
@@ -190,8 +190,8 @@ fn restore(object: &Object, found: &Value) -> Result<Wanted, CallError> {
     Ok(Wanted {
         changes,
         answer: Value::Null,
-        now: services(object.kind, found).join(", "),
-        after: services(object.kind, &restored).join(", "),
+        now: services(&object.kind, found).join(", "),
+        after: services(&object.kind, &restored).join(", "),
         part: "",
     })
 }
@@ -210,7 +210,7 @@ impl Field {
 }
 
 /// The fields that say where a route of the kind leads.
-fn fields(kind: Kind, kept: &Kept) -> Vec<Field> {
+fn fields(kind: &Kind, kept: &Kept) -> Vec<Field> {
     let to_value = |rules: &Vec<Map<String, Value>>| {
         Value::Array(rules.iter().cloned().map(Value::Object).collect())
     };
@@ -226,7 +226,7 @@ fn fields(kind: Kind, kept: &Kept) -> Vec<Field> {
         before: rules,
         diverted,
     }];
-    if kind == Kind::Ingress {
+    if *kind == Kind::Ingress {
         let before = kept.default_backend.clone().map(Value::Object);
         fields.push(Field {
             key: "defaultBackend",
@@ -238,8 +238,8 @@ fn fields(kind: Kind, kept: &Kept) -> Vec<Field> {
 }
 
 /// Has one rule lead to the service. A rule of an `HTTPRoute` that redirects leads to none, and may not.
-fn divert_rule(kind: Kind, rule: &mut Value, kept: &Kept) {
-    if kind != Kind::HttpRoute {
+fn divert_rule(kind: &Kind, rule: &mut Value, kept: &Kept) {
+    if *kind != Kind::HttpRoute {
         let paths = rule
             .pointer_mut("/http/paths")
             .and_then(Value::as_array_mut);
@@ -284,7 +284,7 @@ fn kept(object: &Object, found: &Value) -> Result<Option<Kept>, CallError> {
 
 /// Refuses a route that was diverted and does not lead there any more: what is kept is not what it led to before.
 fn refuse_changed(object: &Object, found: &Value, kept: &Kept) -> Result<(), CallError> {
-    let mut fields = fields(object.kind, kept).into_iter();
+    let mut fields = fields(&object.kind, kept).into_iter();
     let changed = fields.find(|field| field.path().get(found) != field.diverted.as_ref());
     changed.map_or(Ok(()), |field| {
         Err(conflict(format!(

@@ -22,7 +22,7 @@ pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// What kind of workload it is.
-fn kind_of(kind: Kind) -> WorkloadKind {
+fn kind_of(kind: &Kind) -> WorkloadKind {
     match kind {
         Kind::StatefulSet => WorkloadKind::StatefulSet,
         Kind::DaemonSet => WorkloadKind::DaemonSet,
@@ -39,7 +39,8 @@ fn kind_of(kind: Kind) -> WorkloadKind {
         | Kind::Lease
         | Kind::Ingress
         | Kind::HttpRoute
-        | Kind::Certificate => WorkloadKind::Deployment,
+        | Kind::Certificate
+        | Kind::Other(_) => WorkloadKind::Deployment,
     }
 }
 
@@ -50,11 +51,11 @@ pub(super) async fn look(
     object: &Object,
 ) -> Result<WorkloadFacts, CallError> {
     let found = api.get(permit.deadline(), object).await?;
-    Ok(facts(object.kind, &found))
+    Ok(facts(&object.kind, &found))
 }
 
 /// The facts of one.
-pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
+pub(super) fn facts(kind: &Kind, workload: &Value) -> WorkloadFacts {
     let text = |pointer: &str| {
         workload
             .pointer(pointer)
@@ -63,7 +64,7 @@ pub(super) fn facts(kind: Kind, workload: &Value) -> WorkloadFacts {
             .to_owned()
     };
     let status = |name: &str| count(&workload["status"][name]);
-    let (desired, updated, ready, available) = if kind == Kind::DaemonSet {
+    let (desired, updated, ready, available) = if *kind == Kind::DaemonSet {
         (
             status("desiredNumberScheduled"),
             status("updatedNumberScheduled"),
@@ -169,17 +170,17 @@ pub(super) async fn list(
     for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
         let keep = |workload: Value| {
             let object = Object::new(
-                kind,
+                kind.clone(),
                 namespace,
                 workload.pointer("/metadata/name")?.as_str()?,
             )
             .ok()?;
-            shows(&object).then(|| facts(kind, &workload))
+            shows(&object).then(|| facts(&kind, &workload))
         };
         let listed: Listed<WorkloadFacts> = api
             .list(
                 permit.deadline(),
-                kind,
+                kind.clone(),
                 Some(namespace),
                 &[("labelSelector", selector)],
                 keep,
@@ -216,11 +217,16 @@ pub(super) async fn wanted(
         Change::Annotate { annotations, .. } => Ok(annotate(workload, annotations)),
         Change::Cordon { .. }
         | Change::Uncordon { .. }
+        | Change::Label { .. }
         | Change::Drain { .. }
         | Change::FromCronJob { .. }
         | Change::DeleteJob { .. }
         | Change::Divert { .. }
         | Change::Restore { .. }
+        | Change::Apply { .. }
+        | Change::Declare { .. }
+        | Change::Prune { .. }
+        | Change::Patch { .. }
         | Change::Renew { .. } => Err(CallError::new(
             ErrorKind::Invalid,
             "this is no change of a workload",

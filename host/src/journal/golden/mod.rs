@@ -149,6 +149,8 @@ impl Seen {
         self.values.insert(match revert {
             Revert::Cluster(cluster::Revert::RestoreFields { .. }) => "revert: restore fields",
             Revert::Cluster(cluster::Revert::DeleteJob { .. }) => "revert: delete job",
+            Revert::Cluster(cluster::Revert::DeleteMade { .. }) => "revert: delete made",
+            Revert::Cluster(cluster::Revert::MakeAgain { .. }) => "revert: make again",
             Revert::Database(database::Revert::RestoreParameters { .. }) => {
                 "revert: restore parameters"
             }
@@ -218,8 +220,13 @@ fn look(look: &Look) -> &'static str {
         Look::Jobs { .. } => "look: jobs",
         Look::Certificates { .. } => "look: certificates",
         Look::Route { .. } => "look: route",
+        Look::Members { .. } => "look: members",
+        Look::Consumers { .. } => "look: consumers",
+        Look::Compare { .. } => "look: compare",
         Look::AwaitRollout { .. } => "look: await rollout",
         Look::AwaitNoPods { .. } => "look: await no pods",
+        Look::AwaitPods { .. } => "look: await pods",
+        Look::AwaitBudget { .. } => "look: await budget",
         Look::AwaitJob { .. } => "look: await job",
         Look::AwaitCertificate { .. } => "look: await certificate",
         Look::AwaitNode { .. } => "look: await node",
@@ -237,17 +244,22 @@ fn change(change: &Change) -> &'static str {
         Change::Annotate { .. } => "change: annotate",
         Change::Cordon { .. } => "change: cordon",
         Change::Uncordon { .. } => "change: uncordon",
+        Change::Label { .. } => "change: label",
         Change::Drain { .. } => "change: drain",
         Change::FromCronJob { .. } => "change: from cron job",
         Change::DeleteJob { .. } => "change: delete job",
         Change::Divert { .. } => "change: divert",
         Change::Restore { .. } => "change: restore",
         Change::Renew { .. } => "change: renew",
+        Change::Apply { .. } => "change: apply",
+        Change::Declare { .. } => "change: declare",
+        Change::Prune { .. } => "change: prune",
+        Change::Patch { .. } => "change: patch",
     }
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 16 + 15 + 2 + 5;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 21 + 20 + 4 + 4 + 5;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

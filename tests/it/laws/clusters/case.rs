@@ -31,6 +31,25 @@ const PLAIN: Case = Case {
     effects: 1,
 };
 
+const CRON_JOB: &str = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup}
+spec:
+  schedule: 0 3 1 1 *
+  suspend: true
+  jobTemplate:
+    spec:
+      template: {spec: {restartPolicy: Never, containers: [{name: app, image: 'backup:1'}]}}
+";
+
+const CERTIFICATE: &str = "
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: tls}
+spec: {secretName: tls, dnsNames: [shop.example], issuerRef: {name: own, kind: Issuer}}
+";
+
 pub(super) fn case(procedure: &str) -> Case {
     match procedure {
         "k8s-rollout" => Case {
@@ -41,6 +60,22 @@ pub(super) fn case(procedure: &str) -> Case {
                 "images=app=shop:2",
                 "within=1min",
             ],
+            ..PLAIN
+        },
+        "backup-job" => Case {
+            procedure: "backup-job",
+            parameters: &["namespace={namespace}", "cron-job=backup"],
+            objects: CRON_JOB,
+            names: &["backup*"],
+            ..PLAIN
+        },
+        "cert-renewal" => Case {
+            procedure: "cert-renewal",
+            parameters: &["namespace={namespace}", "force=true", "restart=web"],
+            objects: CERTIFICATE,
+            ready: &[("certificate/tls", "condition=Ready")],
+            names: &["web", "tls"],
+            effects: 2,
             ..PLAIN
         },
         "maintenance-mode" => Case {
@@ -54,6 +89,20 @@ pub(super) fn case(procedure: &str) -> Case {
             objects: crate::maintenance_mode::OBJECTS,
             ready: &[("pod/page", "condition=Ready")],
             names: &["shop", "web"],
+            ..PLAIN
+        },
+        "service-verify" => Case {
+            procedure: "service-verify",
+            parameters: &["namespace={namespace}", "baseline=true"],
+            effects: 0,
+            ..PLAIN
+        },
+        // Its pods have nowhere to go until it is back, so nobody looks after them.
+        "node-maintenance" => Case {
+            procedure: "node-maintenance",
+            parameters: &["nodes={node}", "update=none"],
+            nodes: 1,
+            effects: 3,
             ..PLAIN
         },
         other => panic!("{other} has no case"),

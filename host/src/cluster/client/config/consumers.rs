@@ -1,0 +1,73 @@
+//! Who takes something from a ConfigMap.
+
+use super::super::api::{Api, Listed};
+use super::super::workloads::facts;
+use crate::cluster::object::{Kind, Object};
+use crate::contract::CallError;
+use crate::contract::cluster_types::WorkloadName;
+use crate::engine::Permit;
+use serde_json::Value;
+
+/// The workloads of a namespace, as far as they may be shown, whose pods take something from one of these.
+pub(in super::super) async fn consumers(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    config_maps: &[String],
+    shows: &(dyn Fn(&Object) -> bool + Sync),
+) -> Result<Vec<WorkloadName>, CallError> {
+    let mut all = Vec::new();
+    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
+        let keep = |workload: Value| {
+            let name = workload.pointer("/metadata/name")?.as_str()?;
+            let object = Object::new(kind.clone(), namespace, name).ok()?;
+            let takes = takes_from(workload.pointer("/spec/template/spec")?, config_maps);
+            (takes && shows(&object)).then(|| facts(&kind, &workload).name)
+        };
+        let listed: Listed<WorkloadName> = api
+            .list(permit.deadline(), kind.clone(), Some(namespace), &[], keep)
+            .await?;
+        all.extend(listed.items);
+    }
+    Ok(all)
+}
+
+/// Whether something in a pod's specification refers to one of the ConfigMaps: a variable, all variables, a volume, or a part of one.
+fn takes_from(spec: &Value, config_maps: &[String]) -> bool {
+    let is_one = |name: &Value| {
+        let name = name.as_str();
+        name.is_some_and(|name| config_maps.iter().any(|one| one == name))
+    };
+    match spec {
+        Value::Object(fields) => fields.iter().any(|(key, value)| match key.as_str() {
+            "configMapRef" | "configMapKeyRef" | "configMap" => is_one(&value["name"]),
+            _ => takes_from(value, config_maps),
+        }),
+        Value::Array(items) => items.iter().any(|item| takes_from(item, config_maps)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_from;
+    use serde_json::json;
+
+    #[test]
+    fn each_way_of_taking_something_is_known() {
+        let names = ["settings".to_owned()];
+        for spec in [
+            json!({"containers": [{"envFrom": [{"configMapRef": {"name": "settings"}}]}]}),
+            json!({"initContainers": [{"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "a"}}}]}]}),
+            json!({"volumes": [{"name": "a", "configMap": {"name": "settings"}}]}),
+            json!({"volumes": [{"projected": {"sources": [{"secret": {"name": "x"}}, {"configMap": {"name": "settings"}}]}}]}),
+        ] {
+            assert!(takes_from(&spec, &names), "{spec}");
+            let other = ["other".to_owned()];
+            assert!(!takes_from(&spec, &other), "{spec}");
+        }
+        let secret =
+            json!({"volumes": [{"secret": {"secretName": "settings"}}, {"name": "settings"}]});
+        assert!(!takes_from(&secret, &names));
+    }
+}

@@ -1,0 +1,514 @@
+//! Making objects what manifests say: rehearsed by the server before each change, since what it would make of a manifest only it knows.
+
+mod consumers;
+mod discovery;
+mod prune;
+
+pub(super) use consumers::consumers;
+pub(super) use prune::{make_again, members};
+
+use super::api::{Api, Failure, MANAGER};
+use super::change::{
+    self, TRIES, Wanted, changed, confirm_before, failed, internal, is_as_before, mark, not_done,
+};
+use super::managers::who_insists;
+use super::{jobs, value};
+use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
+use crate::cluster::call::Change;
+use crate::cluster::field::{
+    FieldChange, MARK, Path, changes, difference, has_part, part_of, shown,
+};
+use crate::cluster::manifest::{applied_by, marked, name};
+use crate::cluster::object::Object;
+use crate::cluster::{Effect, Revert, edit, set};
+use crate::contract::cluster_config::Applied as Kind;
+use crate::contract::cluster_types::{Namespaced, ObjectName};
+use crate::contract::{CallError, ErrorKind};
+use crate::engine::{ChangePermit, Permit};
+use discovery::locate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What was seen before an object is applied.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    object: Object,
+    /// None if it is not there.
+    there: Option<There>,
+}
+
+/// An object that is there already.
+#[derive(Serialize, Deserialize)]
+struct There {
+    before: change::Before,
+    /// Whether anything is to be written.
+    write: bool,
+    /// Whether fields are ours already, written in another way: see [`rehearse`].
+    own: bool,
+}
+
+/// What is wanted: of which object, as which member.
+struct Asked {
+    name: ObjectName,
+    manifest: Value,
+    member: Option<String>,
+    declared: Option<Namespaced>,
+}
+
+impl Asked {
+    fn of(manifest: &Value, set: Option<&str>) -> Result<Self, CallError> {
+        let name = name(manifest)?;
+        let member = match (set, &name.namespace) {
+            (None, _) => None,
+            (Some(set), Some(namespace)) => Some(set::id(&Namespaced {
+                namespace: namespace.clone(),
+                name: set.to_owned(),
+            })),
+            (Some(_), None) => {
+                let message = "what is of the whole cluster is in no set";
+                return Err(CallError::new(ErrorKind::Invalid, message));
+            }
+        };
+        Ok(Self {
+            name,
+            manifest: manifest.clone(),
+            member,
+            declared: None,
+        })
+    }
+
+    fn parent(set: &Namespaced, kinds: &[String]) -> Result<Self, CallError> {
+        let asked = Self::of(&set::parent(set, kinds), None)?;
+        Ok(Self {
+            declared: Some(set.clone()),
+            ..asked
+        })
+    }
+
+    fn body(&self, mark: &str, found: Option<&change::Before>) -> Value {
+        let mut body = marked(&self.manifest, self.member.as_deref(), mark);
+        if let Some(before) = found {
+            body["metadata"]["uid"] = json!(before.uid);
+            body["metadata"]["resourceVersion"] = json!(before.version);
+        }
+        body
+    }
+}
+
+/// What the server would make of a manifest.
+struct Rehearsed {
+    found: Option<Value>,
+    result: Value,
+    own: bool,
+}
+
+/// Has the server rehearse it. Fields that we wrote by a patch, or by taking something back, are another manager's to the server although they
+/// are ours; only where nobody else's are in the way it is told to write over them, and only in the object as it was seen then.
+async fn rehearse(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    asked: &Asked,
+) -> Result<Rehearsed, CallError> {
+    let end = permit.deadline();
+    for _ in 0..TRIES {
+        let found = api.find(end, object).await?;
+        if let (Some(found), Some(set)) = (&found, &asked.declared) {
+            set::check_parent(found, set)?;
+        }
+        let seen = found.as_ref().map(bare);
+        let body = asked.body(&mark(permit, 0), seen.as_ref());
+        let first = api.apply(end, object, &body, false, true).await;
+        let (result, own) = match first {
+            Err(failure) if is_ours(&failure) => {
+                (api.apply(end, object, &body, true, true).await, true)
+            }
+            other => (other, false),
+        };
+        match result {
+            Ok(result) => {
+                return Ok(Rehearsed { found, result, own });
+            }
+            Err(failure) if is_outdated(&failure) => {}
+            Err(failure) => return Err(conflict(object, failure)),
+        }
+    }
+    Err(never_still(object))
+}
+
+fn bare(found: &Value) -> change::Before {
+    change::Before::of(found, Vec::new(), Value::Null, "")
+}
+
+/// Whether all that is in the way was written by ourselves.
+fn is_ours(failure: &Failure) -> bool {
+    let writers = failure.writers();
+    !writers.is_empty() && writers.iter().all(|(manager, _)| manager == MANAGER)
+}
+
+/// Whether the object was another one by then.
+fn is_outdated(failure: &Failure) -> bool {
+    failure.status == Some(409) && failure.writers().is_empty()
+}
+
+/// In the way are these fields of these hands, if that is it.
+fn conflict(object: &Object, failure: Failure) -> CallError {
+    let mut hands: Vec<(String, Vec<String>)> = Vec::new();
+    for (manager, field) in failure.writers() {
+        match hands.iter_mut().find(|(known, _)| *known == manager) {
+            Some((_, fields)) => fields.push(field),
+            None => hands.push((manager, vec![field])),
+        }
+    }
+    if hands.is_empty() {
+        return failure.into();
+    }
+    let hands = hands
+        .iter()
+        .map(|(manager, fields)| format!("{manager} writes {}", fields.join(", ")));
+    let message = format!(
+        "{object}: {}; leave that out of the manifest, or have it given up there",
+        hands.collect::<Vec<_>>().join("; ")
+    );
+    CallError::new(ErrorKind::Conflict, message)
+}
+
+fn never_still(object: &Object) -> CallError {
+    let message = format!("{object} is changed by others all the time");
+    CallError::new(ErrorKind::Conflict, message)
+}
+
+/// Looks at the object, has the server rehearse the change, and says how it would be undone.
+pub(super) async fn prepare(
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &ObjectName,
+) -> Result<Prepared, CallError> {
+    let cluster = &effect.cluster;
+    let asked = match &effect.change {
+        Change::Apply { manifest, set } => Asked::of(manifest, set.as_deref())?,
+        Change::Declare { set, kinds } => Asked::parent(set, kinds)?,
+        Change::Prune { set, .. } => {
+            return prune::prepare(api, permit, cluster, object, set).await;
+        }
+        Change::Patch { changes, .. } => {
+            let object = locate(api, permit, object).await?;
+            let found = api.get(permit.deadline(), &object).await?;
+            let wanted = fields(edit::changes(&found, changes)?);
+            return change::prepare(api, permit, cluster, &object, &found, wanted).await;
+        }
+        _ => return Err(elsewhere()),
+    };
+    let object = locate(api, permit, &asked.name).await?;
+    let rehearsed = rehearse(api, permit, &object, &asked).await?;
+    let (kind, there, undo, details) = match &rehearsed.found {
+        None => {
+            let undo = made(cluster, &object, &asked, &rehearsed);
+            (Kind::Created, None, undo, Vec::new())
+        }
+        Some(found) => {
+            let there = compared(&object, found, &rehearsed)?;
+            let kind = if there.write {
+                Kind::Changed
+            } else {
+                Kind::Unchanged
+            };
+            let undo = restored(cluster, &object, &there);
+            (kind, Some(there), undo, lines(found, &rehearsed.result))
+        }
+    };
+    Ok(Prepared {
+        before: value(&Seen { object, there })?,
+        foreseen: value(&kind)?,
+        undo,
+        touches: Vec::new(),
+        now: String::new(),
+        after: words(kind).into(),
+        details,
+    })
+}
+
+/// What was asked is not of this part of the room.
+pub(super) fn elsewhere() -> CallError {
+    CallError::new(ErrorKind::Invalid, "this is no change of configuration")
+}
+
+/// Fields that are set, as any other effect sets them.
+fn fields(changes: Vec<FieldChange>) -> Wanted {
+    let told = |value: fn(&FieldChange) -> Option<&Value>| {
+        let all = changes.iter().map(|change| shown(value(change)));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    Wanted {
+        answer: Value::Null,
+        now: told(|change| change.before.as_ref()),
+        after: told(|change| change.set.as_ref()),
+        part: "",
+        changes,
+    }
+}
+
+fn words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Created => "created",
+        Kind::Changed => "changed",
+        Kind::Unchanged => "unchanged",
+    }
+}
+
+fn lines(found: &Value, result: &Value) -> Vec<String> {
+    let all = difference(found, result);
+    all.iter().map(FieldChange::to_string).collect()
+}
+
+fn compared(object: &Object, found: &Value, rehearsed: &Rehearsed) -> Result<There, CallError> {
+    let changes = changes(found, &rehearsed.result);
+    if let Some(manager) = who_insists(found, &changes) {
+        let message = format!(
+            "{object} is managed by {:?} `{}`, which would put it back; change its source instead",
+            manager.kind, manager.name
+        );
+        return Err(CallError::new(ErrorKind::Conflict, message));
+    }
+    // Without it, what a later manifest leaves out would stay.
+    let is_ours = applied_by(found, MANAGER) == applied_by(&rehearsed.result, MANAGER);
+    let write = !changes.is_empty() || !is_ours;
+    let kind = if write {
+        Kind::Changed
+    } else {
+        Kind::Unchanged
+    };
+    Ok(There {
+        before: change::Before::of(found, changes, value(&kind)?, words(kind)),
+        write,
+        own: rehearsed.own,
+    })
+}
+
+fn made(cluster: &str, object: &Object, asked: &Asked, rehearsed: &Rehearsed) -> Undo {
+    if object.kind.in_scope() == "v1/Namespace" {
+        return Undo::Impossible("a namespace is not deleted: all that is in it would go".into());
+    }
+    Undo::By(crate::call::Revert::Cluster(Revert::DeleteMade {
+        cluster: cluster.to_owned(),
+        object: object.clone(),
+        made: part_of(&asked.manifest, &rehearsed.result),
+    }))
+}
+
+fn restored(cluster: &str, object: &Object, there: &There) -> Undo {
+    let before = &there.before;
+    if before.changes.is_empty() {
+        return Undo::NotNeeded("no field gets another value".into());
+    }
+    Undo::By(crate::call::Revert::Cluster(Revert::RestoreFields {
+        cluster: cluster.to_owned(),
+        object: object.clone(),
+        uid: before.uid.clone(),
+        changes: before.changes.clone(),
+    }))
+}
+
+/// What applying would change, a line for each field.
+pub(super) async fn compare(
+    api: &Api,
+    permit: &Permit,
+    manifest: &Value,
+    set: Option<&str>,
+) -> Result<Vec<String>, CallError> {
+    let asked = Asked::of(manifest, set)?;
+    let object = locate(api, permit, &asked.name).await?;
+    let rehearsed = rehearse(api, permit, &object, &asked).await?;
+    Ok(match &rehearsed.found {
+        None => vec!["it is not there".into()],
+        Some(found) => lines(found, &rehearsed.result),
+    })
+}
+
+/// Applies what was rehearsed, with the mark.
+pub(super) async fn apply(
+    api: &Api,
+    permit: &ChangePermit,
+    effect: &Effect,
+    object: &ObjectName,
+    prepared: &Prepared,
+) -> Result<Applied, ApplyFailure> {
+    let asked = match &effect.change {
+        Change::Apply { manifest, set } => Asked::of(manifest, set.as_deref()),
+        Change::Declare { set, kinds } => Asked::parent(set, kinds),
+        Change::Prune { set, .. } => {
+            return prune::apply(api, permit, set, prepared).await;
+        }
+        Change::Patch { .. } => {
+            let object = locate(api, permit, object).await.map_err(not_done)?;
+            return change::apply(api, permit, &object, prepared).await;
+        }
+        _ => Err(elsewhere()),
+    };
+    let asked = asked.map_err(not_done)?;
+    let Seen { object, there } = seen(prepared).map_err(not_done)?;
+    match there {
+        None => create(api, permit, &object, &asked).await?,
+        Some(there) if there.write => write(api, permit, &object, &asked, there).await?,
+        Some(_) => {}
+    }
+    Ok(done(prepared))
+}
+
+fn seen(prepared: &Prepared) -> Result<Seen, CallError> {
+    serde_json::from_value(prepared.before.clone()).map_err(|error| internal(&error))
+}
+
+fn done(prepared: &Prepared) -> Applied {
+    Applied {
+        answer: prepared.foreseen.clone(),
+        after: prepared.after.clone(),
+        sweep: None,
+    }
+}
+
+/// Makes the object. Applying cannot demand that there is none: one that another hand made meanwhile shows by who writes its fields, and
+/// what of it came from us is given up again at once, which leaves the other's as it is.
+async fn create(
+    api: &Api,
+    permit: &ChangePermit,
+    object: &Object,
+    asked: &Asked,
+) -> Result<(), ApplyFailure> {
+    let end = permit.deadline();
+    let body = asked.body(&mark(permit, permit.effect()), None);
+    let made = match api.apply(end, object, &body, false, false).await {
+        Ok(made) => made,
+        Err(failure) if !failure.writers().is_empty() => {
+            return Err(not_done(conflict(object, failure)));
+        }
+        Err(failure) => return Err(failed(failure)),
+    };
+    let mut entries = made["metadata"]["managedFields"].as_array().into_iter();
+    if entries.all(|all| all.iter().all(|entry| entry["manager"] == MANAGER)) {
+        return Ok(());
+    }
+    let nothing = json!({
+        "apiVersion": asked.manifest["apiVersion"],
+        "kind": asked.manifest["kind"],
+        "metadata": {"name": object.name, "namespace": object.namespace},
+    });
+    let given_up = api.apply(end, object, &nothing, false, false).await;
+    given_up.map_err(|failure| ApplyFailure {
+        error: failure.into(),
+        in_doubt: true,
+        sweep: None,
+    })?;
+    let message = format!("{object} was made by another hand since it was looked for");
+    Err(not_done(CallError::new(ErrorKind::Conflict, message)))
+}
+
+/// Changes the object as it was seen. Where it is another one by then, with the same in the fields that count, it is tried as it is now.
+async fn write(
+    api: &Api,
+    permit: &ChangePermit,
+    object: &Object,
+    asked: &Asked,
+    mut there: There,
+) -> Result<(), ApplyFailure> {
+    let end = permit.deadline();
+    let own = mark(permit, permit.effect());
+    for _ in 0..TRIES {
+        let body = asked.body(&own, Some(&there.before));
+        match api.apply(end, object, &body, there.own, false).await {
+            Ok(_) => return Ok(()),
+            Err(failure) if is_outdated(&failure) => {
+                again(api, permit, object, asked, &mut there)
+                    .await
+                    .map_err(not_done)?;
+            }
+            Err(failure) if !failure.writers().is_empty() => {
+                return Err(not_done(conflict(object, failure)));
+            }
+            Err(failure) => return Err(failed(failure)),
+        }
+    }
+    Err(not_done(never_still(object)))
+}
+
+async fn again(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    asked: &Asked,
+    there: &mut There,
+) -> Result<(), CallError> {
+    // Rehearsed once more, because who else writes its fields may have changed with it.
+    let rehearsed = rehearse(api, permit, object, asked).await?;
+    let found = rehearsed.found.ok_or_else(|| changed(object))?;
+    if !is_as_before(&found, &there.before) {
+        return Err(changed(object));
+    }
+    there.before.version = bare(&found).version;
+    there.own = rehearsed.own;
+    Ok(())
+}
+
+/// Asks the object whether the effect happened.
+pub(super) async fn confirm(
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &ObjectName,
+    prepared: &Prepared,
+    number: u64,
+) -> Result<Confirmed, CallError> {
+    match &effect.change {
+        Change::Prune { .. } => return prune::confirm(api, permit, prepared).await,
+        Change::Patch { .. } => {
+            let object = locate(api, permit, object).await?;
+            return change::confirm(api, permit, &object, prepared, number).await;
+        }
+        _ => {}
+    }
+    let Seen { object, there } = seen(prepared)?;
+    if let Some(there) = there {
+        return confirm_before(api, permit, &object, &there.before, number).await;
+    }
+    Ok(match api.find(permit.deadline(), &object).await? {
+        None => Confirmed::NotDone {
+            why: format!("there is no {object}"),
+            sweep: None,
+        },
+        Some(found) if is_marked(&found, &mark(permit, number)) => Confirmed::Done(done(prepared)),
+        Some(_) => Confirmed::CannotTell(format!("{object} was made by another hand")),
+    })
+}
+
+fn is_marked(object: &Value, own: &str) -> bool {
+    Path::annotation(MARK).get(object).and_then(Value::as_str) == Some(own)
+}
+
+/// Takes back: deletes the object that an effect of this run made, if it still is what was made.
+pub(super) async fn delete_made(
+    api: &Api,
+    permit: &ChangePermit,
+    object: &Object,
+    made: &Value,
+) -> Result<Reverted, CallError> {
+    let Some(found) = api.find(permit.deadline(), object).await? else {
+        return Ok(Reverted::NothingToDo(format!("there is no {object}")));
+    };
+    if !is_marked(&found, &mark(permit, permit.effect())) {
+        return Ok(Reverted::LeftAlone(format!(
+            "{object} was made or changed by another hand"
+        )));
+    }
+    if !has_part(&found, made) {
+        return Ok(Reverted::LeftAlone(format!(
+            "{object} was changed by another hand since it was made"
+        )));
+    }
+    let uid = found["metadata"]["uid"].as_str().unwrap_or_default();
+    let options = prune::options(uid, None, false);
+    jobs::gone(api, permit, object, uid, &options)
+        .await
+        .map_err(|failure| failure.error)?;
+    Ok(Reverted::Restored(format!("{object} is gone")))
+}

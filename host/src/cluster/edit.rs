@@ -1,0 +1,225 @@
+//! Fields as people name them, `spec.template.spec.containers[app].resources`: which may be set, and which a grant covers. Pure.
+
+use super::field::{FieldChange, Path, Step};
+use super::policy;
+use crate::contract::cluster_config::FieldEdit;
+use crate::contract::{CallError, ErrorKind};
+use serde_json::{Value, json};
+
+/// Steps that a path has at most.
+const MOST_STEPS: usize = 32;
+
+/// One step of a path as it is written.
+#[derive(Clone, Debug, PartialEq)]
+enum Written {
+    /// After a dot, or at the beginning.
+    Key(String),
+    /// In brackets: the name of an element of a list, or a key with dots.
+    Bracket(String),
+}
+
+/// Refuses fields that are never set from a procedure, and values that are no JSON or give a pod too much.
+pub fn check(changes: &[FieldEdit]) -> Result<(), CallError> {
+    if changes.is_empty() {
+        return Err(invalid("no field is named".into()));
+    }
+    for FieldEdit { path, value } in changes {
+        let steps = parse(path)?;
+        check_place(path, &steps)?;
+        // A field is what it would be in a manifest that says nothing else.
+        let mut whole = parsed(path, value.as_deref())?.unwrap_or_default();
+        for step in steps.into_iter().rev() {
+            let (Written::Key(key) | Written::Bracket(key)) = step;
+            whole = json!({ key: whole });
+        }
+        let accounts = policy::manifest(&whole)?;
+        if !accounts.is_empty() {
+            let message = format!("`{path}` gives pods a service account: apply a manifest");
+            return Err(CallError::new(ErrorKind::Denied, message));
+        }
+    }
+    Ok(())
+}
+
+fn check_place(path: &str, steps: &[Written]) -> Result<(), CallError> {
+    let denied = |why: &str| {
+        let message = format!("`{path}` is not for procedures to set: {why}");
+        Err(CallError::new(ErrorKind::Denied, message))
+    };
+    let keys: Vec<_> = steps
+        .iter()
+        .map(|(Written::Key(key) | Written::Bracket(key))| key.as_str())
+        .collect();
+    match keys[..] {
+        ["status", ..] => denied("it is its controller's to say"),
+        ["apiVersion" | "kind"] => denied("it would be another object"),
+        ["metadata", "labels" | "annotations", name] => {
+            let prefix = name.split_once('/').map_or("", |(prefix, _)| prefix);
+            let of = |domain: &str| prefix == domain || prefix.ends_with(&format!(".{domain}"));
+            if of("kubernetes.io") || of("k8s.io") || of("windlass.dev") {
+                return denied("others write it");
+            }
+            Ok(())
+        }
+        ["metadata", ..] => denied("only labels and annotations of one's own are"),
+        _ => Ok(()),
+    }
+}
+
+/// What changes in the object as it is.
+pub fn changes(object: &Value, edits: &[FieldEdit]) -> Result<Vec<FieldChange>, CallError> {
+    let change = |FieldEdit { path, value }: &FieldEdit| {
+        let mut found = Path(Vec::new());
+        for step in parse(path)? {
+            let is_list = found.get(object).is_some_and(Value::is_array);
+            let named = is_list && matches!(step, Written::Bracket(_));
+            found = found.and(match step {
+                Written::Bracket(name) if is_list => Step::Named(name),
+                Written::Key(key) | Written::Bracket(key) => Step::Key(key),
+            });
+            if named && found.get(object).is_none() {
+                let message = format!("there is no {found}");
+                return Err(CallError::new(ErrorKind::NotFound, message));
+            }
+        }
+        Ok(found.change(object, parsed(path, value.as_deref())?))
+    };
+    edits.iter().map(change).collect()
+}
+
+/// Whether one of the patterns covers the path: it, or what it is in. `[*]` stands for each element.
+pub fn is_covered(patterns: &[&str], path: &str) -> bool {
+    let Ok(steps) = parse(path) else { return false };
+    patterns.iter().any(|pattern| {
+        let Ok(pattern) = parse(pattern) else {
+            return false;
+        };
+        let fits = |(wanted, step): (&Written, &Written)| {
+            *wanted == Written::Bracket("*".into()) && matches!(step, Written::Bracket(_))
+                || wanted == step
+        };
+        pattern.len() <= steps.len() && pattern.iter().zip(&steps).all(fits)
+    })
+}
+
+fn parsed(path: &str, value: Option<&str>) -> Result<Option<Value>, CallError> {
+    let value = value.map(serde_json::from_str::<Value>).transpose();
+    let value =
+        value.map_err(|error| invalid(format!("the value of `{path}` is no JSON: {error}")))?;
+    Ok(value.filter(|value| !value.is_null()))
+}
+
+fn parse(path: &str) -> Result<Vec<Written>, CallError> {
+    let wrong = || invalid(format!("{path:.120?} names no field"));
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let step = if let Some(inner) = rest.strip_prefix('[') {
+            let (name, after) = inner.split_once(']').ok_or_else(wrong)?;
+            rest = after;
+            Written::Bracket(name.to_owned())
+        } else {
+            let begun = if steps.is_empty() {
+                rest
+            } else {
+                rest.strip_prefix('.').ok_or_else(wrong)?
+            };
+            let end = begun.find(['.', '[']).unwrap_or(begun.len());
+            let (key, after) = begun.split_at(end);
+            rest = after;
+            Written::Key(key.to_owned())
+        };
+        let (Written::Key(text) | Written::Bracket(text)) = &step;
+        if text.is_empty() || text.contains(|c: char| c.is_control() || "[]".contains(c)) {
+            return Err(wrong());
+        }
+        steps.push(step);
+    }
+    if steps.is_empty() || steps.len() > MOST_STEPS {
+        return Err(wrong());
+    }
+    Ok(steps)
+}
+
+fn invalid(message: String) -> CallError {
+    CallError::new(ErrorKind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FieldEdit, changes, check, is_covered};
+    use serde_json::json;
+
+    fn edit(path: &str, value: Option<&str>) -> [FieldEdit; 1] {
+        [FieldEdit {
+            path: path.into(),
+            value: value.map(Into::into),
+        }]
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_in_it() {
+        let covers = |pattern: &str, path: &str| is_covered(&[pattern], path);
+        assert!(covers("spec.minReplicas", "spec.minReplicas"));
+        assert!(covers(
+            "spec.containers[*].resources",
+            "spec.containers[app].resources.limits.cpu"
+        ));
+        assert!(!covers(
+            "spec.containers[*].resources",
+            "spec.containers[app].image"
+        ));
+        assert!(!covers(
+            "spec.containers[*].resources",
+            "spec.containers.app.resources"
+        ));
+        assert!(!covers("spec.min", "spec.minReplicas") && !covers("spec.a.b", "spec.a"));
+        assert!(covers("data[app.properties]", "data[app.properties]"));
+        assert!(!covers("*", "spec") && !is_covered(&[], "spec"));
+    }
+
+    #[test]
+    fn a_path_is_found_in_the_object_as_it_is() {
+        let object = json!({"spec": {"containers": [{"name": "app", "image": "a:1"}]}, "data": {"a.b": "c"}});
+        let text =
+            |path: &str, value| changes(&object, &edit(path, Some(value))).unwrap()[0].to_string();
+        assert_eq!(
+            text("spec.containers[app].image", "\"a:2\""),
+            "spec.containers[app].image: a:1 → a:2"
+        );
+        assert_eq!(text("data[a.b]", "\"d\""), "data[a.b]: c → d");
+        assert_eq!(text("spec.minReplicas", "2"), "spec.minReplicas: – → 2");
+        for path in ["", ".", "a..b", "a[", "a[]", "a]b", "[a]b", "a\n"] {
+            assert!(changes(&object, &edit(path, None)).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_set() {
+        for path in [
+            "status.replicas",
+            "kind",
+            "metadata.name",
+            "metadata.finalizers",
+            "metadata.labels",
+            "metadata.annotations[a.kubernetes.io/b]",
+            "metadata.labels[windlass.dev/effect]",
+            "spec.template.spec.hostNetwork",
+            "spec.template.spec.containers[app].securityContext.privileged",
+        ] {
+            assert!(check(&edit(path, Some("true"))).is_err(), "{path}");
+        }
+        assert!(check(&edit("spec.template.spec", Some(r#"{"hostPID": true}"#))).is_err());
+        assert!(
+            check(&edit(
+                "spec.template.spec.serviceAccountName",
+                Some("\"admin\"")
+            ))
+            .is_err()
+        );
+        assert!(check(&edit("metadata.labels[team]", Some("\"a\""))).is_ok());
+        assert!(check(&edit("spec.minReplicas", Some("2"))).is_ok());
+        assert!(check(&edit("spec.minReplicas", Some("two"))).is_err());
+        assert!(check(&[]).is_err());
+    }
+}

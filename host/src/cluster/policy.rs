@@ -1,0 +1,342 @@
+//! What a manifest may say: nothing that gives a pod more than its own, and nothing about an object that is not its author's to say. Pure.
+//!
+//! Fields are known by their names wherever they stand. A manifest may be a part of an object that is there already, and resources of
+//! others have pods in places that nobody here knows.
+
+use crate::contract::{CallError, ErrorKind};
+use serde_json::{Map, Value};
+
+/// The service account that each pod may be given.
+const DEFAULT: &str = "default";
+/// Kernel parameters that belong to the pod alone.
+const SAFE_SYSCTLS: &[&str] = &[
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
+
+/// Looks at a whole manifest. Answers the service accounts, other than `default`, that it gives to pods: a grant has to name them.
+pub fn manifest(manifest: &Value) -> Result<Vec<String>, CallError> {
+    let mut walk = Walk::default();
+    let empty = Map::new();
+    let is_text_only = manifest["apiVersion"] == "v1" && manifest["kind"] == "ConfigMap";
+    // A definition describes fields; it has none of them.
+    let is_definition = manifest["apiVersion"]
+        .as_str()
+        .is_some_and(|version| version.starts_with("apiextensions.k8s.io/"));
+    for (key, value) in manifest.as_object().unwrap_or(&empty) {
+        match key.as_str() {
+            "metadata" => own_metadata(value)?,
+            "status" => return Err(invalid("status", "it is its controller's to say")),
+            _ if is_text_only || is_definition => {}
+            key => walk.field(key, value, key)?,
+        }
+    }
+    Ok(walk.accounts)
+}
+
+/// Looks at the template of a pod, or at anything that has one in it; `at` is where it stands. Answers service accounts as [`manifest`] does.
+pub fn pod_template(template: &Value, at: &str) -> Result<Vec<String>, CallError> {
+    let mut walk = Walk::default();
+    walk.value(template, at)?;
+    Ok(walk.accounts)
+}
+
+/// What the manifest says of the object itself.
+fn own_metadata(metadata: &Value) -> Result<(), CallError> {
+    let Some(metadata) = metadata.as_object() else {
+        return Err(invalid("metadata", "it is no object"));
+    };
+    for (key, value) in metadata {
+        let at = format!("metadata.{key}");
+        match key.as_str() {
+            "name" | "namespace" => {}
+            "labels" | "annotations" => names(value, &at)?,
+            "ownerReferences" | "finalizers" | "managedFields" => {
+                return Err(denied(&at, "it decides who deletes what"));
+            }
+            // Tools write fields that are nothing.
+            _ if value.is_null() => {}
+            _ => return Err(invalid(&at, "it is the server's to say")),
+        }
+    }
+    Ok(())
+}
+
+/// Labels and annotations.
+fn names(all: &Value, at: &str) -> Result<(), CallError> {
+    for (name, value) in all.as_object().into_iter().flatten() {
+        let at = format!("{at}[{name}]");
+        let prefix = name.split_once('/').map_or("", |(prefix, _)| prefix);
+        let of = |domain: &str| prefix == domain || prefix.ends_with(&format!(".{domain}"));
+        if of("windlass.dev") {
+            return Err(denied(&at, "windlass writes it"));
+        }
+        if of("applyset.kubernetes.io") {
+            return Err(denied(&at, "membership of a set is not in its manifest"));
+        }
+        if prefix == "container.apparmor.security.beta.kubernetes.io" && value == "unconfined" {
+            return Err(denied(&at, "it takes a container's confinement away"));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Walk {
+    accounts: Vec<String>,
+}
+
+impl Walk {
+    fn value(&mut self, value: &Value, at: &str) -> Result<(), CallError> {
+        match value {
+            Value::Object(fields) => fields
+                .iter()
+                .try_for_each(|(key, value)| self.field(key, value, &format!("{at}.{key}"))),
+            Value::Array(items) => items.iter().enumerate().try_for_each(|(place, item)| {
+                let name = item.get("name").and_then(Value::as_str);
+                let at = match name {
+                    Some(name) => format!("{at}[{name}]"),
+                    None => format!("{at}[{place}]"),
+                };
+                self.value(item, &at)
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+        }
+    }
+
+    fn field(&mut self, key: &str, value: &Value, at: &str) -> Result<(), CallError> {
+        if let Some(why) = too_much(key, value) {
+            return Err(denied(at, why));
+        }
+        match key {
+            "serviceAccountName" | "serviceAccount" => self.account(value),
+            "labels" | "annotations" => names(value, at)?,
+            "metadata" => {
+                for kept in ["ownerReferences", "finalizers", "managedFields"] {
+                    if value.get(kept).is_some_and(|value| !value.is_null()) {
+                        return Err(denied(
+                            &format!("{at}.{kept}"),
+                            "it decides who deletes what",
+                        ));
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.value(value, at)
+    }
+
+    fn account(&mut self, value: &Value) {
+        let Some(name) = value.as_str() else { return };
+        let name = name.to_owned();
+        if !name.is_empty() && name != DEFAULT && !self.accounts.contains(&name) {
+            self.accounts.push(name);
+        }
+    }
+}
+
+/// Why a field gives a pod more than its own, if it does.
+fn too_much(key: &str, value: &Value) -> Option<&'static str> {
+    let is_off = value.is_null() || *value == Value::Bool(false);
+    let is_nothing = value.is_null() || *value == 0;
+    let is_list = |value: &Value| value.as_array().is_none_or(|list| !list.is_empty());
+    let found = match key {
+        "privileged" => !is_off,
+        "allowPrivilegeEscalation" => !is_off,
+        "hostNetwork" | "hostPID" | "hostIPC" | "hostProcess" => !is_off,
+        "hostPath" => !value.is_null(),
+        "hostPort" => !is_nothing,
+        "procMount" => !value.is_null() && value != "Default",
+        "sysctls" => has_unsafe_sysctl(value),
+        "capabilities" => value
+            .get("add")
+            .is_some_and(|added| !added.is_null() && is_list(added)),
+        "seccompProfile" | "appArmorProfile" => value["type"] == "Unconfined",
+        "seLinuxOptions" => !value["user"].is_null() || !value["role"].is_null(),
+        _ => false,
+    };
+    found.then_some(match key {
+        "privileged" | "hostProcess" => "it gives a container its whole node",
+        "allowPrivilegeEscalation" | "capabilities" => "it gives a container more rights",
+        "hostNetwork" | "hostPID" | "hostIPC" | "hostPath" | "hostPort" => {
+            "it gives a pod a part of its node"
+        }
+        "sysctls" => "it changes the kernel for others too",
+        _ => "it takes a container's confinement away",
+    })
+}
+
+fn has_unsafe_sysctl(value: &Value) -> bool {
+    let is_safe = |entry: &Value| {
+        let name = entry["name"].as_str();
+        name.is_some_and(|name| SAFE_SYSCTLS.contains(&name))
+    };
+    match value {
+        Value::Null => false,
+        Value::Array(entries) => !entries.iter().all(is_safe),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+    }
+}
+
+fn denied(at: &str, why: &str) -> CallError {
+    CallError::new(
+        ErrorKind::Denied,
+        format!("`{at}` is not for manifests: {why}"),
+    )
+}
+
+fn invalid(at: &str, why: &str) -> CallError {
+    CallError::new(
+        ErrorKind::Invalid,
+        format!("`{at}` cannot be in a manifest: {why}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{manifest, pod_template};
+    use serde_json::{Value, json};
+
+    /// A deployment with this in the specification of its pods.
+    fn deployment(spec: Value) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"spec": spec}}})
+    }
+
+    #[track_caller]
+    fn refused(manifest_of: &Value, at: &str) {
+        let error = manifest(manifest_of).unwrap_err();
+        assert!(
+            error.message.starts_with(&format!("`{at}` ")),
+            "{}",
+            error.message
+        );
+    }
+
+    fn in_container(context: Value) -> Value {
+        deployment(json!({"containers": [{"name": "app", "securityContext": context}]}))
+    }
+
+    #[test]
+    fn a_pod_gets_no_more_than_its_own() {
+        let context = "spec.template.spec.containers[app].securityContext";
+        for (field, value) in [
+            ("privileged", json!(true)),
+            ("privileged", json!("true")),
+            ("allowPrivilegeEscalation", json!(true)),
+            ("procMount", json!("Unmasked")),
+            ("capabilities", json!({"add": ["NET_ADMIN"]})),
+            ("capabilities", json!({"add": "ALL"})),
+            ("seccompProfile", json!({"type": "Unconfined"})),
+            ("appArmorProfile", json!({"type": "Unconfined"})),
+            ("seLinuxOptions", json!({"role": "sysadm_r"})),
+        ] {
+            refused(
+                &in_container(json!({field: value})),
+                &format!("{context}.{field}"),
+            );
+        }
+        for (field, value) in [
+            ("hostNetwork", json!(true)),
+            ("hostPID", json!(true)),
+            ("hostIPC", json!(true)),
+        ] {
+            refused(
+                &deployment(json!({field: value})),
+                &format!("spec.template.spec.{field}"),
+            );
+        }
+        let spec = deployment(json!({"volumes": [{"name": "etc", "hostPath": {"path": "/etc"}}]}));
+        refused(&spec, "spec.template.spec.volumes[etc].hostPath");
+        let spec =
+            deployment(json!({"initContainers": [{"name": "a", "ports": [{"hostPort": 80}]}]}));
+        refused(
+            &spec,
+            "spec.template.spec.initContainers[a].ports[0].hostPort",
+        );
+        let spec = |name: &str| {
+            deployment(json!({"securityContext": {"sysctls": [{"name": name, "value": "1"}]}}))
+        };
+        refused(
+            &spec("kernel.msgmax"),
+            "spec.template.spec.securityContext.sysctls",
+        );
+        assert!(manifest(&spec("net.ipv4.tcp_syncookies")).is_ok());
+    }
+
+    #[test]
+    fn what_makes_a_pod_smaller_is_fine() {
+        let context = json!({
+            "privileged": false, "allowPrivilegeEscalation": false, "procMount": "Default", "runAsNonRoot": true,
+            "capabilities": {"drop": ["ALL"], "add": []}, "seccompProfile": {"type": "RuntimeDefault"},
+        });
+        assert_eq!(manifest(&in_container(context)), Ok(Vec::new()));
+        let ports = deployment(
+            json!({"hostNetwork": false, "containers": [{"ports": [{"containerPort": 80, "hostPort": 0}]}]}),
+        );
+        assert!(manifest(&ports).is_ok());
+    }
+
+    #[test]
+    fn a_template_is_found_wherever_it_stands() {
+        let job = json!({"jobTemplate": {"spec": {"template": {"spec": {"hostPID": true}}}}});
+        let cron_job =
+            json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {}, "spec": job});
+        refused(&cron_job, "spec.jobTemplate.spec.template.spec.hostPID");
+        let foreign = json!({"apiVersion": "x.example/v1", "kind": "Flow", "metadata": {}, "steps": [{"pod": {"hostIPC": true}}]});
+        refused(&foreign, "steps[0].pod.hostIPC");
+        let error = pod_template(&json!({"spec": {"hostPID": true}}), "spec.template").unwrap_err();
+        assert!(error.message.starts_with("`spec.template.spec.hostPID` "));
+    }
+
+    #[test]
+    fn service_accounts_are_told() {
+        let spec = |name: &str| deployment(json!({"serviceAccountName": name}));
+        assert_eq!(manifest(&spec("default")), Ok(Vec::new()));
+        assert_eq!(manifest(&spec("admin")), Ok(vec!["admin".to_owned()]));
+        let old = deployment(json!({"serviceAccount": "admin", "serviceAccountName": "admin"}));
+        assert_eq!(manifest(&old), Ok(vec!["admin".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_not_the_authors_to_say() {
+        let with = |metadata: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"hostPath": "/x"}});
+        assert!(manifest(&with(json!({"name": "a", "namespace": "b", "labels": {"a": "b"}, "creationTimestamp": null}))).is_ok());
+        for key in [
+            "ownerReferences",
+            "finalizers",
+            "managedFields",
+            "uid",
+            "resourceVersion",
+            "generateName",
+        ] {
+            refused(&with(json!({key: ["x"]})), &format!("metadata.{key}"));
+        }
+        for name in [
+            "windlass.dev/effect",
+            "a.windlass.dev/b",
+            "applyset.kubernetes.io/id",
+        ] {
+            refused(
+                &with(json!({"labels": {name: "x"}})),
+                &format!("metadata.labels[{name}]"),
+            );
+            refused(
+                &with(json!({"annotations": {name: "x"}})),
+                &format!("metadata.annotations[{name}]"),
+            );
+        }
+        let nested = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {}, "spec": {"volumeClaimTemplates": [{"metadata": {"name": "a", "finalizers": ["x"]}}]}});
+        refused(&nested, "spec.volumeClaimTemplates[0].metadata.finalizers");
+        refused(&json!({"metadata": {}, "status": {}}), "status");
+    }
+}

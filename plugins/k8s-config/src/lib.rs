@@ -1,0 +1,199 @@
+//! Applies manifests to a namespace, and follows what they change.
+//!
+//! Which objects there are, in which order, and which ones left is decided in [`desired`], without a host; this file asks and records. A
+//! rollout that fails is an error, and windlass takes back all that was applied.
+#![forbid(unsafe_code)]
+
+mod desired;
+mod parameters;
+
+use desired::{Desired, all, kinds, left};
+use parameters::Parameters;
+use windlass_sdk::cluster::{Applied, WorkloadName};
+use windlass_sdk::notify::Message;
+use windlass_sdk::parameters::Manifests;
+use windlass_sdk::{Cluster, Error, Finding, Procedure, Run, text};
+
+struct K8sConfig;
+
+windlass_sdk::export!(K8sConfig);
+
+impl Procedure for K8sConfig {
+    type Parameters = Parameters;
+
+    fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
+        parameters.check()?;
+        let channel = parameters.notify.as_deref();
+        let cluster = run.cluster();
+        let whole = format!("{} on {}", parameters.namespace, cluster.name());
+        Message::info(format!("{whole}: applying manifests")).tell(run, channel, "start");
+        let ended = configure(&parameters, run, &cluster);
+        match &ended {
+            Ok(sentence) => Message::success(format!("{whole}: {sentence}")),
+            Err(error) => Message::failure(format!("{whole}: the manifests were not applied"))
+                .text(format!("{error}\nWhat was changed is put back.")),
+        }
+        .tell(run, channel, "end");
+        ended
+    }
+}
+
+/// What one run changed.
+#[derive(Default)]
+struct Changes {
+    created: usize,
+    changed: usize,
+    pruned: usize,
+    /// ConfigMaps that have something else in them now.
+    settings: Vec<String>,
+    /// Workloads that have another specification now, or were restarted.
+    rolling: Vec<WorkloadName>,
+    restarted: usize,
+}
+
+fn configure(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<String, Error> {
+    let manifests = remembered(parameters, run)?;
+    let desired = all(&manifests, &parameters.namespace)?;
+    let mut changes = Changes::default();
+    apply(parameters, run, cluster, &desired, &mut changes)?;
+    restart(parameters, run, cluster, &mut changes)?;
+    run.step("follow");
+    for workload in &changes.rolling {
+        cluster.await_rollout(workload, parameters.within)?;
+    }
+    run.step("check");
+    let mut findings = Vec::new();
+    for one in &desired {
+        let differs = cluster.compare(&one.manifest, Some(&parameters.set))?;
+        findings.push((format!("{}/{}", one.name.kind, one.name.name), differs));
+    }
+    let finding = Finding::of_each(&findings, |(name, differs)| match differs.first() {
+        None => Finding::pass(name.clone()),
+        Some(first) => Finding::fail(format!("{name}: {first}")),
+    });
+    run.check("every object is what its manifest says", finding);
+    Ok(sentence(&changes))
+}
+
+/// The manifests of this run, remembered for the next one together with those before.
+fn remembered(parameters: &Parameters, run: &Run) -> Result<Manifests, Error> {
+    let (applied, before) = (parameters.key("applied"), parameters.key("before"));
+    let last: Option<Manifests> = run.recall(&applied)?;
+    let previous: Option<Manifests> = run.recall(&before)?;
+    let manifests = if parameters.back {
+        let nothing = || {
+            Error::failed("no state is remembered to go back to: two runs have to have succeeded")
+        };
+        previous.clone().ok_or_else(nothing)?
+    } else {
+        parameters.manifests.clone()
+    };
+    // Applying the same again leaves the way back as it was.
+    let older = if last.as_ref() == Some(&manifests) {
+        previous
+    } else {
+        last
+    };
+    run.remember(&applied, &manifests)?;
+    if let Some(older) = older {
+        run.remember(&before, &older)?;
+    }
+    Ok(manifests)
+}
+
+fn apply(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    desired: &[Desired],
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    run.step("apply");
+    let parent = parameters.parent();
+    let there = cluster.members(&parent)?;
+    cluster.declare(&parent, &kinds(desired, &there))?;
+    for one in desired {
+        let applied = cluster.apply(&one.manifest, Some(&parameters.set))?;
+        match applied {
+            Applied::Created => changes.created += 1,
+            Applied::Changed => changes.changed += 1,
+            Applied::Unchanged => continue,
+        }
+        changes.rolling.extend(one.workload());
+        if one.name.kind == "ConfigMap" && applied == Applied::Changed {
+            changes.settings.push(one.name.name.clone());
+        }
+    }
+    if parameters.prune {
+        run.step("prune");
+        for object in left(desired, &there) {
+            cluster.prune(object, &parameters.set)?;
+            changes.pruned += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Pods keep the variables that they began with, so who takes some from changed settings has to begin anew.
+fn restart(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    if !parameters.restart || changes.settings.is_empty() {
+        return Ok(());
+    }
+    run.step("restart");
+    for workload in cluster.consumers(&parameters.namespace, &changes.settings)? {
+        cluster.restart(&workload)?;
+        changes.restarted += 1;
+        if !changes.rolling.contains(&workload) {
+            changes.rolling.push(workload);
+        }
+    }
+    Ok(())
+}
+
+fn sentence(changes: &Changes) -> String {
+    let counts = [
+        (changes.created, "created"),
+        (changes.changed, "changed"),
+        (changes.pruned, "pruned"),
+    ];
+    let mut parts: Vec<_> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, done)| format!("{count} {done}"))
+        .collect();
+    if changes.restarted > 0 {
+        parts.push(format!(
+            "{} restarted",
+            text::count(changes.restarted, "workload")
+        ));
+    }
+    if parts.is_empty() {
+        return "everything is so already".into();
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, sentence};
+
+    #[test]
+    fn a_sentence_says_what_was_done() {
+        assert_eq!(sentence(&Changes::default()), "everything is so already");
+        let changes = Changes {
+            created: 2,
+            pruned: 1,
+            restarted: 1,
+            ..Changes::default()
+        };
+        assert_eq!(
+            sentence(&changes),
+            "2 created, 1 pruned, 1 workload restarted"
+        );
+    }
+}

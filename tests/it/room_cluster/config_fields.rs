@@ -1,0 +1,176 @@
+//! Single fields of objects, set within what a grant covers.
+
+use super::acts::failed;
+use super::config::{seen, settings};
+use super::{Bench, effect, refused};
+use crate::world::Namespace;
+use serde_json::{Value, json};
+use windlass::call::Reverted;
+use windlass::cluster::call::Change;
+use windlass::contract::ErrorKind;
+use windlass::contract::cluster_config::FieldEdit;
+use windlass::contract::cluster_types::ObjectName;
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: app, image: 'shop:1'}, {name: log, image: 'log:1'}]}
+";
+
+fn edits(
+    bench: &Bench,
+    version: &str,
+    kind: &str,
+    name: &str,
+    all: &[(&str, Option<Value>)],
+) -> Change {
+    let edit = |(path, value): &(&str, Option<Value>)| FieldEdit {
+        path: (*path).into(),
+        value: value.as_ref().map(Value::to_string),
+    };
+    Change::Patch {
+        object: ObjectName {
+            api_version: version.into(),
+            kind: kind.into(),
+            namespace: Some(bench.namespace.name().into()),
+            name: name.into(),
+        },
+        changes: all.iter().map(edit).collect(),
+    }
+}
+
+fn of_web(bench: &Bench, all: &[(&str, Option<Value>)]) -> Change {
+    edits(bench, "apps/v1", "Deployment", "web", all)
+}
+
+#[test]
+fn fields_are_set_and_restored_exactly() {
+    let bench = Bench::having(WEB);
+    let before = seen(&bench, "deployment/web");
+    let limits = json!({"limits": {"memory": "64Mi"}});
+    let change = of_web(
+        &bench,
+        &[
+            (
+                "spec.template.spec.containers[app].resources",
+                Some(limits.clone()),
+            ),
+            ("metadata.labels[team]", Some(json!("x"))),
+            ("spec.replicas", Some(json!(2))),
+        ],
+    );
+    let (_, prepared) = bench.act(&change);
+    let web = bench.namespace.object("deployment/web");
+    assert_eq!(
+        web["spec"]["template"]["spec"]["containers"][0]["resources"],
+        limits
+    );
+    assert_eq!(
+        (&web["spec"]["replicas"], &web["metadata"]["labels"]["team"]),
+        (&json!(2), &json!("x"))
+    );
+    assert!(matches!(bench.undo(&prepared), Reverted::Restored(_)));
+    assert_eq!(seen(&bench, "deployment/web"), before);
+}
+
+#[test]
+fn a_change_of_another_field_in_between_is_kept_and_one_of_the_same_is_a_conflict() {
+    let bench = Bench::having(WEB);
+    let change = of_web(&bench, &[("spec.replicas", Some(json!(2)))]);
+    let prepared = bench.prepare(&change).unwrap();
+    bench
+        .namespace
+        .kubectl(&["annotate", "deployment/web", "team.example/note=x"]);
+    bench.apply_as(1, &change, &prepared).unwrap();
+    let web = bench.namespace.object("deployment/web");
+    assert_eq!(web["spec"]["replicas"], 2);
+    assert_eq!(web["metadata"]["annotations"]["team.example/note"], "x");
+    let change = of_web(&bench, &[("spec.replicas", Some(json!(3)))]);
+    let prepared = bench.prepare(&change).unwrap();
+    bench
+        .namespace
+        .kubectl(&["scale", "deployment/web", "--replicas=5"]);
+    let why = failed(bench.apply_as(2, &change, &prepared), ErrorKind::Conflict);
+    assert!(why.contains("changed by another hand"), "{why}");
+    assert_eq!(
+        bench.namespace.object("deployment/web")["spec"]["replicas"],
+        5
+    );
+}
+
+#[test]
+fn a_grant_covers_fields() {
+    let mut bench = Bench::new(Namespace::new());
+    bench.narrow(
+        &json!({"fields": ["spec.template.spec.containers[*].resources", "spec.replicas"]}),
+    );
+    let may = |path: &str| {
+        let change = of_web(
+            &bench,
+            &[("spec.replicas", Some(json!(1))), (path, Some(json!(1)))],
+        );
+        let effect = windlass::call::Effect::Cluster(effect(&change));
+        bench.effective().refuses_effect(&effect).is_none()
+    };
+    assert!(may("spec.replicas") && may("spec.template.spec.containers[app].resources.limits"));
+    for path in [
+        "spec.template.spec.containers[app].image",
+        "spec",
+        "spec.template",
+        "data.a",
+    ] {
+        assert!(!may(path), "{path}");
+    }
+}
+
+#[test]
+fn what_is_never_set_is_refused_before_anything_is_asked() {
+    let bench = Bench::new(Namespace::new());
+    let mark = bench.namespace.cluster().requests_length();
+    for path in [
+        "status.replicas",
+        "metadata.finalizers",
+        "metadata.ownerReferences",
+        "metadata.annotations[windlass.dev/effect]",
+        "spec.template.spec.hostNetwork",
+    ] {
+        let change = of_web(&bench, &[(path, Some(json!(true)))]);
+        refused(bench.prepare(&change), ErrorKind::Denied);
+    }
+    let change = edits(&bench, "v1", "Secret", "a", &[("data.a", Some(json!("x")))]);
+    refused(bench.prepare(&change), ErrorKind::Denied);
+    assert!(bench.requests(mark).is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let bench = Bench::having(&settings(json!({"a": "1"})).to_string());
+    bench.namespace.apply(WEB);
+    let change = of_web(
+        &bench,
+        &[(
+            "spec.template.spec.containers[none].image",
+            Some(json!("a:1")),
+        )],
+    );
+    let why = refused(bench.prepare(&change), ErrorKind::NotFound);
+    assert!(why.contains("containers[none]"), "{why}");
+    let change = edits(
+        &bench,
+        "v1",
+        "ConfigMap",
+        "settings",
+        &[("data.a", Some(json!("2"))), ("data.b", None)],
+    );
+    bench.act(&change);
+    assert_eq!(
+        bench.namespace.object("configmap/settings")["data"],
+        json!({"a": "2"})
+    );
+}
