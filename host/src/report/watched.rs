@@ -1,7 +1,8 @@
 //! What users saw during a run, at endpoints that were watched beside it.
 
+use crate::call::Read;
 use crate::clock::Millis;
-use crate::journal::Entry;
+use crate::journal::{Call, Entry};
 use crate::probe::Turn;
 use crate::text::milliseconds;
 use jiff::Timestamp;
@@ -69,6 +70,12 @@ impl Watching {
             }
             Entry::Stopped { .. } => self.lose(at, "the run was stopped"),
             Entry::End { .. } => self.lose(at, ""),
+            Entry::Observed {
+                call: Call::Read(Read::Probe(read)),
+                answer: Ok(_),
+            } if read.is_watch() => {
+                self.of(&read.endpoint);
+            }
             Entry::Begin(_)
             | Entry::Observed { .. }
             | Entry::Waiting { .. }
@@ -96,16 +103,19 @@ impl Watching {
         }
     }
 
-    fn turn(&mut self, turn: &Turn) {
-        let place = self
-            .all
-            .iter()
-            .position(|one| one.watched.endpoint == turn.endpoint);
+    /// What is known of the endpoint; from here on it is to be watched.
+    fn of(&mut self, endpoint: &str) -> &mut One {
+        let mut known = self.all.iter();
+        let place = known.position(|one| one.watched.endpoint == endpoint);
         let place = place.unwrap_or_else(|| {
-            self.all.push(One::new(&turn.endpoint));
+            self.all.push(One::new(endpoint));
             self.all.len() - 1
         });
-        let one = &mut self.all[place];
+        &mut self.all[place]
+    }
+
+    fn turn(&mut self, turn: &Turn) {
+        let one = self.of(&turn.endpoint);
         one.settle(turn.seen);
         if let Some((since, why)) = one.lost.take() {
             one.watched.unwatched.push(stretch(since, turn.seen, why));
@@ -119,7 +129,8 @@ impl Watching {
 
     fn lose(&mut self, at: Millis, why: &str) {
         for one in &mut self.all {
-            if one.now.is_some() {
+            // Whose first sample is not recorded was to be watched all the same.
+            if one.lost.is_none() {
                 one.settle(at);
                 one.lost = Some((at, why.to_owned()));
             }
