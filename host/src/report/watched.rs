@@ -301,12 +301,12 @@ mod tests {
             turn(32, Some(true)),
             end(70),
         ];
-        let told = "shop: down 12.0 s of 1 min, 00:00:20 to 00:00:32: why";
+        let told = "shop: down 12 s of 1 min, 00:00:20 to 00:00:32: why";
         assert_eq!(line(&down), told);
         let still = [turn(10, Some(true)), turn(20, Some(false)), end(70)];
         assert_eq!(
             line(&still),
-            "shop: down 50.0 s of 1 min, 00:00:20 to 00:01:10: why"
+            "shop: down 50 s of 1 min, 00:00:20 to 00:01:10: why"
         );
         assert!(seen(&[step(1), end(2)]).is_empty());
     }
@@ -322,10 +322,10 @@ mod tests {
         ];
         assert_eq!(
             line(&crashed),
-            "shop: up all 20.0 s; not watched 00:00:20 to 00:00:55: windlass was not there"
+            "shop: up all 20 s; not watched 00:00:20 to 00:00:55: windlass was not there"
         );
         let given_up = [turn(10, Some(true)), turn(20, None), end(70)];
-        let told = "shop: up all 10.0 s; not watched 00:00:20 to 00:01:10: why";
+        let told = "shop: up all 10 s; not watched 00:00:20 to 00:01:10: why";
         assert_eq!(line(&given_up), told);
         // What another process asks for says nothing of whether windlass was there.
         let asked = (40, Entry::CancelRequested { by: "bob".into() });
