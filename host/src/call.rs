@@ -68,6 +68,8 @@ pub enum Undo {
     NotNeeded(String),
     /// It cannot be taken back, for this reason.
     Impossible(String),
+    /// It cannot be taken back, for this reason, and what was done before it rests on it: that stays as well.
+    Final(String),
 }
 
 /// An object that an effect turned out to touch when it was prepared; the gate checks it against the capabilities too.
@@ -342,6 +344,7 @@ impl fmt::Display for Undo {
             Self::By(revert) => revert.fmt(f),
             Self::NotNeeded(why) => write!(f, "not needed: {why}"),
             Self::Impossible(why) => write!(f, "impossible: {why}"),
+            Self::Final(why) => write!(f, "impossible from here on: {why}"),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::bindings::windlass::procedure::{
-    cluster_certificates, cluster_config, cluster_jobs, cluster_nodes, cluster_read,
-    cluster_routes, cluster_workloads,
+    cluster_certificates, cluster_config, cluster_jobs, cluster_manifest_jobs, cluster_nodes,
+    cluster_read, cluster_routes, cluster_workloads,
 };
 use crate::parameters::Span;
 use serde_json::Value;
@@ -292,6 +292,20 @@ impl Cluster {
     /// Makes a job from a CronJob's template, once. Verb: `create-job`.
     pub fn job_from_cron_job(&self, cron_job: &Namespaced) -> Result<JobFacts, Error> {
         Ok(cluster_jobs::from_cron_job(&self.name, cron_job)?)
+    }
+
+    /// Makes a job of a manifest, once. `reversible`: what it does can be gone back behind; else nothing that the run did before is taken back
+    /// any more. Verb: `run-job`.
+    pub fn job_from_manifest(
+        &self,
+        manifest: &serde_json::Value,
+        reversible: bool,
+    ) -> Result<JobFacts, Error> {
+        Ok(cluster_manifest_jobs::from_manifest(
+            &self.name,
+            &manifest.to_string(),
+            reversible,
+        )?)
     }
 
     /// Deletes a job that windlass made. Verb: `delete-job`.

@@ -61,6 +61,7 @@
 
 pub mod cluster;
 pub mod database;
+pub mod evidence;
 pub mod notify;
 pub mod parameters;
 pub mod probe;

@@ -7,7 +7,7 @@ use super::watch::TAKING_BACK;
 use super::work;
 use crate::engine::EngineError;
 use crate::grant::Effective;
-use crate::journal::{Outcome, State};
+use crate::journal::{EffectState, Outcome, State};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +32,15 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         ));
         return work::finish(context, &store, Ok(work::standing(&run, &state)), None);
     }
+    if let Some(last) = holds_everything(&state) {
+        let error = format!(
+            "run {run} cannot be taken back: what was done before effect {} stays",
+            last.number
+        );
+        let cause = format!("its undo is {}", last.prepared.undo);
+        let failure = Failure::new(Exit::Refused, error);
+        return Err(failure.cause(cause));
+    }
     let by = context.environment.user();
     let decision = args.decided.by(by.clone(), &run, &state)?;
     let engine = work::engine(context, &config, &begin.target, &Effective::nothing())?;
@@ -40,6 +49,14 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let finished = runs.undo(&run, &by, seat, decision.as_ref()).await;
     watching.finish().await;
     work::finish(context, &store, finished, None)
+}
+
+/// The effect because of which nothing of the run can be taken back.
+fn holds_everything(state: &State) -> Option<&EffectState> {
+    let nothing = state.to_undo().is_empty() && state.to_sweep().is_empty();
+    state
+        .held_by()
+        .filter(|_| nothing && state.open_effect().is_none())
 }
 
 /// Whether the run failed and left nothing.

@@ -1,6 +1,7 @@
 //! Objects as their authors describe them: whose they are, whether they may be taken, and what is sent of them. Pure.
 
 use super::field::{MARK, Path};
+use super::object::{Kind, Object};
 use super::policy;
 use super::resource::check_object;
 use super::set::MEMBER;
@@ -38,6 +39,21 @@ pub fn name(manifest: &Value) -> Result<ObjectName, CallError> {
     };
     check_object(&object)?;
     Ok(object)
+}
+
+/// The job that a manifest describes.
+pub fn job(manifest: &Value) -> Result<Object, CallError> {
+    let object = name(manifest)?;
+    let namespace = object.namespace.as_deref();
+    if (object.api_version.as_str(), object.kind.as_str()) != ("batch/v1", "Job") {
+        return Err(invalid(format!(
+            "a Job of batch/v1 is wanted, not a {} of {}",
+            object.kind, object.api_version
+        )));
+    }
+    let namespace =
+        namespace.ok_or_else(|| invalid("the manifest has no `metadata.namespace`".into()))?;
+    Object::new(Kind::Job, namespace, &object.name)
 }
 
 /// Refuses what no grant can allow.

@@ -11,7 +11,8 @@ use crate::contract::cluster_types::{
     ObjectName, PodFacts, Revision, Rollout, RouteFacts, RouteName, WorkloadFacts, WorkloadName,
 };
 use crate::contract::{
-    cluster_certificates, cluster_jobs, cluster_read, cluster_routes, cluster_workloads,
+    cluster_certificates, cluster_jobs, cluster_manifest_jobs, cluster_read, cluster_routes,
+    cluster_workloads,
 };
 use crate::engine::Guest;
 use serde::de::DeserializeOwned;
@@ -348,6 +349,24 @@ impl cluster_jobs::Host for Guest {
 
     async fn delete(&mut self, cluster: String, job: Namespaced) -> Answer<()> {
         effect(self, cluster, Change::DeleteJob { job }).await
+    }
+}
+
+impl cluster_manifest_jobs::Host for Guest {
+    async fn from_manifest(
+        &mut self,
+        cluster: String,
+        manifest: String,
+        reversible: bool,
+    ) -> Answer<JobFacts> {
+        let change = |manifest| Change::FromManifest {
+            manifest,
+            reversible,
+        };
+        match manifest::parse(&manifest) {
+            Ok(manifest) => effect(self, cluster, change(manifest)).await,
+            Err(invalid) => Ok(Err(invalid)),
+        }
     }
 }
 

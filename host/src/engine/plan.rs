@@ -360,7 +360,7 @@ impl PlannedEffect {
             now: prepared.now,
             after: prepared.after,
             details: prepared.details,
-            reversible: !matches!(prepared.undo, Undo::Impossible(_)),
+            reversible: !matches!(prepared.undo, Undo::Impossible(_) | Undo::Final(_)),
             undo: prepared.undo.to_string(),
         }
     }

@@ -176,6 +176,12 @@ impl Sandbox {
         if plugin.imports_interface("cluster-nodes") {
             contract::cluster_nodes::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }
+        if plugin.imports_interface("cluster-manifest-jobs") {
+            contract::cluster_manifest_jobs::add_to_linker::<_, HasSelf<Guest>>(
+                &mut linker,
+                |g| g,
+            )?;
+        }
         if plugin.imports_interface("cluster-jobs") {
             contract::cluster_jobs::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }

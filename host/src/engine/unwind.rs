@@ -135,7 +135,13 @@ impl Gate {
                 return Ok(Some(format!("effect {effect} could not be undone: {why}")));
             }
         }
-        Ok(None)
+        let held = self.ledger.state().and_then(State::held_by);
+        Ok(held.map(|last| {
+            format!(
+                "what was done before effect {} stays: {}",
+                last.number, last.prepared.undo
+            )
+        }))
     }
 
     /// The inner error says why it did not work.

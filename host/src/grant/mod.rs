@@ -252,7 +252,9 @@ impl Capabilities {
             (Change::Label { labels, .. }, _) => {
                 scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
             }
-            (Change::Apply { manifest, .. }, _) => scope.account_lacking(manifest).is_none(),
+            (Change::Apply { manifest, .. } | Change::FromManifest { manifest, .. }, _) => {
+                scope.account_lacking(manifest).is_none()
+            }
             (Change::Patch { changes, .. }, _) => scope.field_lacking(changes).is_none(),
             _ => true,
         };

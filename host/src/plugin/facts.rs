@@ -235,6 +235,7 @@ fn about_clusters(component: &Component) -> Option<Cannot> {
         "cluster-workloads",
         "cluster-nodes",
         "cluster-jobs",
+        "cluster-manifest-jobs",
         "cluster-routes",
         "cluster-certificates",
         "cluster-config",

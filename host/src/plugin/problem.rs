@@ -192,8 +192,10 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
         | "cluster-workloads"
         | "cluster-nodes"
         | "cluster-jobs"
+        | "cluster-manifest-jobs"
         | "cluster-routes"
-        | "cluster-certificates" => {
+        | "cluster-certificates"
+        | "cluster-config" => {
             for function in import.functions.iter().filter(|function| !offers(function)) {
                 problems.push(Problem::Function {
                     interface: import.interface.clone(),

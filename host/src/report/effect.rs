@@ -82,7 +82,7 @@ impl EffectReport {
             foreseen: effect.prepared.after.clone(),
             after,
             undo: effect.prepared.undo.to_string(),
-            irreversible: matches!(effect.prepared.undo, Undo::Impossible(_)),
+            irreversible: matches!(effect.prepared.undo, Undo::Impossible(_) | Undo::Final(_)),
             undone: undone(effect),
             sweep: effect.sweep.as_ref().map(swept),
             began: effect.started.map(Millis::timestamp),
@@ -112,7 +112,7 @@ impl EffectReport {
 fn undone(effect: &EffectState) -> Option<Reversal> {
     match effect.prepared.undo {
         Undo::By(_) => Reversal::of(&effect.undo),
-        Undo::NotNeeded(_) | Undo::Impossible(_) => None,
+        Undo::NotNeeded(_) | Undo::Impossible(_) | Undo::Final(_) => None,
     }
 }
 

@@ -53,6 +53,12 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
             let effects = pending.unwrap_or_else(|| "nothing".into());
             vec![undo(format!("ends it and takes back {effects}"))]
         }
+        // Nothing that an undo could try.
+        Standing::Stuck
+            if state.held_by().is_some() && pending.is_none() && state.to_sweep().is_empty() =>
+        {
+            Vec::new()
+        }
         Standing::Stuck => vec![undo(tries(state, pending))],
         Standing::Succeeded | Standing::Inconclusive => pending
             .map(|effects| undo(format!("takes back {effects}")))

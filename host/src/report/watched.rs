@@ -192,7 +192,7 @@ fn stretch(from: Millis, until: Millis, why: String) -> Stretch {
 }
 
 impl Watched {
-    /// In one line: `shop: down 12.4 s of 3 min 2 s, 10:31:07 to 10:31:19: it answered 503, not 200`.
+    /// In one line: `shop: down 12 s of 3 min 2 s, 10:31:07 to 10:31:19: it answered 503, not 200`.
     pub(super) fn line(&self, zone: &TimeZone) -> String {
         let time = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
         let named = |stretch: &Stretch| {

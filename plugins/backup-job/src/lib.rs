@@ -10,7 +10,7 @@ mod parameters;
 use parameters::Parameters;
 use windlass_sdk::cluster::{JobFacts, JobOutcome, namespaced};
 use windlass_sdk::notify::Message;
-use windlass_sdk::{Cluster, Error, Procedure, Run, text};
+use windlass_sdk::{Cluster, Error, Procedure, Run, evidence, text};
 
 struct BackupJob;
 
@@ -67,7 +67,7 @@ fn back_up(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<Stri
     let name = namespaced(&parameters.namespace, &job.name.name);
     let ended = cluster.await_job(&name, parameters.within);
     run.step("keep the evidence");
-    keep_logs(parameters, run, cluster, &name.name);
+    evidence::of_job(run, cluster, &name, parameters.lines);
     let ended = ended?;
     run.check("the backup is complete", judge::ended(&ended, &before));
     if ended.outcome != JobOutcome::Complete {
@@ -81,27 +81,4 @@ fn jobs(parameters: &Parameters, cluster: &Cluster) -> Result<Vec<JobFacts>, Err
     let mut jobs = cluster.jobs(&parameters.namespace, "")?;
     jobs.retain(|job| job.cron_job.as_deref() == Some(&parameters.cron_job));
     Ok(jobs)
-}
-
-/// A log that cannot be read is told and fails nothing.
-fn keep_logs(parameters: &Parameters, run: &Run, cluster: &Cluster, job: &str) {
-    if parameters.lines == 0 {
-        return;
-    }
-    let selector = format!("batch.kubernetes.io/job-name={job}");
-    let pods = match cluster.pods(&parameters.namespace, &selector) {
-        Ok(pods) => pods,
-        Err(error) => return run.warning(format!("its pods were not found: {error}")),
-    };
-    for pod in pods {
-        if let Some(why) = &pod.waiting {
-            run.warning(format!("{}: {why}", pod.name));
-            continue;
-        }
-        let name = namespaced(&parameters.namespace, &pod.name);
-        match cluster.logs(&name, None, parameters.lines) {
-            Ok(log) => run.info(format!("{} said:\n{}", pod.name, log.trim_end())),
-            Err(error) => run.warning(format!("the log of {} is lost: {error}", pod.name)),
-        }
-    }
 }

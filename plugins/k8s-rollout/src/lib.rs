@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod judge;
+mod migrate;
 mod parameters;
 
 use parameters::{Change, Parameters};
@@ -63,6 +64,10 @@ fn roll_out(
             manager.kind, manager.name
         ));
     }
+    if let Some(job) = parameters::job("expand", &parameters.expand)? {
+        run.step("expand");
+        migrate::run(parameters, run, cluster, job, true)?;
+    }
     run.step("change");
     let made = make(change, run, cluster, &name, &before)?;
     run.step("follow");
@@ -73,6 +78,13 @@ fn roll_out(
     cluster.await_rollout(&name, parameters.within)?;
     if *change == Change::Replicas(0) {
         cluster.await_no_pods(&name, parameters.within)?;
+    }
+    if let Some(job) = parameters::job("contract", &parameters.contract)? {
+        run.step("soak");
+        run.sleep(parameters.soak.as_duration())?;
+        cluster.await_rollout(&name, parameters.within)?;
+        run.step("contract");
+        migrate::run(parameters, run, cluster, job, false)?;
     }
     run.step("check");
     let pods = cluster.pods(&parameters.namespace, &before.selector)?;

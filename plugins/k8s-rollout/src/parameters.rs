@@ -2,7 +2,7 @@
 
 use windlass_sdk::Error;
 use windlass_sdk::cluster::{WorkloadKind, WorkloadName};
-use windlass_sdk::parameters::Span;
+use windlass_sdk::parameters::{Manifest, Manifests, Span};
 
 /// One workload, and one change of it.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -18,6 +18,20 @@ pub(crate) struct Parameters {
     /// New images, each as CONTAINER=IMAGE.
     #[serde(default)]
     pub images: Vec<String>,
+    /// A Job that makes the database fit for both images, before the new one is rolled out. Only with images.
+    #[serde(default)]
+    pub expand: Manifests,
+    /// A Job that takes away what only the old image needed, after the new one is rolled out. Only with images. From here on nothing can be
+    /// taken back.
+    #[serde(default)]
+    pub contract: Manifests,
+    /// How long the new pods have to run well before the contract Job is made.
+    #[serde(default = "a_minute")]
+    pub soak: Span,
+    /// Service accounts, besides `default`, that the Jobs may run as.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the needs in plugin.toml are filled in with it")]
+    pub service_accounts: Vec<String>,
     /// How many replicas there should be.
     #[serde(default)]
     pub replicas: Option<u32>,
@@ -30,7 +44,7 @@ pub(crate) struct Parameters {
     /// Go back to this revision.
     #[serde(default)]
     pub to_revision: Option<u64>,
-    /// How long the rollout may take.
+    /// How long the rollout may take, and each Job.
     #[serde(default = "ten_minutes")]
     pub within: Span,
     /// Endpoints that are watched meanwhile: the report tells for how long users were hit.
@@ -39,6 +53,10 @@ pub(crate) struct Parameters {
     /// A channel that is told when a run starts and how it ended. Absent: nobody is.
     #[serde(default)]
     pub notify: Option<String>,
+}
+
+fn a_minute() -> Span {
+    Span::minutes(1)
 }
 
 fn ten_minutes() -> Span {
@@ -84,6 +102,12 @@ impl Parameters {
 
     /// Exactly one change has to be chosen.
     pub(crate) fn change(&self) -> Result<Change, Error> {
+        let migrates = !self.expand.0.is_empty() || !self.contract.0.is_empty();
+        if migrates && self.images.is_empty() {
+            return Err("expand and contract go with images: what would they migrate to?".into());
+        }
+        job("expand", &self.expand)?;
+        job("contract", &self.contract)?;
         let mut chosen = Vec::new();
         if !self.images.is_empty() {
             chosen.push(Change::Images(images(&self.images)?));
@@ -102,6 +126,18 @@ impl Parameters {
             ),
             (Some(_), false) => Err("more than one change is chosen; make one at a time".into()),
         }
+    }
+}
+
+/// The one Job of a parameter, if it is given.
+pub(crate) fn job<'a>(name: &str, given: &'a Manifests) -> Result<Option<&'a Manifest>, Error> {
+    match &given.0[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        more => Err(Error::failed(format!(
+            "{name} is one Job, not {} manifests",
+            more.len()
+        ))),
     }
 }
 
@@ -145,6 +181,11 @@ mod tests {
             change(", \"restart\": true, \"replicas\": 1")
                 .unwrap_err()
                 .starts_with("more than one")
+        );
+        assert!(
+            change(", \"restart\": true, \"expand\": [{\"file\": \"e\", \"object\": {}}]")
+                .unwrap_err()
+                .starts_with("expand and contract go with images")
         );
         assert_eq!(
             change(", \"images\": [\"app\"]").unwrap_err(),

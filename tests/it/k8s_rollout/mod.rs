@@ -1,6 +1,7 @@
 //! `k8s-rollout` on a real control plane: what it does, what it refuses, and what it takes back.
 
 mod elsewhere;
+mod migrate;
 mod parity;
 mod trouble;
 

@@ -111,3 +111,21 @@ fn no_more_requests_than_kubectl() {
     let locks = all.len() - by_windlass.len();
     assert!(locks <= 4, "{all:#?}");
 }
+
+#[test]
+fn going_back_to_a_revision() {
+    let (one, other) = (shop(), shop());
+    for shop in [&one, &other] {
+        for image in ["app=shop:2", "app=shop:3"] {
+            shop.namespace()
+                .kubectl(&["set", "image", "deployment/web", image]);
+            shop.namespace().until_rolled_out("deployment/web");
+        }
+    }
+    one.namespace()
+        .kubectl(&["rollout", "undo", "deployment/web", "--to-revision=1"]);
+    one.namespace().until_rolled_out("deployment/web");
+    roll_out(&other, &["to-revision=1"]).expect(0);
+    assert_eq!(wanted(&other), wanted(&one));
+    assert_eq!(other.image(), "shop:1");
+}

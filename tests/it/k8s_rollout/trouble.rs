@@ -99,6 +99,9 @@ fn the_role_of_its_readme_is_enough() {
     roll_out(&shop, &["images=app=shop:2"]).expect(0);
     roll_out(&shop, &["undo=true"]).expect(0);
     roll_out(&shop, &["replicas=1"]).expect(0);
+    super::migrate::job(&shop, "expand", "migrate:1");
+    roll_out(&shop, &["images=app=shop:3", "expand=@expand.yaml"]).expect(0);
+    shop.undo_the_last().expect(0);
 }
 
 #[test]

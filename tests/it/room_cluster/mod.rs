@@ -9,6 +9,7 @@ mod drain;
 pub(crate) mod jobs;
 mod labels;
 mod nodes;
+mod rollouts;
 mod routes;
 mod waits;
 

@@ -78,6 +78,10 @@ pub enum Change {
     DeleteJob {
         job: Namespaced,
     },
+    FromManifest {
+        manifest: Value,
+        reversible: bool,
+    },
     Divert {
         route: RouteName,
         service: String,
@@ -123,6 +127,7 @@ impl Effect {
             Change::Drain { .. } => Verb::Drain,
             Change::FromCronJob { .. } => Verb::CreateJob,
             Change::DeleteJob { .. } => Verb::DeleteJob,
+            Change::FromManifest { .. } => Verb::RunJob,
             Change::Divert { .. } => Verb::Divert,
             Change::Restore { .. } => Verb::Restore,
             Change::Renew { .. } => Verb::Renew,
@@ -148,6 +153,7 @@ impl Effect {
             | Change::Drain { node, .. } => Object::node(node),
             Change::FromCronJob { cron_job } => named(Kind::CronJob, cron_job),
             Change::DeleteJob { job } => named(Kind::Job, job),
+            Change::FromManifest { manifest, .. } => manifest::job(manifest),
             Change::Divert { route, .. } | Change::Restore { route } => Object::route(route),
             Change::Renew { certificate } => named(Kind::Certificate, certificate),
             Change::Apply { manifest, .. } => return manifest::name(manifest).map(Subject::Named),
@@ -187,7 +193,9 @@ impl Effect {
             Change::Divert { route, .. } | Change::Restore { route } => {
                 Named::of(&route.namespace, &route.name)
             }
-            Change::Apply { manifest, .. } => Named::manifest(manifest),
+            Change::Apply { manifest, .. } | Change::FromManifest { manifest, .. } => {
+                Named::manifest(manifest)
+            }
             Change::Declare { set, .. } => Named {
                 kind: Some(("", "ConfigMap")),
                 ..Named::of(&set.namespace, &set.name)
@@ -216,6 +224,7 @@ impl Effect {
             Change::Drain { .. } => "drain",
             Change::FromCronJob { .. } => "create job",
             Change::DeleteJob { .. } => "delete job",
+            Change::FromManifest { .. } => "run",
             Change::Divert { .. } => "divert",
             Change::Restore { .. } => "restore",
             Change::Renew { .. } => "renew",
@@ -241,6 +250,7 @@ impl Effect {
             Change::Drain { .. }
                 | Change::Renew { .. }
                 | Change::FromCronJob { .. }
+                | Change::FromManifest { .. }
                 | Change::DeleteJob { .. }
                 | Change::Prune { .. }
         )
@@ -280,6 +290,7 @@ impl Effect {
                 set.iter().try_for_each(|set| check_name(set))?;
                 manifest::check(manifest)
             }
+            Change::FromManifest { manifest, .. } => manifest::check(manifest),
             Change::Declare { set, kinds } => set::check(set, kinds),
             Change::Prune { object, set } => {
                 check_name(set)?;

@@ -1,6 +1,6 @@
-//! One job made from a cron job, one of our own deleted.
+//! One job made from a cron job or a manifest, one of our own deleted.
 //!
-//! A job is called after its cron job, the run and the number of the effect. So the server itself refuses to make it twice, and whoever knows
+//! A job is called after what it is made from, the run and the number of the effect. So the server itself refuses to make it twice, and whoever knows
 //! the effect knows the job.
 
 use super::api::{Api, Failure};
@@ -53,14 +53,18 @@ pub(super) async fn prepare(
     effect: &Effect,
     object: &Object,
 ) -> Result<Prepared, CallError> {
-    let found = api.get(permit.deadline(), object).await?;
-    if let Change::DeleteJob { .. } = &effect.change {
-        return prepare_delete(api, permit, object, &found).await;
-    }
-    let template = Template {
-        job: manifest(&found),
-        at: permit.clock().now(),
-        kept: kept(&found),
+    let at = permit.clock().now();
+    let template = if let Change::FromManifest { manifest, .. } = &effect.change {
+        let kept = kept_after(manifest);
+        let job = manifest.clone();
+        Template { job, at, kept }
+    } else {
+        let found = api.get(permit.deadline(), object).await?;
+        if let Change::DeleteJob { .. } = &effect.change {
+            return prepare_delete(api, permit, object, &found).await;
+        }
+        let (job, kept) = (manifest(&found), kept(&found));
+        Template { job, at, kept }
     };
     let (made, mut job) = made(&template, object, permit, 0)?;
     if permit.is_plan() {
@@ -82,15 +86,26 @@ pub(super) async fn prepare(
     Ok(Prepared {
         before: value(&template)?,
         foreseen: value(&foreseen)?,
-        undo: Undo::By(crate::call::Revert::Cluster(Revert::DeleteJob {
-            cluster: effect.cluster.clone(),
-            cron_job: object.clone(),
-        })),
+        undo: undo(effect, object),
         touches: Vec::new(),
         now: String::new(),
         after: format!("runs {}", images.join(", ")),
         details: Vec::new(),
     })
+}
+
+/// How a job that is made is taken back.
+fn undo(effect: &Effect, object: &Object) -> Undo {
+    if let Change::FromManifest {
+        reversible: false, ..
+    } = &effect.change
+    {
+        return Undo::Final("what the job changes cannot be gone back behind".into());
+    }
+    Undo::By(crate::call::Revert::Cluster(Revert::DeleteJob {
+        cluster: effect.cluster.clone(),
+        cron_job: object.clone(),
+    }))
 }
 
 async fn prepare_delete(
@@ -158,20 +173,24 @@ fn kept(cron_job: &Value) -> Option<u64> {
     if spec["successfulJobsHistoryLimit"] == 0 || spec["failedJobsHistoryLimit"] == 0 {
         return Some(0);
     }
-    spec.pointer("/jobTemplate/spec/ttlSecondsAfterFinished")?
-        .as_u64()
+    kept_after(&spec["jobTemplate"])
 }
 
-/// The job that an effect of a run makes from a cron job.
-fn job_of(cron_job: &Object, run: &RunId, effect: u64) -> Result<Object, CallError> {
+/// For how many seconds after its end; none if nothing clears it away.
+fn kept_after(job: &Value) -> Option<u64> {
+    job.pointer("/spec/ttlSecondsAfterFinished")?.as_u64()
+}
+
+/// The job that an effect of a run makes from a cron job, or from a manifest of this name.
+fn job_of(from: &Object, run: &RunId, effect: u64) -> Result<Object, CallError> {
     let end = format!("-{run}-{effect}");
-    let start: String = cron_job
+    let start: String = from
         .name
         .chars()
         .take(NAME.saturating_sub(end.len()))
         .collect();
     let name = format!("{}{end}", start.trim_end_matches(['-', '.']));
-    let namespace = cron_job.namespace.as_deref().unwrap_or_default();
+    let namespace = from.namespace.as_deref().unwrap_or_default();
     Object::new(Kind::Job, namespace, &name)
 }
 

@@ -226,7 +226,7 @@ impl Client {
             Change::Drain { options, .. } => {
                 drain::prepare(api, permit, effect, &object, *options).await
             }
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+            Change::FromCronJob { .. } | Change::FromManifest { .. } | Change::DeleteJob { .. } => {
                 jobs::prepare(api, permit, effect, &object).await
             }
             Change::Divert { .. } | Change::Restore { .. } => {
@@ -260,7 +260,7 @@ impl Client {
             Change::Drain { options, .. } => {
                 drain::apply(api, permit, &object, *options, prepared).await
             }
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+            Change::FromCronJob { .. } | Change::FromManifest { .. } | Change::DeleteJob { .. } => {
                 jobs::apply(api, permit, effect, &object, prepared).await
             }
             Change::Renew { .. } => certificates::apply(api, permit, &object, prepared).await,
@@ -301,7 +301,7 @@ impl Client {
         };
         match &effect.change {
             Change::Drain { .. } => drain::confirm(api, permit, &object, prepared).await,
-            Change::FromCronJob { .. } | Change::DeleteJob { .. } => {
+            Change::FromCronJob { .. } | Change::FromManifest { .. } | Change::DeleteJob { .. } => {
                 jobs::confirm(api, permit, effect, &object, prepared, number).await
             }
             Change::Renew { .. } => certificates::confirm(api, permit, &object, prepared).await,

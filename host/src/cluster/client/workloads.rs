@@ -220,6 +220,7 @@ pub(super) async fn wanted(
         | Change::Label { .. }
         | Change::Drain { .. }
         | Change::FromCronJob { .. }
+        | Change::FromManifest { .. }
         | Change::DeleteJob { .. }
         | Change::Divert { .. }
         | Change::Restore { .. }

@@ -163,6 +163,7 @@ impl Seen {
             Undo::By(_) => "undo: by",
             Undo::NotNeeded(_) => "undo: not needed",
             Undo::Impossible(_) => "undo: impossible",
+            Undo::Final(_) => "undo: final",
         });
     }
 
@@ -248,6 +249,7 @@ fn change(change: &Change) -> &'static str {
         Change::Drain { .. } => "change: drain",
         Change::FromCronJob { .. } => "change: from cron job",
         Change::DeleteJob { .. } => "change: delete job",
+        Change::FromManifest { .. } => "change: from manifest",
         Change::Divert { .. } => "change: divert",
         Change::Restore { .. } => "change: restore",
         Change::Renew { .. } => "change: renew",
@@ -259,7 +261,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 21 + 20 + 4 + 5;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 5 + 8 + 4 + 3 + 21 + 21 + 4 + 5;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

@@ -112,6 +112,14 @@ impl EffectState {
         }
     }
 
+    /// Whether it happened and nothing before it can be taken back since.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            (&self.status, &self.prepared.undo),
+            (Status::Done { .. }, Undo::Final(_))
+        )
+    }
+
     /// What clears away its leftovers, if it left some and they were not yet.
     pub fn to_sweep(&self) -> Option<&Revert> {
         match &self.sweep {

@@ -295,7 +295,9 @@ impl State {
     fn all_taken_back(&self) -> Result<(), Fault> {
         match self.undoable().chain(self.sweepable()).next() {
             Some(effect) => Err(Fault::NotTakenBack(effect.number)),
-            None => Ok(()),
+            None => self
+                .held_by()
+                .map_or(Ok(()), |last| Err(Fault::NotTakenBack(last.number))),
         }
     }
 }

@@ -332,7 +332,7 @@ impl State {
         self.reverting.and_then(|(number, _)| self.effect(number))
     }
 
-    /// Undos of effects that happened and were not taken back yet, with the effects' numbers; last first. A failed undo is among them.
+    /// Undos of effects that happened, can be taken back and were not yet, with the effects' numbers; last first. A failed undo is among them.
     pub fn to_undo(&self) -> Vec<(u64, Revert)> {
         self.undoable()
             .filter_map(|effect| Some((effect.number, effect.to_undo()?.clone())))
@@ -348,7 +348,17 @@ impl State {
 
     fn undoable(&self) -> impl Iterator<Item = &EffectState> {
         let last_first = self.effects.iter().rev();
-        last_first.filter(|effect| effect.to_undo().is_some())
+        last_first
+            .take_while(|effect| !effect.is_final())
+            .filter(|effect| effect.to_undo().is_some())
+    }
+
+    /// The last effect that is final, if something that was done before it could be taken back without it.
+    pub fn held_by(&self) -> Option<&EffectState> {
+        let last = self.effects.iter().rposition(EffectState::is_final)?;
+        let (before, rest) = self.effects.split_at(last);
+        let holds = before.iter().any(|effect| effect.to_undo().is_some());
+        rest.first().filter(|_| holds)
     }
 
     fn sweepable(&self) -> impl Iterator<Item = &EffectState> {
