@@ -222,6 +222,14 @@ impl Read {
         }
     }
 
+    /// Whether it asks that something is watched from here on to the end of the run.
+    pub fn is_watch(&self) -> bool {
+        match self {
+            Self::Cluster(_) | Self::Database(_) => false,
+            Self::Probe(read) => read.is_watch(),
+        }
+    }
+
     /// What a plan answers for a wait: that it came about.
     pub fn assumed(&self) -> Option<Value> {
         match self {

@@ -105,7 +105,7 @@ impl Cluster {
         Ok(cluster_read::members(&self.name, set)?)
     }
 
-    /// Workloads whose pods take something from one of these ConfigMaps. Verb: `workloads`.
+    /// Workloads whose pods take something from one of these config maps. Verb: `workloads`.
     pub fn consumers(
         &self,
         namespace: &str,

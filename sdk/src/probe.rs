@@ -45,6 +45,12 @@ impl Endpoint {
         Ok(probe_read::http(&self.name)?)
     }
 
+    /// Has the host sample the endpoint beside the run until its end; the report tells for how long users were hit. In a plan nothing is
+    /// watched. Verb: `http`.
+    pub fn watch(&self, every: Span) -> Result<(), Error> {
+        Ok(probe_read::watch(&self.name, every.as_milliseconds())?)
+    }
+
     /// The certificates that the server shows now, whether they verify or not. Verb: `tls`.
     pub fn tls(&self) -> Result<Chain, Error> {
         Ok(probe_read::tls(&self.name)?)

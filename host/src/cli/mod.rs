@@ -175,8 +175,8 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Inspect(args) => inspect::execute(context, &args),
         Command::Grant(args) => grant::execute(context, args),
         Command::Plan(args) => plan::execute(context, &args).await,
-        Command::Run(args) => run::execute(context, &args).await,
-        // Large, so it does not lie on the stack.
+        // Large, so they do not lie on the stack.
+        Command::Run(args) => Box::pin(run::execute(context, &args)).await,
         Command::Resume(args) => Box::pin(resume::execute(context, &args)).await,
         Command::Undo(args) => undo::execute(context, &args).await,
         Command::Cancel(args) => cancel::execute(context, &args).await,

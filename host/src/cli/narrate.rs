@@ -65,6 +65,11 @@ impl Narrator {
             Entry::Waiting { until } => format!("  waiting until {}", until.timestamp()),
             Entry::Refused { call, error, .. } => format!("✗ refused: {call}: {}", error.message),
             Entry::Panicked { message } => format!("✗ the procedure panicked: {message}"),
+            Entry::Turned(turn) => match turn.passes {
+                Some(true) => format!("  {} passes", turn.endpoint),
+                Some(false) => format!("  {} does not pass: {}", turn.endpoint, turn.why),
+                None => format!("  {} is not watched any more: {}", turn.endpoint, turn.why),
+            },
             // The report that follows says first how it ended.
             Entry::Observed { .. } | Entry::Noted { .. } | Entry::End { .. } => return None,
             Entry::Intended { effect, .. }
@@ -135,6 +140,7 @@ fn effect_line(entry: &Entry, effect: &EffectState) -> String {
         | Entry::Check { .. }
         | Entry::Panicked { .. }
         | Entry::Noted { .. }
+        | Entry::Turned(_)
         | Entry::Stopped { .. }
         | Entry::CancelRequested { .. }
         | Entry::UndoRequested { .. }

@@ -17,6 +17,7 @@ use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
 use super::settle;
 use super::turn::Turn;
+use super::watch::Watches;
 use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
 use crate::clock::Clock;
 use crate::contract::{CallError, ErrorKind};
@@ -61,6 +62,7 @@ pub(crate) struct Gate {
     pub(super) remarks: Remarks,
     pub(super) shown: Option<Instant>,
     pub(super) turn: Turn,
+    pub(super) watches: Watches,
 }
 
 /// What a guest is told of a target.
@@ -102,6 +104,9 @@ impl Gate {
         let call = Call::Read(read.clone());
         self.calls += 1;
         if let Some(answer) = self.replay.call(&call)? {
+            if answer.is_ok() {
+                self.watch(&read);
+            }
             return Ok(Heard::Recorded(answer));
         }
         self.safe_point()?;
@@ -117,6 +122,9 @@ impl Gate {
             None if read.waits().is_some() => self.await_others(&read).await?,
             None => self.look(&read).await?,
         };
+        if answer.is_ok() {
+            self.watch(&read);
+        }
         Ok(Heard::New(call, capped(answer)))
     }
 
@@ -148,6 +156,7 @@ impl Gate {
                 () = self.control.wanted() => {}
                 () = tokio::time::sleep(LOOKED_EVERY) => {}
             }
+            self.ledger.catch_up()?;
             self.safe_point()?;
         }
     }

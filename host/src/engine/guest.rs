@@ -173,6 +173,7 @@ impl Guest {
                 () = tokio::time::sleep(slice) => {}
                 () = gate.control.wanted() => {}
             }
+            gate.ledger.catch_up()?;
             gate.safe_point()?;
         }
         Ok(Value::Null)

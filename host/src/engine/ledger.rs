@@ -8,9 +8,11 @@ use super::plan::PlannedEffect;
 use crate::call::{Effect, Looked, Prepared};
 use crate::clock::Clock;
 use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
+use crate::probe::Turn;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The record that one run writes.
 pub(super) struct Ledger {
@@ -18,6 +20,8 @@ pub(super) struct Ledger {
     audience: Audience,
     sink: Sink,
     recorded_bytes: u64,
+    /// What watches see; recorded before the next entry.
+    seen: (UnboundedSender<Turn>, UnboundedReceiver<Turn>),
 }
 
 enum Sink {
@@ -78,6 +82,7 @@ impl Ledger {
             audience,
             sink,
             recorded_bytes: 0,
+            seen: unbounded_channel(),
         }
     }
 
@@ -94,6 +99,7 @@ impl Ledger {
             audience,
             sink,
             recorded_bytes: 0,
+            seen: unbounded_channel(),
         }
     }
 
@@ -122,7 +128,31 @@ impl Ledger {
         self.keep(Entry::Observed { call, answer }).await
     }
 
+    /// Where a watch tells what it sees; none in a plan.
+    pub(super) fn witness(&self) -> Option<UnboundedSender<Turn>> {
+        (!self.is_plan()).then(|| self.seen.0.clone())
+    }
+
+    /// Records what watches have seen by now; it rides with the next entry that is waited for.
+    pub(super) fn catch_up(&mut self) -> Result<(), Halt> {
+        let Sink::Journal {
+            store,
+            state,
+            count,
+        } = &mut self.sink
+        else {
+            return Ok(());
+        };
+        while let Ok(turn) = self.seen.1.try_recv() {
+            let stamped = record_soon(store, state, count, &self.run, Entry::Turned(turn))?;
+            self.audience
+                .tell(Event::Recorded(self.run.clone(), Box::new(stamped)));
+        }
+        Ok(())
+    }
+
     async fn keep(&mut self, entry: Entry) -> Result<(), Halt> {
+        self.catch_up()?;
         let stamped = match &mut self.sink {
             Sink::Journal {
                 store,
@@ -167,6 +197,7 @@ impl Ledger {
 
     /// Records that something is about to change. Impossible in a plan.
     pub(super) async fn announce(&mut self, entry: Entry) -> Result<Announced, Halt> {
+        self.catch_up()?;
         let Sink::Journal {
             store,
             state,
@@ -364,7 +395,8 @@ fn may_ride(entry: &Entry, state: &State) -> bool {
         | Entry::Step { .. }
         | Entry::Log { .. }
         | Entry::Check { .. }
-        | Entry::Panicked { .. } => true,
+        | Entry::Panicked { .. }
+        | Entry::Turned(_) => true,
         Entry::Done {
             effect, confirmed, ..
         } => {

@@ -28,6 +28,7 @@ pub mod testing;
 mod turn;
 mod unwind;
 mod wasi;
+mod watch;
 
 pub(crate) use guest::Guest;
 

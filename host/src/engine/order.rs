@@ -10,6 +10,7 @@ use super::replay::Replay;
 use super::runs::Seat;
 use super::sandbox::Ended;
 use super::turn::Turn;
+use super::watch::Watches;
 use super::{Engine, EngineError};
 use crate::clock::Millis;
 use crate::grant::Effective;
@@ -116,6 +117,7 @@ impl Engine {
     ) -> Gate {
         Gate {
             run,
+            watches: Watches::default(),
             rooms: Arc::clone(&self.rooms),
             effective: Arc::new(effective),
             clock: self.clock.clone(),

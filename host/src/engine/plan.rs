@@ -257,6 +257,7 @@ impl Plan {
             | Entry::Panicked { .. }
             | Entry::Intended { .. }
             | Entry::Noted { .. }
+            | Entry::Turned(_)
             | Entry::Done { .. }
             | Entry::Failed { .. }
             | Entry::NotDone { .. }

@@ -58,6 +58,7 @@ fn length(remark: &Entry) -> usize {
         | Entry::Refused { .. }
         | Entry::Intended { .. }
         | Entry::Noted { .. }
+        | Entry::Turned(_)
         | Entry::Done { .. }
         | Entry::Failed { .. }
         | Entry::NotDone { .. }

@@ -89,6 +89,7 @@ impl Replay {
             Entry::Begin(_)
             | Entry::Resumed { .. }
             | Entry::Noted { .. }
+            | Entry::Turned(_)
             | Entry::InDoubt { .. }
             | Entry::Unwinding { .. }
             | Entry::Undoing { .. }

@@ -7,8 +7,9 @@ use crate::contract::CallError;
 use crate::database;
 use crate::journal::RunId;
 use crate::notify;
-use crate::probe;
+use crate::probe::{self, Turn};
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Every room that this host has.
 #[derive(Debug)]
@@ -29,6 +30,14 @@ impl Rooms {
             Read::Cluster(read) => Box::pin(self.cluster.read(permit, read)).await,
             Read::Database(read) => Box::pin(self.database.read(permit, read)).await,
             Read::Probe(read) => Box::pin(self.probe.read(permit, read)).await,
+        }
+    }
+
+    /// Watches what the look asks to be watched until nobody listens; anything else is not watched.
+    pub(super) async fn watch(&self, permit: &Permit, read: &Read, seen: UnboundedSender<Turn>) {
+        match read {
+            Read::Probe(read) => self.probe.watch(permit, read, seen).await,
+            Read::Cluster(_) | Read::Database(_) => {}
         }
     }
 

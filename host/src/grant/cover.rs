@@ -6,7 +6,6 @@ use super::{Capabilities, Pattern};
 use crate::call;
 use crate::cluster;
 use crate::database::{Scope, Verb};
-use crate::notify;
 use crate::plugin::verb_name;
 use crate::probe;
 use std::collections::BTreeSet;
@@ -214,22 +213,7 @@ impl Lacking {
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = missing_in_databases(needs, files);
     missing.extend(super::cluster::missing(needs, files));
-    for need in &needs.notify {
-        for channel in &need.channels {
-            for event in &need.events {
-                if let Err(nearest) = told(channel, event, files) {
-                    missing.push(Missing {
-                        what: Lacking::Notify {
-                            event: event.clone(),
-                            channel: channel.clone(),
-                        },
-                        reason: need.reason.clone(),
-                        nearest,
-                    });
-                }
-            }
-        }
-    }
+    missing.extend(super::notify::missing(needs, files));
     missing.extend(super::probe::missing(needs, files));
     missing
 }
@@ -265,27 +249,6 @@ fn granted(
     nearest(files, &Lack::Database, |file| {
         let scopes = file.scopes.iter();
         let lacks = scopes.map(|(line, scope)| (*line, lack(need, verb, database, scope)));
-        lacks.collect()
-    })
-}
-
-fn told(channel: &Pattern, event: &Pattern, files: &[GrantFile]) -> Result<(), Option<Nearest>> {
-    let lack = |scope: &notify::Scope| {
-        if !meet(
-            std::slice::from_ref(channel),
-            &scope.channels,
-            Pattern::covers,
-        ) {
-            Some(Lack::Channel)
-        } else if !meet(std::slice::from_ref(event), &scope.events, Pattern::covers) {
-            Some(Lack::Events)
-        } else {
-            None
-        }
-    };
-    nearest(files, &Lack::Channel, |file| {
-        let scopes = file.channels.iter();
-        let lacks = scopes.map(|(line, scope)| (*line, lack(scope)));
         lacks.collect()
     })
 }

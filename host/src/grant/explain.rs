@@ -341,13 +341,11 @@ fn in_cluster<'a>(
 
 /// What a scope of endpoints says.
 fn at_endpoint<'a>(scope: &'a probe::Scope, verb: probe::Verb, endpoint: &str) -> Found<'a> {
-    match super::probe::lack_of(scope, verb, endpoint) {
-        None => Found::Covered,
-        Some((lack, wanted)) => {
-            let list = ("endpoints", "endpoint", &scope.endpoints[..], wanted);
-            Found::Lacking(Refused { lack, list })
-        }
-    }
+    let Some((lack, wanted)) = super::probe::lack_of(scope, verb, endpoint) else {
+        return Found::Covered;
+    };
+    let list = ("endpoints", "endpoint", &scope.endpoints[..], wanted);
+    Found::Lacking(Refused { lack, list })
 }
 
 impl Refused<'_> {

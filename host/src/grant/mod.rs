@@ -5,6 +5,7 @@ mod cover;
 mod draft;
 mod explain;
 mod file;
+mod notify;
 mod probe;
 mod select;
 
@@ -20,7 +21,7 @@ use crate::cluster as room;
 use crate::cluster::call::{Change, Place, Subject};
 use crate::contract::cluster_types::ObjectName;
 use crate::database;
-use crate::notify;
+use crate::notify as channels;
 use crate::probe as endpoints;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -114,7 +115,7 @@ pub struct Capabilities {
     pub database: Vec<database::Scope>,
     /// In the notify room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notify: Vec<notify::Scope>,
+    pub notify: Vec<channels::Scope>,
     /// In the probe room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probe: Vec<endpoints::Scope>,

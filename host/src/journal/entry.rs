@@ -4,6 +4,7 @@ use crate::call::{Applied, Effect, Prepared, Read, Revert, Reverted, Touch};
 use crate::clock::Millis;
 use crate::contract::{CallError, Level, Verdict};
 use crate::grant::Side;
+use crate::probe::Turn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -211,6 +212,8 @@ pub enum Entry {
         /// The room's own record.
         note: Value,
     },
+    /// An endpoint that is watched beside the run passes, or does not any more.
+    Turned(Turn),
     /// The effect happened.
     Done {
         /// Number of the effect.

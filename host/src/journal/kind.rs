@@ -31,6 +31,7 @@ kinds! {
     Self::Panicked { .. } => "panicked",
     Self::Intended { .. } => "intended",
     Self::Noted { .. } => "noted",
+    Self::Turned(_) => "turned",
     Self::Done { .. } => "done",
     Self::Failed { .. } => "failed",
     Self::NotDone { .. } => "not-done",
@@ -74,6 +75,7 @@ impl Entry {
             | Self::Panicked { .. }
             | Self::Intended { .. }
             | Self::Noted { .. }
+            | Self::Turned(_)
             | Self::Done { .. }
             | Self::Failed { .. }
             | Self::NotDone { .. }
@@ -103,5 +105,5 @@ pub(super) fn answers(label: &str) -> bool {
 
 /// Whether entries under this label leave the state as it is, so that folding need not decode them.
 pub(super) fn passes(label: &str) -> bool {
-    label.starts_with("observed/") || label == "log" || label == "waiting"
+    label.starts_with("observed/") || matches!(label, "log" | "waiting" | "turned")
 }

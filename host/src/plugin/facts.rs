@@ -280,6 +280,12 @@ fn cannot(component: &Component) -> Vec<Cannot> {
             because: "it does not import notify-send",
         });
     }
+    if !component.imports_interface("probe-read") {
+        proofs.push(Cannot {
+            what: "look at an endpoint",
+            because: "it does not import probe-read",
+        });
+    }
     proofs.push(Cannot {
         what: "read, write or delete rows",
         because: "it imports no interface that carries rows",

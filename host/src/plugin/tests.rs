@@ -68,8 +68,9 @@ fn a_component_whose_imports_and_needs_agree_is_accepted() {
         [
             "reach a cluster",
             "send a message",
+            "look at an endpoint",
             "read, write or delete rows",
-            "see a connection string, a password or where a channel leads",
+            "see a connection string, a password or where a channel or an endpoint leads",
             "open files or sockets, or read the environment"
         ]
     );

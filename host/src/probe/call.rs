@@ -1,6 +1,7 @@
 //! What a guest can ask of an endpoint, as values. Pure. `Display` is the line in plans and reports.
 
 use super::scope::Verb;
+use crate::clock::Millis;
 use crate::contract::{CallError, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -42,6 +43,24 @@ pub enum Look {
         every: u64,
         within: u64,
     },
+    Watch {
+        every: u64,
+    },
+}
+
+/// What a watch saw that is worth a record: the endpoint passes, or does not any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The logical name.
+    pub endpoint: String,
+    /// When the sample was begun that told.
+    pub seen: Millis,
+    /// Whether it passes; absent if it is not watched any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<bool>,
+    /// Why not; empty if it does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 impl Read {
@@ -66,14 +85,20 @@ impl Read {
                 }
                 Ok(())
             }
-            Look::Http | Look::Tls => Ok(()),
+            Look::Watch { every } if every < LEAST_EVERY => {
+                invalid("from one sample to the next there are at least 100 ms")
+            }
+            Look::Http | Look::Tls | Look::Watch { .. } => Ok(()),
         }
     }
 
     /// The verb that a capability must hold.
     pub fn verb(&self) -> Verb {
         match self.look {
-            Look::Http | Look::AwaitPasses { .. } | Look::AwaitStatus { .. } => Verb::Http,
+            Look::Http
+            | Look::AwaitPasses { .. }
+            | Look::AwaitStatus { .. }
+            | Look::Watch { .. } => Verb::Http,
             Look::Tls => Verb::Tls,
         }
     }
@@ -84,8 +109,13 @@ impl Read {
             Look::AwaitPasses { within, .. } | Look::AwaitStatus { within, .. } => {
                 Some(Duration::from_millis(within))
             }
-            Look::Http | Look::Tls => None,
+            Look::Http | Look::Tls | Look::Watch { .. } => None,
         }
+    }
+
+    /// Whether it asks that the endpoint is watched from here on.
+    pub fn is_watch(&self) -> bool {
+        matches!(self.look, Look::Watch { .. })
     }
 }
 
@@ -98,6 +128,7 @@ impl fmt::Display for Read {
             Look::AwaitStatus { status, times, .. } => {
                 write!(f, "wait for status {status}, {times} times in a row")
             }
+            Look::Watch { .. } => f.write_str("watch until the end"),
         }
     }
 }

@@ -5,6 +5,6 @@ pub mod client;
 pub mod scope;
 mod wit;
 
-pub use call::{Look, Read};
+pub use call::{Look, Read, Turn};
 pub use client::{Client, Endpoint, EndpointError};
 pub use scope::{Scope, Verb};

@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
-    /// Ask over HTTP whether it is as expected, once or until it is.
+    /// Ask over HTTP whether it is as expected: once, until it is, or all the time.
     Http,
     /// Look at its certificates.
     Tls,
@@ -21,6 +21,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("probe-read", "tls", Verb::Tls),
     ("probe-read", "await-passes", Verb::Http),
     ("probe-read", "await-status", Verb::Http),
+    ("probe-read", "watch", Verb::Http),
 ];
 
 impl Verb {

@@ -61,4 +61,8 @@ impl probe_read::Host for Guest {
         };
         read(self, endpoint, look).await
     }
+
+    async fn watch(&mut self, endpoint: String, every: u64) -> Answer<()> {
+        read(self, endpoint, Look::Watch { every }).await
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Check, Counts, EffectReport, Message, Person, Refusal, Report, Reversal, SCHEMA, Sent,
-    Standing, Step, Subject, next,
+    Standing, Step, Subject, next, watched::Watching,
 };
 use crate::clock::Millis;
 use crate::contract::{Level, Verdict};
@@ -19,6 +19,7 @@ struct Told {
     people: Vec<Person>,
     grants: Vec<String>,
     first_end: Option<Millis>,
+    watching: Watching,
 }
 
 impl Report {
@@ -69,6 +70,7 @@ impl Report {
             next: next::of(run, &state, standing),
             effects,
             sent,
+            watched: told.watching.close(),
             head: None,
             zone: TimeZone::UTC,
         }
@@ -78,6 +80,7 @@ impl Report {
 impl Told {
     fn take(&mut self, Stamped { at, entry, .. }: &Stamped) {
         let time = at.timestamp();
+        self.watching.take(*at, entry);
         match entry {
             Entry::Begin(begin) => self.person(time, &begin.by, "started"),
             Entry::Resumed { by, grants } => {
@@ -115,6 +118,7 @@ impl Told {
             | Entry::Panicked { .. }
             | Entry::Intended { .. }
             | Entry::Noted { .. }
+            | Entry::Turned(_)
             | Entry::Done { .. }
             | Entry::Failed { .. }
             | Entry::NotDone { .. }

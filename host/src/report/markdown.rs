@@ -22,11 +22,22 @@ impl Report {
             self.facts(),
             section("Changes", &self.changes()),
             section("Checks", &self.check_table()),
+            self.impact(),
             section("Messages", &self.message_table()),
             section("Issues", &list(&self.issues())),
             section("Follow-ups", &list(&self.follow_ups())),
         ];
-        parts.join("\n\n")
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// What users saw; nothing where nothing was watched.
+    fn impact(&self) -> String {
+        if self.watched.is_empty() {
+            return String::new();
+        }
+        let lines = self.watched.iter().map(|watched| watched.line(&self.zone));
+        section("Customer impact", &list(&lines.collect::<Vec<_>>()))
     }
 
     fn facts(&self) -> String {

@@ -7,6 +7,7 @@ mod markdown;
 mod next;
 mod sent;
 mod text;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use effect::{EffectReport, Reversal};
 pub use sent::Sent;
+pub use watched::{Stretch, Watched};
 
 /// Names the shape of the JSON document.
 pub const SCHEMA: &str = "windlass.report/1";
@@ -53,6 +55,9 @@ pub struct Report {
     pub effects: Vec<EffectReport>,
     /// Messages to people, first to last. They are numbered among the effects.
     pub sent: Vec<Sent>,
+    /// What users saw meanwhile, at endpoints that were watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
     /// What it was not allowed to do.
     pub refusals: Vec<Refusal>,
     /// What it found; failed checks first, then undecided ones.

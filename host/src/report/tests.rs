@@ -286,3 +286,36 @@ fn guests_cannot_paint_link_or_mark_up() {
     }
     assert!(!markdown.contains("\n# h"), "{markdown}");
 }
+
+#[test]
+fn what_users_saw_is_told_in_each_form_and_only_where_it_was_watched() {
+    let turn = |passes, why: &str| {
+        Entry::Turned(crate::probe::Turn {
+            endpoint: "shop".into(),
+            seen: Millis(1_763_726_400_000),
+            passes: Some(passes),
+            why: why.into(),
+        })
+    };
+    let hit = report([
+        begin(),
+        turn(false, "it answered 503, not 200"),
+        end(Outcome::Succeeded),
+    ]);
+    let line = "shop: down 3.0 s of 3.0 s, 12:00:00 to 12:00:03: it answered 503, not 200";
+    assert!(
+        hit.text().contains(&format!("users\n  ✗ {line}")),
+        "{}",
+        hit.text()
+    );
+    let markdown = hit.markdown();
+    assert!(markdown.contains("## Customer impact"), "{markdown}");
+    assert!(markdown.contains("down 3.0 s of 3.0 s"), "{markdown}");
+    let json = serde_json::to_value(&hit).unwrap();
+    assert_eq!(json["watched"][0]["down-ms"], 3_000);
+    let quiet = report([begin(), end(Outcome::Succeeded)]);
+    assert!(!quiet.markdown().contains("Customer impact"));
+    assert!(!quiet.text().contains("users"));
+    let json = serde_json::to_value(&quiet).unwrap();
+    assert!(json.get("watched").is_none());
+}

@@ -23,6 +23,7 @@ impl Report {
             self.work(),
             section("refused", &self.refused()),
             section("checks", &self.checked()),
+            section("users", &self.seen_by_users()),
             section("sent", &self.told()),
             section("messages", &self.said()),
             section("next", &self.to_do()),
@@ -179,6 +180,18 @@ impl Report {
             }
         };
         self.checks.iter().map(line).collect()
+    }
+
+    fn seen_by_users(&self) -> Vec<String> {
+        let line = |watched: &super::Watched| {
+            let mark = if watched.down.is_empty() {
+                '✓'
+            } else {
+                '✗'
+            };
+            format!("{mark} {}", printable(&watched.line(&self.zone)))
+        };
+        self.watched.iter().map(line).collect()
     }
 
     fn told(&self) -> Vec<String> {

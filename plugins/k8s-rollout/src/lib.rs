@@ -11,7 +11,11 @@ mod parameters;
 use parameters::{Change, Parameters};
 use windlass_sdk::cluster::{Revision, WorkloadFacts, WorkloadName};
 use windlass_sdk::notify::Message;
+use windlass_sdk::parameters::Span;
 use windlass_sdk::{Cluster, Error, Procedure, Run, text};
+
+/// How often what users see is sampled.
+const WATCHED_EVERY: Span = Span::seconds(1);
 
 struct K8sRollout;
 
@@ -51,6 +55,9 @@ fn roll_out(
     let name = parameters.workload();
     run.step("look");
     let before = cluster.workload(&name)?;
+    for endpoint in &parameters.watch {
+        run.endpoint(endpoint).watch(WATCHED_EVERY)?;
+    }
     for manager in &before.managers {
         run.warning(format!(
             "{:?} `{}` manages it too: change its source as well, or it may come back",

@@ -47,6 +47,9 @@ pub(crate) struct Parameters {
     /// How long the rollout may take, and each Job.
     #[serde(default = "ten_minutes")]
     pub within: Span,
+    /// Endpoints that are watched meanwhile: the report tells for how long users were hit.
+    #[serde(default)]
+    pub watch: Vec<String>,
     /// A channel that is told when a run starts and how it ended. Absent: nobody is.
     #[serde(default)]
     pub notify: Option<String>,

@@ -184,7 +184,7 @@ fn nobody_is_led_to_nothing() {
     for (service, why) in [
         ("service=empty", "has no endpoint that is ready"),
         ("service=missing", "there is no"),
-        ("service=", "the name"),
+        ("service=", "no object can be called"),
     ] {
         let report = site.turn("on", &[service]);
         assert_eq!(report.code, 1, "{service}");

@@ -4,3 +4,4 @@ mod place;
 mod samples;
 mod served;
 mod waits;
+mod watched;

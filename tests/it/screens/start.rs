@@ -257,9 +257,10 @@ fn inspected_procedures() {
       messages
     cannot  change a database: it does not import database-maintain
       reach a cluster: it imports no interface of one
+      look at an endpoint: it does not import probe-read
       read, write or delete rows: it imports no interface that carries rows
-      see a connection string, a password or where a channel leads: no
-      interface carries one
+      see a connection string, a password or where a channel or an endpoint
+      leads: no interface carries one
       open files or sockets, or read the environment: it imports no WASI
     imports  windlass:procedure/types@0.1.0
       windlass:procedure/run@0.1.0
@@ -333,9 +334,10 @@ fn inspected_procedures() {
       read replication, send messages, vacuum, analyze, reindex, drop an
       invalid index, cancel a session's statement, set storage parameters
     cannot  reach a cluster: it imports no interface of one
+      look at an endpoint: it does not import probe-read
       read, write or delete rows: it imports no interface that carries rows
-      see a connection string, a password or where a channel leads: no
-      interface carries one
+      see a connection string, a password or where a channel or an endpoint
+      leads: no interface carries one
       open files or sockets, or read the environment: it imports no WASI
     imports  windlass:procedure/types@0.1.0
       windlass:procedure/run@0.1.0

@@ -232,6 +232,59 @@ fn the_role_of_its_readme_is_enough() {
 }
 
 #[test]
+fn no_proxy_of_the_environment_is_asked() {
+    let (receiver, trap) = (Receiver::start([]), Receiver::start([]));
+    let shop = shop(&receiver);
+    let proxy = format!("http://127.0.0.1:{}", trap.port());
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let variables = names.map(|name| (name, proxy.as_str()));
+    shop.windlass_with(&variables, &["doctor"]).expect(0);
+    assert_eq!((receiver.connections(), trap.connections()), (1, 0));
+}
+
+#[test]
+fn the_header_of_an_endpoint_is_nowhere() {
+    const CANARY: &str = "Bearer hunter2canary";
+    let receiver = Receiver::start([]);
+    let shop = shop(&receiver);
+    shop.write("shop.header", CANARY);
+    let header = "header = { name = \"authorization\", value = { file = \"shop.header\" } }\n";
+    let config = shop.read("windlass.toml");
+    shop.write("windlass.toml", &format!("{config}{header}"));
+    let traced = [("RUST_LOG", "trace")];
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let words = [
+        "run",
+        "service-verify",
+        "--target",
+        "staging",
+        "--set",
+        &namespace,
+    ];
+    let more = ["--set", "baseline=true", "--set", "endpoints=shop"];
+    let run = shop
+        .windlass_with(&traced, &[&words[..], &more].concat())
+        .expect(0);
+    let doctor = shop.windlass_with(&traced, &["doctor"]);
+    assert_eq!(receiver.requests()[0].headers["authorization"], CANARY);
+    for told in [run.to_string(), doctor.to_string()] {
+        assert!(!told.contains("hunter2canary"), "{told}");
+    }
+    for entry in std::fs::read_dir(shop.state()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let mut parts = bytes.windows(13);
+            assert!(
+                !parts.any(|part| part == b"hunter2canary"),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn doctor_looks_at_endpoints() {
     let receiver = Receiver::start([Act::status(200), Act::status(503)]);
     let shop = shop(&receiver);

@@ -25,6 +25,12 @@ const CHANNELS: &[(&str, &str)] = &[
 ];
 /// What messages to them would be signed with.
 const KEY: &str = "channel.key";
+/// Endpoints. Nothing listens behind the first two.
+const ENDPOINTS: &[(&str, &str)] = &[
+    ("shop", "http://127.0.0.1:1/"),
+    ("bank", "http://127.0.0.1:1/"),
+    ("metadata", "http://169.254.169.254/"),
+];
 
 /// Removed when it is dropped.
 #[derive(Debug)]
@@ -130,6 +136,8 @@ pub(super) fn without_target() -> String {
         )
     };
     let mut sections: Vec<_> = CHANNELS.iter().map(channel).collect();
+    let endpoint = |(name, url): &(&str, &str)| format!("[endpoint.{name}]\nurl = \"{url}\"\n");
+    sections.extend(ENDPOINTS.iter().map(endpoint));
     sections.push(format!(
         "[database.{NOWHERE}]\nconnection = {{ file = \"{CONNECTION}\" }}\n"
     ));

@@ -112,6 +112,7 @@ impl Seen {
                 probe::Look::Tls => "read: tls",
                 probe::Look::AwaitPasses { .. } => "read: await passes",
                 probe::Look::AwaitStatus { .. } => "read: await status",
+                probe::Look::Watch { .. } => "read: watch",
             },
             Call::Ask(Ask::Now) => "ask: now",
             Call::Ask(Ask::Random { .. }) => "ask: random",
@@ -260,7 +261,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 5 + 8 + 4 + 3 + 21 + 21 + 4 + 4;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 5 + 8 + 4 + 3 + 21 + 21 + 4 + 5;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

@@ -120,6 +120,7 @@ impl State {
             | Entry::Log { .. }
             | Entry::Check { .. }
             | Entry::Panicked { .. }
+            | Entry::Turned(_)
             | Entry::Stopped { .. }
             | Entry::CancelRequested { .. }
             | Entry::UndoRequested { .. } => Ok(()),
@@ -145,6 +146,7 @@ impl State {
             | Entry::Panicked { .. }
             | Entry::Intended { .. } => running,
             Entry::Log { .. }
+            | Entry::Turned(_)
             | Entry::Noted { .. }
             | Entry::Done { .. }
             | Entry::Failed { .. }
@@ -352,6 +354,7 @@ pub(super) fn end_of_effect(entry: &Entry) -> Option<(u64, Status, Option<Revert
         | Entry::Panicked { .. }
         | Entry::Intended { .. }
         | Entry::Noted { .. }
+        | Entry::Turned(_)
         | Entry::Unwinding { .. }
         | Entry::Undoing { .. }
         | Entry::Undone { .. }

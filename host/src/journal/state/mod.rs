@@ -150,7 +150,7 @@ impl State {
             }
             Entry::Resumed { .. } => self.phase = self.working(),
             Entry::Observed { .. } => self.refused_last = false,
-            Entry::Waiting { .. } | Entry::Log { .. } => {}
+            Entry::Waiting { .. } | Entry::Log { .. } | Entry::Turned(_) => {}
             Entry::Refused { side, error, .. } => self.refuse(*side, &error.message),
             Entry::Step { name } => self.step = Some(name.clone()),
             Entry::Check {

@@ -5,20 +5,23 @@ mod endpoint;
 mod http;
 mod ready;
 mod steady;
+mod watch;
 
 pub use endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointError, Expected, Kind, LONGEST_TIMEOUT};
 
 use self::chain::{Server, no_way};
 use self::http::Page;
 use self::ready::Ready;
-use super::call::{Look, Read};
+use super::call::{Look, Read, Turn};
 use crate::clock::Clock;
 use crate::contract::probe_types::Sample;
 use crate::contract::{CallError, ErrorKind};
+use crate::dial::NoWay;
 use crate::engine::Permit;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// All configured endpoints. It connects when it is asked.
 pub struct Client {
@@ -56,6 +59,15 @@ impl Client {
                 let chain = self.server(&read.endpoint)?.chain(permit.clock()).await;
                 value(&chain.map_err(|error| named(&read.endpoint, &error))?)
             }
+            // That it may be dialled is seen now; the gate has it watched.
+            Look::Watch { .. } => {
+                let page = self.page(&read.endpoint)?;
+                let addresses = page.web.door().addresses().await;
+                match addresses {
+                    Ok(_) | Err(NoWay::Unresolved) => Ok(Value::Null),
+                    Err(why) => Err(named(&read.endpoint, &no_way(why))),
+                }
+            }
             Look::AwaitPasses {
                 times,
                 every,
@@ -74,6 +86,13 @@ impl Client {
                 let wanted = (Some(status), times);
                 value(&self.steady(permit, read, wanted, (every, within)).await?)
             }
+        }
+    }
+
+    /// Samples an endpoint until nobody listens, and tells each turn. Ends after many, and where it may not be dialled any more.
+    pub async fn watch(&self, permit: &Permit, read: &Read, seen: UnboundedSender<Turn>) {
+        if let (Ok(page), Look::Watch { every }) = (self.page(&read.endpoint), &read.look) {
+            watch::until_nobody_listens(permit, page, (&read.endpoint, *every), seen).await;
         }
     }
 
@@ -145,7 +164,7 @@ pub fn assumed(read: &Read) -> Option<Value> {
     match read.look {
         Look::AwaitPasses { .. } => value(&sample(None)).ok(),
         Look::AwaitStatus { status, .. } => value(&sample(Some(status))).ok(),
-        Look::Http | Look::Tls => None,
+        Look::Http | Look::Tls | Look::Watch { .. } => None,
     }
 }
 

@@ -91,6 +91,12 @@ pub(super) fn case(procedure: &str) -> Case {
             names: &["shop", "web"],
             ..PLAIN
         },
+        "service-verify" => Case {
+            procedure: "service-verify",
+            parameters: &["namespace={namespace}", "baseline=true"],
+            effects: 0,
+            ..PLAIN
+        },
         // Its pods have nowhere to go until it is back, so nobody looks after them.
         "node-maintenance" => Case {
             procedure: "node-maintenance",

