@@ -5,6 +5,7 @@ use crate::contract::CallError;
 use crate::database;
 use crate::grant::Danger;
 use crate::notify;
+use crate::probe;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -19,6 +20,8 @@ pub enum Verb {
     Database(database::Verb),
     /// In the notify room.
     Notify(notify::Verb),
+    /// In the probe room.
+    Probe(probe::Verb),
 }
 
 /// A call that looks.
@@ -29,6 +32,8 @@ pub enum Read {
     Cluster(cluster::Read),
     /// In the database room.
     Database(database::Read),
+    /// In the probe room.
+    Probe(probe::Read),
 }
 
 /// A call that changes the outside, or reaches people.
@@ -164,7 +169,8 @@ impl Verb {
         let database = database::Verb::of_function(interface, function).map(Self::Database);
         let cluster = || cluster::Verb::of_function(interface, function).map(Self::Cluster);
         let notify = || notify::Verb::of_function(interface, function).map(Self::Notify);
-        database.or_else(cluster).or_else(notify)
+        let probe = || probe::Verb::of_function(interface, function).map(Self::Probe);
+        database.or_else(cluster).or_else(notify).or_else(probe)
     }
 
     /// The interface that carries the verb.
@@ -173,6 +179,7 @@ impl Verb {
             Self::Cluster(verb) => verb.interface(),
             Self::Database(verb) => verb.interface(),
             Self::Notify(verb) => verb.interface(),
+            Self::Probe(verb) => verb.interface(),
         }
     }
 
@@ -182,16 +189,18 @@ impl Verb {
             Self::Cluster(verb) => verb.danger(),
             Self::Database(verb) => verb.danger(),
             Self::Notify(verb) => verb.danger(),
+            Self::Probe(verb) => verb.danger(),
         }
     }
 }
 
 impl Read {
-    /// The logical name of the target.
+    /// The logical name of the target or endpoint.
     pub fn target(&self) -> &str {
         match self {
             Self::Cluster(read) => &read.cluster,
             Self::Database(read) => read.database(),
+            Self::Probe(read) => &read.endpoint,
         }
     }
 
@@ -200,6 +209,7 @@ impl Read {
         match self {
             Self::Cluster(read) => read.waits(),
             Self::Database(_) => None,
+            Self::Probe(read) => read.waits(),
         }
     }
 
@@ -208,6 +218,7 @@ impl Read {
         match self {
             Self::Cluster(read) => cluster::client::assumed(read),
             Self::Database(_) => None,
+            Self::Probe(read) => probe::client::assumed(read),
         }
     }
 }
@@ -283,6 +294,7 @@ impl fmt::Display for Verb {
             Self::Cluster(verb) => verb.fmt(f),
             Self::Database(verb) => verb.fmt(f),
             Self::Notify(verb) => verb.fmt(f),
+            Self::Probe(verb) => verb.fmt(f),
         }
     }
 }
@@ -292,6 +304,7 @@ impl fmt::Display for Read {
         match self {
             Self::Cluster(read) => read.fmt(f),
             Self::Database(read) => read.fmt(f),
+            Self::Probe(read) => read.fmt(f),
         }
     }
 }

@@ -17,7 +17,7 @@ wasmtime::component::bindgen!({
 pub use self::windlass::procedure::{
     cluster_certificates, cluster_config, cluster_jobs, cluster_nodes, cluster_read,
     cluster_routes, cluster_types, cluster_workloads, database_maintain, database_read,
-    database_types, notify_send, notify_types, run, types,
+    database_types, notify_send, notify_types, probe_read, probe_types, run, types,
 };
 pub use types::{Error as CallError, ErrorKind, Level, Verdict};
 

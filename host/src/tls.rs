@@ -1,9 +1,11 @@
 //! Whom to believe when a server shows its certificate: the operator's own authorities, else the platform's. The name is always verified.
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -14,6 +16,21 @@ pub(crate) fn own_roots(pem: &[u8]) -> Option<Arc<RootCertStore>> {
         roots.add(certificate.ok()?).ok()?;
     }
     (!roots.is_empty()).then(|| Arc::new(roots))
+}
+
+/// What says whether a server's certificates are to be believed.
+pub(crate) fn verifier(
+    roots: Option<&Arc<RootCertStore>>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Some(roots) = roots else {
+        return Ok(Arc::new(Verifier::new(provider)?));
+    };
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider);
+    let built = builder.build();
+    built
+        .map(|verifier| verifier as _)
+        .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
 /// What TLS connections are made with. Without roots of the operator's own the platform's are read, which takes some milliseconds.

@@ -145,6 +145,28 @@ impl Cluster {
         )?)
     }
 
+    /// Until as many pods of the workload are ready as it wants; answers how many. Verb: `workloads`.
+    pub fn await_pods(&self, workload: &WorkloadName, within: Span) -> Result<u32, Error> {
+        Ok(cluster_read::await_pods(
+            &self.name,
+            workload,
+            within.as_milliseconds(),
+        )?)
+    }
+
+    /// Until a disruption budget has as many healthy pods as it wants. Verb: `budgets`.
+    pub fn await_budget(
+        &self,
+        budget: &Namespaced,
+        within: Span,
+    ) -> Result<DisruptionBudget, Error> {
+        Ok(cluster_read::await_budget(
+            &self.name,
+            budget,
+            within.as_milliseconds(),
+        )?)
+    }
+
     /// Until the job is complete or failed; how it ended is in the answer. Verb: `jobs`.
     pub fn await_job(&self, job: &Namespaced, within: Span) -> Result<JobFacts, Error> {
         Ok(cluster_read::await_job(
@@ -167,6 +189,12 @@ impl Cluster {
             above,
             within.as_milliseconds(),
         )?)
+    }
+
+    /// Until the node is ready. Verb: `nodes`.
+    pub fn await_ready_node(&self, node: &str, within: Span) -> Result<NodeFacts, Error> {
+        let within = within.as_milliseconds();
+        Ok(cluster_read::await_node(&self.name, node, "", "", within)?)
     }
 
     /// Until the node is ready, and has booted or got another kubelet since these were seen. Verb: `nodes`.
@@ -246,6 +274,11 @@ impl Cluster {
     /// Lets new pods in again, only if windlass cordoned the node. Verb: `uncordon`.
     pub fn uncordon(&self, node: &str) -> Result<(), Error> {
         Ok(cluster_nodes::uncordon(&self.name, node)?)
+    }
+
+    /// Sets labels of a node; an absent value removes one. Verb: `label`, also for each label.
+    pub fn label_node(&self, node: &str, labels: &[(String, Option<String>)]) -> Result<(), Error> {
+        Ok(cluster_nodes::label(&self.name, node, labels)?)
     }
 
     /// Evicts what kubectl's drain would evict, never around a disruption budget. Verb: `drain`, also for the namespace of each pod.

@@ -63,6 +63,7 @@ pub mod cluster;
 pub mod database;
 pub mod notify;
 pub mod parameters;
+pub mod probe;
 pub mod sample;
 pub mod text;
 
@@ -79,6 +80,7 @@ pub use cluster::Cluster;
 pub use database::Database;
 pub use error::{Error, Kind};
 pub use finding::Finding;
+pub use probe::Endpoint;
 pub use run::Run;
 
 /// Milliseconds since 1970-01-01 00:00 UTC.

@@ -1,7 +1,7 @@
 //! The run that a procedure works in.
 
 use crate::bindings::windlass::procedure::run as host;
-use crate::{Cluster, Database, Error, Finding, Instant, Level};
+use crate::{Cluster, Database, Endpoint, Error, Finding, Instant, Level};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -28,6 +28,11 @@ impl Run {
     /// The target as a cluster.
     pub fn cluster(&self) -> Cluster {
         Cluster::named(self.target())
+    }
+
+    /// An endpoint that the operator named. Needs and grant have to name it too.
+    pub fn endpoint(&self, name: impl Into<String>) -> Endpoint {
+        Endpoint::named(name.into())
     }
 
     /// Another database by its logical name. Needs and grant have to name it too.

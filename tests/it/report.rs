@@ -43,6 +43,14 @@ pub(crate) fn run_on(
     }
 }
 
+/// The usual parameters, each `name=value`, with these in the place of those of the same name.
+pub(crate) fn with<'a>(usual: &[&'a str], others: &[&'a str]) -> Vec<&'a str> {
+    let name = |set: &str| set.split('=').next().unwrap_or_default().to_owned();
+    let is_other = |set: &&&str| others.iter().any(|other| name(other) == name(set));
+    let kept = usual.iter().filter(|set| !is_other(set));
+    kept.chain(others).copied().collect()
+}
+
 impl Report {
     /// Fails the test unless the run ended with this code.
     #[track_caller]

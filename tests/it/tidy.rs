@@ -193,6 +193,7 @@ fn only_the_clients_of_rooms_open_secrets() {
         "host/src/cluster/client",
         "host/src/database/client",
         "host/src/notify/client",
+        "host/src/probe/client",
     ];
     let found = mentions("host/src", &[".expose()"], &clients);
     assert!(found.is_empty(), "{found:#?}");

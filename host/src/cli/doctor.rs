@@ -6,12 +6,15 @@ use super::grant::targets;
 use super::output::{clean, table};
 use crate::clock::Millis;
 use crate::cluster;
-use crate::config::{ChannelTarget, ClusterTarget, Config, DatabaseTarget, TargetRef};
+use crate::config::{
+    ChannelTarget, ClusterTarget, Config, DatabaseTarget, EndpointTarget, TargetRef,
+};
 use crate::database::{Client, Probe};
 use crate::grant::GrantFile;
 use crate::journal::{State, Store, StoreError};
 use crate::notify;
 use crate::plugin::builtin;
+use crate::probe;
 use crate::text::counted;
 use serde::Serialize;
 use serde_json::json;
@@ -80,6 +83,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
             findings.extend(grants(context, &config));
             findings.extend(databases(context, &config, args.target.as_deref()).await?);
             findings.extend(channels(context, &config).await);
+            findings.extend(endpoints(context, &config).await);
         }
         Err(failure) => findings.push(Finding::bad("configuration", failure)),
     }
@@ -329,6 +333,32 @@ async fn channel_probe(
     let resolved = channel.resolve(&context.environment)?;
     let client = notify::Client::new(vec![resolved])?;
     let probe = client.probe(&channel.name).await;
+    probe.map_err(|error| Failure::usage(error.message))
+}
+
+/// Looks at each endpoint once.
+async fn endpoints(context: &Context, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for endpoint in config.endpoints.values() {
+        let what = endpoint.name.clone();
+        findings.push(match endpoint_probe(context, endpoint).await {
+            Ok((well, said)) => {
+                let verdict = if well { Verdict::Well } else { Verdict::Notice };
+                Finding::new(what, verdict, format!("endpoint; {said}"))
+            }
+            Err(failure) => Finding::bad(what, failure),
+        });
+    }
+    findings
+}
+
+async fn endpoint_probe(
+    context: &Context,
+    endpoint: &EndpointTarget,
+) -> Result<(bool, String), Failure> {
+    let resolved = endpoint.resolve(&context.environment)?;
+    let client = probe::Client::new(vec![resolved])?;
+    let probe = client.probe(&endpoint.name, &context.clock).await;
     probe.map_err(|error| Failure::usage(error.message))
 }
 

@@ -9,6 +9,7 @@ use crate::grant::{DraftError, GrantFileError, Refusal};
 use crate::journal::StoreError;
 use crate::notify::ChannelError;
 use crate::plugin::{ComponentError, ParameterError, TemplateError};
+use crate::probe::EndpointError;
 use crate::text::printable;
 use serde::{Serialize, Serializer};
 use std::error::Error;
@@ -326,6 +327,12 @@ impl From<cluster::TargetError> for Failure {
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
+        Self::of(Exit::Usage, &error).hint_if(error.hint().map(str::to_owned))
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
         Self::of(Exit::Usage, &error).hint_if(error.hint().map(str::to_owned))
     }
 }

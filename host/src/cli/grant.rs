@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::inspect::{budget, messages, objects, place};
+use super::inspect::{budget, looks, messages, objects, place};
 use super::output::Sheet;
 use crate::call::Verb;
 use crate::cluster;
@@ -170,6 +170,12 @@ fn describe(file: &GrantFile, config: &Config, context: &Context) -> String {
             .iter()
             .map(|(_, scope)| messages(&scope.channels, &scope.events)),
     );
+    let endpoints = file.endpoints.iter().map(|(_, scope)| {
+        let verbs = scope.verbs.iter();
+        let verbs: Vec<_> = verbs.map(|verb| verb_name(Verb::Probe(*verb))).collect();
+        looks(&verbs, &scope.endpoints)
+    });
+    sheet.rows("looks at", endpoints);
     sheet.rows("budget", budget(&file.budget));
     let until = file.expires.timestamp().to_zoned(config.zone.clone());
     sheet.row("until", until.strftime("%Y-%m-%d %H:%M %Z").to_string());

@@ -131,6 +131,14 @@ fn need(need: &NeedFacts) -> String {
             need.reason
         );
     }
+    if !need.endpoints.is_empty() {
+        return format!(
+            "{}: {}\n{}",
+            need.interface,
+            looks(&need.verbs, &need.endpoints),
+            need.reason
+        );
+    }
     if let Some(cluster) = &need.cluster {
         return format!(
             "{}: {} on {}\n{}",
@@ -200,6 +208,7 @@ pub(super) fn objects(need: &ClusterNeed) -> String {
         ("kind", &need.kinds),
         ("name", &need.names),
         ("node", &need.nodes),
+        ("label", &need.labels),
     ];
     for (what, patterns) in parts
         .into_iter()
@@ -226,6 +235,17 @@ pub(super) fn messages(channels: &[Pattern], events: &[Pattern]) -> String {
     };
     let channels: Vec<_> = channels.iter().map(channel).collect();
     format!("{} to {}", list(events), channels.join(", "))
+}
+
+/// Which looks at endpoints a scope is about, in one line. What an operator chooses is told as such.
+pub(super) fn looks(verbs: &[String], endpoints: &[Pattern]) -> String {
+    let endpoint = |pattern: &Pattern| match pattern.0.strip_prefix("{params.") {
+        Some(parameter) => format!("the endpoint of `{}`", parameter.trim_end_matches('}')),
+        None if pattern.0 == "*" => "any endpoint".into(),
+        None => pattern.0.clone(),
+    };
+    let endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
+    format!("{} at {}", verbs.join(", "), endpoints.join(", "))
 }
 
 /// Patterns in one line.

@@ -133,13 +133,15 @@ fn line(row: Row, now: Millis) -> [String; 6] {
     let since = row
         .since
         .map(|at| duration(Duration::from_millis(now.since(at.into()))));
+    // Beside the whole name the short one is enough to type.
+    let next = row.next.replace(&row.run.0, row.run.without_day());
     let fields = [
         row.run.0,
         row.procedure,
         row.target,
         row.state.to_owned(),
         first_unit(&since.unwrap_or_default()),
-        row.next,
+        next,
     ];
     fields.map(|field| printable(&field).into_owned())
 }

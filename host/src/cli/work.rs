@@ -18,6 +18,7 @@ use crate::journal::{RunId, State, Store};
 use crate::notify;
 use crate::plugin::Component;
 use crate::plugin::compiled::CompiledCache;
+use crate::probe;
 use crate::report::{Report, SCHEMA, Standing};
 use cap_std::fs::Dir;
 use serde::Serialize;
@@ -125,7 +126,7 @@ pub(super) fn order_under(
     Ok((order, granted))
 }
 
-/// An engine that reaches this target and no other, and the channels that these capabilities cover and no others.
+/// An engine that reaches this target and no other, and the channels and endpoints that these capabilities cover and no others.
 pub(super) fn engine(
     context: &Context,
     config: &Config,
@@ -149,7 +150,7 @@ impl Workshop {
         })
     }
 
-    /// An engine that reaches this target and these channels and no others. Its connections end with it.
+    /// An engine that reaches this target, these channels and endpoints and no others. Its connections end with it.
     pub(super) fn engine(
         &self,
         context: &Context,
@@ -168,6 +169,7 @@ impl Workshop {
             cluster: cluster::Client::new(clusters)?,
             database: database::Client::new(databases)?,
             notify: notify::Client::new(channels(context, config, may)?)?,
+            probe: probe::Client::new(endpoints(context, config, may)?)?,
         };
         Ok(Engine::new(
             self.sandbox.clone(),
@@ -194,6 +196,24 @@ fn channels(
     let channels = config.channels.values();
     let reached = channels.filter(|channel| may.reaches_channel(&channel.name));
     let resolved = reached.map(|channel| Ok(channel.resolve(&context.environment)?));
+    resolved.collect()
+}
+
+/// The endpoints that may be looked at, with their secrets. One that a need names in full must be there.
+fn endpoints(
+    context: &Context,
+    config: &Config,
+    may: &Effective,
+) -> Result<Vec<probe::Endpoint>, Failure> {
+    for need in &may.needs.probe {
+        let named = need.endpoints.iter().filter(|p| !p.0.ends_with('*'));
+        for endpoint in named {
+            config.endpoint(&endpoint.0)?;
+        }
+    }
+    let endpoints = config.endpoints.values();
+    let reached = endpoints.filter(|endpoint| may.reaches_endpoint(&endpoint.name));
+    let resolved = reached.map(|endpoint| Ok(endpoint.resolve(&context.environment)?));
     resolved.collect()
 }
 

@@ -5,6 +5,7 @@
 //! | set image, scale, pause, proceed, roll back, annotate | the fields get back what they had, unless another hand changed them | does the object's mark name this effect |
 //! | restart | the template gets back what it had, which replaces the pods once more | the mark |
 //! | cordon, uncordon | as above; the annotation `windlass.dev/cordoned`, a field like any other, tells whose cordon it is | the mark |
+//! | label a node | the fields get back what they had | the mark |
 //! | drain | not needed: controllers start replacements | are the pods that were recorded still there |
 //! | divert, restore | the fields get back what they had | the mark |
 //! | job from a cron job | the job is deleted | is there a job of its name, with its mark |

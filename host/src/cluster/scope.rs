@@ -37,6 +37,7 @@ pub enum Verb {
     Annotate,
     Cordon,
     Uncordon,
+    Label,
     Drain,
     CreateJob,
     DeleteJob,
@@ -65,6 +66,8 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "consumers", Verb::Workloads),
     ("cluster-read", "await-rollout", Verb::Workloads),
     ("cluster-read", "await-no-pods", Verb::Workloads),
+    ("cluster-read", "await-pods", Verb::Workloads),
+    ("cluster-read", "await-budget", Verb::Budgets),
     ("cluster-read", "await-job", Verb::Jobs),
     ("cluster-read", "await-certificate", Verb::Certificates),
     ("cluster-read", "await-node", Verb::Nodes),
@@ -77,6 +80,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-workloads", "annotate", Verb::Annotate),
     ("cluster-nodes", "cordon", Verb::Cordon),
     ("cluster-nodes", "uncordon", Verb::Uncordon),
+    ("cluster-nodes", "label", Verb::Label),
     ("cluster-nodes", "drain", Verb::Drain),
     ("cluster-jobs", "from-cron-job", Verb::CreateJob),
     ("cluster-jobs", "delete", Verb::DeleteJob),
@@ -118,7 +122,7 @@ impl Verb {
             | Self::Pause
             | Self::RollBack
             | Self::Annotate => "cluster-workloads",
-            Self::Cordon | Self::Uncordon | Self::Drain => "cluster-nodes",
+            Self::Cordon | Self::Uncordon | Self::Label | Self::Drain => "cluster-nodes",
             Self::CreateJob | Self::DeleteJob => "cluster-jobs",
             Self::Divert | Self::Restore => "cluster-routes",
             Self::Renew => "cluster-certificates",
@@ -139,7 +143,7 @@ impl Verb {
     pub fn is_about_nodes(self) -> bool {
         matches!(
             self,
-            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Drain
+            Self::Nodes | Self::Cordon | Self::Uncordon | Self::Label | Self::Drain
         )
     }
 
@@ -170,6 +174,7 @@ impl fmt::Display for Verb {
             Self::Annotate => "annotate",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
+            Self::Label => "label nodes",
             Self::Drain => "drain",
             Self::CreateJob => "create jobs",
             Self::DeleteJob => "delete own jobs",
@@ -212,6 +217,9 @@ pub struct Scope {
     /// Service accounts, besides `default`, that manifests may give to pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_accounts: Vec<Pattern>,
+    /// Labels that may be set. One of Kubernetes has to be named in full.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Pattern>,
     /// Replicas that scaling leaves at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
@@ -221,7 +229,7 @@ pub struct Scope {
 }
 
 /// What lists a scope has: the key, and what one of its names is called.
-pub const LISTS: [(&str, &str); 7] = [
+pub const LISTS: [(&str, &str); 8] = [
     ("clusters", "cluster"),
     ("namespaces", "namespace"),
     ("kinds", "kind"),
@@ -229,11 +237,12 @@ pub const LISTS: [(&str, &str); 7] = [
     ("nodes", "node"),
     ("fields", "field"),
     ("service-accounts", "service account"),
+    ("labels", "label"),
 ];
 
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
-    pub fn lists(&self) -> [&[Pattern]; 7] {
+    pub fn lists(&self) -> [&[Pattern]; 8] {
         [
             &self.clusters,
             &self.namespaces,
@@ -242,6 +251,7 @@ impl Scope {
             &self.nodes,
             &self.fields,
             &self.service_accounts,
+            &self.labels,
         ]
     }
 
@@ -258,6 +268,7 @@ impl Scope {
             nodes: all(&self.nodes)?,
             fields: all(&self.fields)?,
             service_accounts: all(&self.service_accounts)?,
+            labels: all(&self.labels)?,
             ..self.clone()
         })
     }
@@ -314,6 +325,11 @@ impl Scope {
         let mut paths = changes.iter().map(|change| &change.path);
         let found = paths.find(|path| !edit::is_covered(&patterns, path))?;
         Some(found.clone())
+    }
+
+    /// Whether all of these labels may be set.
+    pub fn allows_labels<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        names.all(|name| Pattern::any(&self.labels, name))
     }
 
     /// Whether a pod of the namespace may be evicted from a node.

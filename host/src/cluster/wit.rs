@@ -187,6 +187,24 @@ impl cluster_read::Host for Guest {
         read(self, cluster, Look::AwaitNoPods { workload, within }).await
     }
 
+    async fn await_pods(
+        &mut self,
+        cluster: String,
+        workload: WorkloadName,
+        within: u64,
+    ) -> Answer<u32> {
+        read(self, cluster, Look::AwaitPods { workload, within }).await
+    }
+
+    async fn await_budget(
+        &mut self,
+        cluster: String,
+        budget: Namespaced,
+        within: u64,
+    ) -> Answer<DisruptionBudget> {
+        read(self, cluster, Look::AwaitBudget { budget, within }).await
+    }
+
     async fn await_job(
         &mut self,
         cluster: String,
@@ -302,6 +320,15 @@ impl cluster_nodes::Host for Guest {
 
     async fn uncordon(&mut self, cluster: String, node: String) -> Answer<()> {
         effect(self, cluster, Change::Uncordon { node }).await
+    }
+
+    async fn label(
+        &mut self,
+        cluster: String,
+        node: String,
+        labels: Vec<(String, Option<String>)>,
+    ) -> Answer<()> {
+        effect(self, cluster, Change::Label { node, labels }).await
     }
 
     async fn drain(

@@ -2,6 +2,7 @@
 
 use super::channel::{self, RawChannel};
 use super::cluster::RawCluster;
+use super::endpoint::{self, RawEndpoint};
 use super::quantity::Size;
 use super::secret::SecretSource;
 use crate::clock::Span;
@@ -21,6 +22,7 @@ pub(super) struct Parsed {
     pub(super) clusters: BTreeMap<String, RawCluster>,
     pub(super) databases: BTreeMap<String, RawDatabase>,
     pub(super) channels: BTreeMap<String, channel::Checked>,
+    pub(super) endpoints: BTreeMap<String, endpoint::Checked>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,8 @@ struct Raw {
     database: BTreeMap<Spanned<String>, RawDatabase>,
     #[serde(default)]
     channel: BTreeMap<Spanned<String>, RawChannel>,
+    #[serde(default)]
+    endpoint: BTreeMap<Spanned<String>, RawEndpoint>,
 }
 
 #[derive(Default, Deserialize)]
@@ -127,6 +131,12 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         let checked = channel.check(document, &name)?;
         channels.insert(name.into_inner(), checked);
     }
+    let mut endpoints = BTreeMap::new();
+    for (name, endpoint) in raw.endpoint {
+        check_name(document, &name)?;
+        let checked = endpoint.check(document, &name)?;
+        endpoints.insert(name.into_inner(), checked);
+    }
     Ok(Parsed {
         state: raw.windlass.state.unwrap_or_else(|| ".windlass".into()),
         grants: raw.windlass.grants.unwrap_or_else(|| "grants".into()),
@@ -134,6 +144,7 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         clusters,
         databases,
         channels,
+        endpoints,
     })
 }
 

@@ -1,7 +1,8 @@
-//! `windlass.toml`: named targets and channels, where runs are recorded, where grants lie. The environment is read here and nowhere else.
+//! `windlass.toml`: named targets, channels and endpoints, where runs are recorded, where grants lie. The environment is read here and nowhere else.
 
 mod channel;
 mod cluster;
+mod endpoint;
 mod environment;
 mod file;
 mod quantity;
@@ -10,6 +11,7 @@ mod target;
 
 pub use channel::ChannelTarget;
 pub use cluster::ClusterTarget;
+pub use endpoint::EndpointTarget;
 pub use environment::Environment;
 pub use secret::Sought;
 pub use target::DatabaseTarget;
@@ -42,6 +44,8 @@ pub struct Config {
     pub databases: BTreeMap<String, DatabaseTarget>,
     /// By logical name.
     pub channels: BTreeMap<String, ChannelTarget>,
+    /// By logical name.
+    pub endpoints: BTreeMap<String, EndpointTarget>,
 }
 
 /// Something that a run can work on.
@@ -71,6 +75,12 @@ pub enum ConfigError {
     },
     #[error("there is no channel `{name}`")]
     UnknownChannel {
+        name: String,
+        nearest: Option<String>,
+        known: Vec<String>,
+    },
+    #[error("there is no endpoint `{name}`")]
+    UnknownEndpoint {
         name: String,
         nearest: Option<String>,
         known: Vec<String>,
@@ -113,6 +123,12 @@ impl ConfigError {
                 nearest.clone().or_else(|| match &known[..] {
                     [] => Some(format!("add a section [channel.NAME] to {FILE}")),
                     known => Some(format!("channels here: {}", known.join(", "))),
+                })
+            }
+            Self::UnknownEndpoint { nearest, known, .. } => {
+                nearest.clone().or_else(|| match &known[..] {
+                    [] => Some(format!("add a section [endpoint.NAME] to {FILE}")),
+                    known => Some(format!("endpoints here: {}", known.join(", "))),
                 })
             }
             Self::NoVariable { what, variable, .. } => {
@@ -162,6 +178,11 @@ impl Config {
             .into_iter()
             .map(|(name, raw)| (name.clone(), ChannelTarget::new(name, raw, folder)))
             .collect();
+        let endpoints = parsed
+            .endpoints
+            .into_iter()
+            .map(|(name, raw)| (name.clone(), EndpointTarget::new(name, raw, folder)))
+            .collect();
         Ok(Self {
             file: file.to_owned(),
             state: folder.join(parsed.state),
@@ -170,6 +191,7 @@ impl Config {
             clusters,
             databases,
             channels,
+            endpoints,
         })
     }
 
@@ -211,6 +233,18 @@ impl Config {
         self.channels
             .get(name)
             .ok_or_else(|| ConfigError::UnknownChannel {
+                name: name.to_owned(),
+                nearest: did_you_mean(name, known().map(String::as_str)),
+                known: known().cloned().collect(),
+            })
+    }
+
+    /// The endpoint of that name.
+    pub fn endpoint(&self, name: &str) -> Result<&EndpointTarget, ConfigError> {
+        let known = || self.endpoints.keys();
+        self.endpoints
+            .get(name)
+            .ok_or_else(|| ConfigError::UnknownEndpoint {
                 name: name.to_owned(),
                 nearest: did_you_mean(name, known().map(String::as_str)),
                 known: known().cloned().collect(),

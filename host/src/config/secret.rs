@@ -27,6 +27,8 @@ pub enum Sought {
     Key,
     /// A password.
     Password,
+    /// The value of a header.
+    Header,
     /// The text of a kubeconfig.
     Kubeconfig,
 }
@@ -38,7 +40,7 @@ impl Sought {
             Self::Connection => "postgresql://…",
             Self::Url => "https://…",
             Self::Key => "whsec_…",
-            Self::Password => "…",
+            Self::Password | Self::Header => "…",
             Self::Kubeconfig => "'apiVersion: v1 …'",
         }
     }
@@ -51,6 +53,7 @@ impl fmt::Display for Sought {
             Self::Url => "URL",
             Self::Key => "signing key",
             Self::Password => "password",
+            Self::Header => "header",
             Self::Kubeconfig => "kubeconfig",
         })
     }

@@ -7,6 +7,7 @@ use crate::contract::CallError;
 use crate::database;
 use crate::journal::RunId;
 use crate::notify;
+use crate::probe;
 use serde_json::Value;
 
 /// Every room that this host has.
@@ -18,6 +19,8 @@ pub struct Rooms {
     pub database: database::Client,
     /// Channels to people.
     pub notify: notify::Client,
+    /// Endpoints that people use.
+    pub probe: probe::Client,
 }
 
 impl Rooms {
@@ -25,6 +28,7 @@ impl Rooms {
         match read {
             Read::Cluster(read) => Box::pin(self.cluster.read(permit, read)).await,
             Read::Database(read) => Box::pin(self.database.read(permit, read)).await,
+            Read::Probe(read) => Box::pin(self.probe.read(permit, read)).await,
         }
     }
 

@@ -158,6 +158,12 @@ impl Sandbox {
         if plugin.imports_interface("notify-send") {
             contract::notify_send::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }
+        if plugin.imports_interface("probe-types") {
+            contract::probe_types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
+        if plugin.imports_interface("probe-read") {
+            contract::probe_read::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
         if plugin.imports_interface("cluster-types") {
             contract::cluster_types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }

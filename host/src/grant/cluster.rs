@@ -56,6 +56,7 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
             &need.service_accounts,
             &grant.service_accounts,
         ),
+        (Lack::Labels, &need.labels, &grant.labels),
     ];
     let mut lists = lists.into_iter();
     let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
@@ -89,6 +90,7 @@ pub(super) fn lack_of(
         (Lack::Kinds, &scope.kinds, kind.as_deref()),
         (Lack::Names, &scope.names, named.name),
         (Lack::Nodes, &scope.nodes, named.node),
+        (Lack::Labels, &scope.labels, named.label),
     ];
     let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
         let name = name.filter(|name| lacks(patterns, name))?;
@@ -124,11 +126,13 @@ impl Lack {
             Self::Nodes => Some(4),
             Self::Fields => Some(5),
             Self::Accounts => Some(6),
+            Self::Labels => Some(7),
             Self::Tables
             | Self::Schemas
             | Self::Events
             | Self::Verb
             | Self::Interface
+            | Self::Endpoint
             | Self::Channel => None,
         }
     }

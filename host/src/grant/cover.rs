@@ -8,6 +8,7 @@ use crate::cluster;
 use crate::database::{Scope, Verb};
 use crate::notify;
 use crate::plugin::verb_name;
+use crate::probe;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -46,6 +47,13 @@ pub enum Lacking {
         /// The channel.
         channel: Pattern,
     },
+    /// A look at an endpoint.
+    Probe {
+        /// The verb.
+        verb: probe::Verb,
+        /// The endpoint.
+        endpoint: Pattern,
+    },
 }
 
 /// A scope that almost grants something.
@@ -66,6 +74,8 @@ pub enum Lack {
     Accounts,
     /// It is for the verb on the object there, but for no such field.
     Fields,
+    /// It is for the verb there, but for no such label.
+    Labels,
     /// It is for the verb there, but for no such node.
     Nodes,
     /// It is for the verb there, but for no such name.
@@ -86,6 +96,8 @@ pub enum Lack {
     Interface,
     /// It is for other channels, or the file has nothing for channels.
     Channel,
+    /// It is for other endpoints, or the file has nothing for endpoints.
+    Endpoint,
     /// It is for other databases.
     Database,
 }
@@ -113,12 +125,16 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
         Lack::Channel => {
             format!("add a [[notify]] with channels = [\"{place}\"] and events = [{names}]")
         }
+        Lack::Endpoint => {
+            format!("add a [[probe]] with endpoints = [\"{place}\"] and verbs = [{names}]")
+        }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
         Lack::Accounts => {
             format!("add a service account that it needs to the `service-accounts` of line {line}")
         }
         Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
+        Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),
         Lack::Names => format!("add a name that it needs to the `names` of line {line}"),
         Lack::Kinds => format!("add a kind that it needs to the `kinds` of line {line}"),
         Lack::Namespaces => {
@@ -144,6 +160,7 @@ impl fmt::Display for Missing {
             Lacking::Notify { event, channel } => {
                 write!(f, "to send {} to {}", event.0, channel.0)?;
             }
+            Lacking::Probe { verb, endpoint } => write!(f, "to {verb}: {}", endpoint.0)?,
         }
         write!(f, ", {}", self.reason)?;
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
@@ -152,6 +169,7 @@ impl fmt::Display for Missing {
                 Lack::Accounts => "covers none of the service accounts",
                 Lack::Fields => "covers none of the fields",
                 Lack::Nodes => "covers none of the nodes",
+                Lack::Labels => "covers none of the labels",
                 Lack::Names => "covers none of the names",
                 Lack::Kinds => "covers none of the kinds",
                 Lack::Namespaces => "covers none of the namespaces",
@@ -159,6 +177,7 @@ impl fmt::Display for Missing {
                 Lack::Events => "does not name the event",
                 Lack::Verb | Lack::Interface => "does not name the verb",
                 Lack::Channel => return write!(f, " ({file} has nothing for that channel)"),
+                Lack::Endpoint => return write!(f, " ({file} has nothing for that endpoint)"),
                 Lack::Database if matches!(self.what, Lacking::Cluster { .. }) => {
                     return write!(f, " ({file} has nothing for that cluster)");
                 }
@@ -177,6 +196,7 @@ impl Lacking {
             Self::Database { verb, .. } => verb_name(call::Verb::Database(*verb)),
             Self::Cluster { verb, .. } => verb_name(call::Verb::Cluster(*verb)),
             Self::Notify { event, .. } => event.0.clone(),
+            Self::Probe { verb, .. } => verb_name(call::Verb::Probe(*verb)),
         }
     }
 
@@ -185,11 +205,12 @@ impl Lacking {
             Self::Database { database, .. } => &database.0,
             Self::Cluster { cluster, .. } => &cluster.0,
             Self::Notify { channel, .. } => &channel.0,
+            Self::Probe { endpoint, .. } => &endpoint.0,
         }
     }
 }
 
-/// Everything that is needed and not granted, not even in part: first in databases, then on channels.
+/// Everything that is needed and not granted, not even in part, room by room.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = missing_in_databases(needs, files);
     missing.extend(super::cluster::missing(needs, files));
@@ -209,6 +230,7 @@ pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing>
             }
         }
     }
+    missing.extend(super::probe::missing(needs, files));
     missing
 }
 

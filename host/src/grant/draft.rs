@@ -6,6 +6,7 @@ use crate::call::Verb;
 use crate::cluster;
 use crate::database::Scope;
 use crate::notify;
+use crate::probe;
 use crate::text::{is_deceptive, printable};
 use jiff::Timestamp;
 use std::fmt::Write as _;
@@ -77,6 +78,9 @@ impl Draft<'_> {
         }
         for scope in &channels {
             text.push_str(&channel_section(scope));
+        }
+        for scope in &self.needs.probe {
+            text.push_str(&endpoint_section(scope));
         }
         text.push_str(&budget(self.budget));
         Ok(text)
@@ -182,6 +186,17 @@ fn channel_section(scope: &notify::Scope) -> String {
     )
 }
 
+fn endpoint_section(scope: &probe::Scope) -> String {
+    let verbs = scope.verbs.iter();
+    let verbs = verbs.map(|verb| crate::plugin::verb_name(Verb::Probe(*verb)));
+    format!(
+        "\n# {}\n[[probe]]\nendpoints = {}\nverbs = {}\n",
+        printable(&scope.reason),
+        list(scope.endpoints.iter().map(|pattern| pattern.0.clone())),
+        list(verbs)
+    )
+}
+
 fn section(scope: &Scope) -> String {
     let verbs = scope
         .verbs
@@ -273,6 +288,11 @@ mod tests {
                     channels: vec![Pattern("team-*".into())],
                     events: vec![Pattern("end".into())],
                 }],
+                probe: vec![crate::probe::Scope {
+                    reason: "to look".into(),
+                    endpoints: vec![Pattern("shop".into())],
+                    verbs: [crate::probe::Verb::Http].into(),
+                }],
             },
             budget: &Budget {
                 effects: Some(10),
@@ -301,6 +321,7 @@ mod tests {
         );
         assert_eq!(file.scopes[0].1.verbs.len(), 2);
         assert_eq!(file.scopes[0].1.schemas, [Pattern("app_*".into())]);
+        assert_eq!(file.endpoints[0].1.endpoints, [Pattern("shop".into())]);
         assert_eq!(file.budget.duration, Some(Span(Duration::from_hours(4))));
         assert_eq!(file.expires.timestamp().to_string(), "2027-02-01T00:00:00Z");
     }

@@ -10,6 +10,7 @@ use crate::cluster::call::Named;
 use crate::cluster::scope::LISTS;
 use crate::database::{self, Scope, Verb};
 use crate::notify;
+use crate::probe;
 
 /// What a call asked to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,25 +42,33 @@ pub enum Asked<'a> {
         /// What it is about.
         event: &'a str,
     },
+    /// A look at an endpoint.
+    Endpoint {
+        /// The verb.
+        verb: probe::Verb,
+        /// Logical name.
+        endpoint: &'a str,
+    },
 }
 
 impl<'a> From<&'a Read> for Asked<'a> {
     fn from(read: &'a Read) -> Self {
-        let read = match read {
-            Read::Database(read) => read,
-            Read::Cluster(read) => {
-                return Self::Cluster {
-                    verb: read.verb(),
-                    cluster: &read.cluster,
-                    named: read.named(),
-                };
-            }
-        };
-        Self::Database {
-            verb: read.verb(),
-            database: read.database(),
-            schema: None,
-            table: None,
+        match read {
+            Read::Database(read) => Self::Database {
+                verb: read.verb(),
+                database: read.database(),
+                schema: None,
+                table: None,
+            },
+            Read::Cluster(read) => Self::Cluster {
+                verb: read.verb(),
+                cluster: &read.cluster,
+                named: read.named(),
+            },
+            Read::Probe(read) => Self::Endpoint {
+                verb: read.verb(),
+                endpoint: &read.endpoint,
+            },
         }
     }
 }
@@ -165,19 +174,12 @@ impl Granted {
     fn explain_grant(&self, asked: Asked<'_>) -> Explanation {
         let mut lacking = Vec::new();
         for file in &self.sources {
-            let database = file
-                .scopes
-                .iter()
-                .map(|(line, scope)| (*line, Held::Database(scope)));
-            let notify = file
-                .channels
-                .iter()
-                .map(|(line, scope)| (*line, Held::Notify(scope)));
-            let clusters = file
-                .clusters
-                .iter()
-                .map(|(line, scope)| (*line, Held::Cluster(scope)));
-            for (line, held) in database.chain(clusters).chain(notify) {
+            let databases = held(&file.scopes, Held::Database);
+            let clusters = held(&file.clusters, Held::Cluster);
+            let channels = held(&file.channels, Held::Notify);
+            let endpoints = held(&file.endpoints, Held::Probe);
+            let all = databases.chain(clusters).chain(channels).chain(endpoints);
+            for (line, held) in all {
                 match held.look(asked) {
                     Found::Elsewhere => {}
                     // What a scope covers is refused only when its time is over.
@@ -195,6 +197,7 @@ impl Granted {
                     Asked::Database { .. } => "the grant has no scope at all".into(),
                     Asked::Cluster { .. } => "the grant has no [[cluster]] at all".into(),
                     Asked::Message { .. } => "the grant has no [[notify]] at all".into(),
+                    Asked::Endpoint { .. } => "the grant has no [[probe]] at all".into(),
                 },
                 hint: self
                     .sources
@@ -231,6 +234,15 @@ enum Held<'a> {
     Database(&'a Scope),
     Cluster(&'a cluster::Scope),
     Notify(&'a notify::Scope),
+    Probe(&'a probe::Scope),
+}
+
+/// The scopes of one room, each with its line.
+fn held<'a, S>(
+    scopes: &'a [(usize, S)],
+    held: fn(&'a S) -> Held<'a>,
+) -> impl Iterator<Item = (usize, Held<'a>)> {
+    scopes.iter().map(move |(line, scope)| (*line, held(scope)))
 }
 
 /// What a scope lacks: names of a list of it, or the verb.
@@ -300,9 +312,12 @@ impl<'a> Held<'a> {
                     named,
                 },
             ) => in_cluster(scope, verb, cluster, named),
-            (Self::Database(_) | Self::Cluster(_), Asked::Message { .. })
-            | (Self::Notify(_) | Self::Cluster(_), Asked::Database { .. })
-            | (Self::Notify(_) | Self::Database(_), Asked::Cluster { .. }) => Found::Elsewhere,
+            (Self::Probe(scope), Asked::Endpoint { verb, endpoint }) => {
+                at_endpoint(scope, verb, endpoint)
+            }
+            (Self::Database(_) | Self::Cluster(_) | Self::Notify(_) | Self::Probe(_), _) => {
+                Found::Elsewhere
+            }
         }
     }
 }
@@ -324,6 +339,17 @@ fn in_cluster<'a>(
     Found::Lacking(Refused { lack, list })
 }
 
+/// What a scope of endpoints says.
+fn at_endpoint<'a>(scope: &'a probe::Scope, verb: probe::Verb, endpoint: &str) -> Found<'a> {
+    match super::probe::lack_of(scope, verb, endpoint) {
+        None => Found::Covered,
+        Some((lack, wanted)) => {
+            let list = ("endpoints", "endpoint", &scope.endpoints[..], wanted);
+            Found::Lacking(Refused { lack, list })
+        }
+    }
+}
+
 impl Refused<'_> {
     fn explained(&self, digest: &str, place: &str, check: &str) -> Explanation {
         let (key, one, patterns, wanted) = &self.list;
@@ -343,7 +369,9 @@ impl Refused<'_> {
             | Lack::Nodes
             | Lack::Fields
             | Lack::Accounts
+            | Lack::Labels
             | Lack::Events
+            | Lack::Endpoint
             | Lack::Channel => {
                 let wider = patterns.iter().map(|pattern| pattern.0.as_str());
                 let wider = quoted(wider.chain([wanted.as_str()]));
@@ -398,6 +426,7 @@ fn sentence(asked: Asked<'_>) -> String {
             }
         }
         Asked::Message { channel, event } => format!("send {event} to {channel}"),
+        Asked::Endpoint { verb, endpoint } => format!("{verb}: {endpoint}"),
     }
 }
 

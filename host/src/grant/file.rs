@@ -8,6 +8,7 @@ use crate::document::{Document, DocumentError};
 use crate::folder::{FileError, Folder};
 use crate::notify;
 use crate::plugin::is_name;
+use crate::probe;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -46,6 +47,8 @@ pub struct GrantFile {
     pub clusters: Vec<(usize, cluster::Scope)>,
     /// What it allows on channels, each with its line in the file.
     pub channels: Vec<(usize, notify::Scope)>,
+    /// What it allows on endpoints, each with its line in the file.
+    pub endpoints: Vec<(usize, probe::Scope)>,
     /// How much it allows.
     pub budget: Budget,
     /// `sha256:…` of the file's text.
@@ -90,6 +93,8 @@ struct Raw {
     #[serde(default)]
     notify: Vec<Spanned<notify::Scope>>,
     #[serde(default)]
+    probe: Vec<Spanned<probe::Scope>>,
+    #[serde(default)]
     budget: Budget,
 }
 
@@ -103,6 +108,8 @@ impl GrantFile {
         let scope = |scope: Spanned<Scope>| (document.line(scope.span().start), scope.into_inner());
         let channel =
             |scope: Spanned<notify::Scope>| (document.line(scope.span().start), scope.into_inner());
+        let endpoint =
+            |scope: Spanned<probe::Scope>| (document.line(scope.span().start), scope.into_inner());
         let cluster = |scope: Spanned<cluster::Scope>| {
             (document.line(scope.span().start), scope.into_inner())
         };
@@ -118,6 +125,7 @@ impl GrantFile {
             scopes: raw.database.into_iter().map(scope).collect(),
             clusters: raw.cluster.into_iter().map(cluster).collect(),
             channels: raw.notify.into_iter().map(channel).collect(),
+            endpoints: raw.probe.into_iter().map(endpoint).collect(),
             budget: raw.budget,
             text_digest: format!("sha256:{}", hex::encode(Sha256::digest(text))),
         })
@@ -174,6 +182,11 @@ impl GrantFile {
                 .iter()
                 .map(|(_, scope)| scope.clone())
                 .collect(),
+            probe: self
+                .endpoints
+                .iter()
+                .map(|(_, scope)| scope.clone())
+                .collect(),
         }
     }
 
@@ -219,54 +232,70 @@ fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
 }
 
 fn check_scopes(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
-    let fail = |offset: usize, message: String| Err(document.error_at(offset, message));
     for scope in &raw.database {
-        let start = scope.span().start;
-        let scope = scope.get_ref();
-        if !scope.reason.is_empty() {
-            return fail(start, NO_REASON.into());
-        }
-        if scope.verbs.is_empty() || scope.databases.is_empty() {
-            return fail(
-                start,
-                "this scope grants nothing: `databases` or `verbs` is empty".into(),
-            );
-        }
-        check_patterns(
+        let (start, scope) = (scope.span().start, scope.get_ref());
+        let nothing = scope.verbs.is_empty() || scope.databases.is_empty();
+        check_scope(
             document,
             start,
-            &[&scope.databases, &scope.schemas, &scope.tables],
+            &scope.reason,
+            nothing.then_some("databases` or `verbs"),
         )?;
+        let lists: [&[Pattern]; 3] = [&scope.databases, &scope.schemas, &scope.tables];
+        check_patterns(document, start, &lists)?;
     }
     for scope in &raw.cluster {
-        let start = scope.span().start;
-        let scope = scope.get_ref();
-        if !scope.reason.is_empty() {
-            return fail(start, NO_REASON.into());
-        }
-        if scope.verbs.is_empty() || scope.clusters.is_empty() {
-            return fail(
-                start,
-                "this scope grants nothing: `clusters` or `verbs` is empty".into(),
-            );
-        }
+        let (start, scope) = (scope.span().start, scope.get_ref());
+        let nothing = scope.verbs.is_empty() || scope.clusters.is_empty();
+        check_scope(
+            document,
+            start,
+            &scope.reason,
+            nothing.then_some("clusters` or `verbs"),
+        )?;
         check_patterns(document, start, &scope.lists())?;
     }
     for scope in &raw.notify {
-        let start = scope.span().start;
-        let scope = scope.get_ref();
-        if !scope.reason.is_empty() {
-            return fail(start, NO_REASON.into());
-        }
-        if scope.channels.is_empty() || scope.events.is_empty() {
-            return fail(
-                start,
-                "this scope grants nothing: `channels` or `events` is empty".into(),
-            );
-        }
+        let (start, scope) = (scope.span().start, scope.get_ref());
+        let nothing = scope.channels.is_empty() || scope.events.is_empty();
+        check_scope(
+            document,
+            start,
+            &scope.reason,
+            nothing.then_some("channels` or `events"),
+        )?;
         check_patterns(document, start, &[&scope.channels, &scope.events])?;
     }
+    for scope in &raw.probe {
+        let (start, scope) = (scope.span().start, scope.get_ref());
+        let nothing = scope.verbs.is_empty() || scope.endpoints.is_empty();
+        check_scope(
+            document,
+            start,
+            &scope.reason,
+            nothing.then_some("endpoints` or `verbs"),
+        )?;
+        check_patterns(document, start, &[&scope.endpoints])?;
+    }
     Ok(())
+}
+
+fn check_scope(
+    document: &Document<'_>,
+    start: usize,
+    reason: &str,
+    empty: Option<&str>,
+) -> Result<(), DocumentError> {
+    if !reason.is_empty() {
+        return Err(document.error_at(start, NO_REASON));
+    }
+    match empty {
+        Some(keys) => {
+            let message = format!("this scope grants nothing: `{keys}` is empty");
+            Err(document.error_at(start, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_patterns(

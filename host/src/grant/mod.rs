@@ -5,6 +5,7 @@ mod cover;
 mod draft;
 mod explain;
 mod file;
+mod probe;
 mod select;
 
 pub use cover::{Lack, Lacking, Missing, Nearest};
@@ -20,6 +21,7 @@ use crate::cluster::call::{Change, Place, Subject};
 use crate::contract::cluster_types::ObjectName;
 use crate::database;
 use crate::notify;
+use crate::probe as endpoints;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -113,6 +115,9 @@ pub struct Capabilities {
     /// In the notify room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<notify::Scope>,
+    /// In the probe room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probe: Vec<endpoints::Scope>,
 }
 
 /// How much may be done. Absent means no bound of its own.
@@ -171,6 +176,10 @@ impl Capabilities {
                 .database
                 .iter()
                 .any(|scope| scope.allows(read.verb(), read.database())),
+            Read::Probe(read) => self
+                .probe
+                .iter()
+                .any(|scope| scope.allows(read.verb(), &read.endpoint)),
         }
     }
 
@@ -241,6 +250,9 @@ impl Capabilities {
             (Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
             (Change::Apply { manifest, .. }, _) => scope.account_lacking(manifest).is_none(),
             (Change::Patch { changes, .. }, _) => scope.field_lacking(changes).is_none(),
+            (Change::Label { labels, .. }, _) => {
+                scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
+            }
             _ => true,
         };
         let mut scopes = self.cluster.iter();
@@ -361,11 +373,29 @@ impl Effective {
         })
     }
 
+    /// Whether the operator's grant names the label in full, not by a pattern that may mean others too.
+    pub fn grants_label_by_name(&self, at: &str, node: &room::object::Object, label: &str) -> bool {
+        let mut scopes = self.grant.cluster.iter();
+        scopes.any(|scope| {
+            let named = scope.labels.iter().any(|pattern| pattern.0 == label);
+            named && scope.allows_object(room::Verb::Label, at, node)
+        })
+    }
+
     /// Whether a message about some event may go to the channel, as far as its name tells.
     pub fn reaches_channel(&self, channel: &str) -> bool {
         let reaches = |capabilities: &Capabilities| {
             let mut scopes = capabilities.notify.iter();
             scopes.any(|scope| Pattern::any(&scope.channels, channel))
+        };
+        reaches(&self.needs) && reaches(&self.grant)
+    }
+
+    /// Whether the endpoint may be looked at in some way.
+    pub fn reaches_endpoint(&self, endpoint: &str) -> bool {
+        let reaches = |capabilities: &Capabilities| {
+            let mut scopes = capabilities.probe.iter();
+            scopes.any(|scope| Pattern::any(&scope.endpoints, endpoint))
         };
         reaches(&self.needs) && reaches(&self.grant)
     }

@@ -167,6 +167,7 @@ fn together(files: &[GrantFile]) -> Capabilities {
         database: all.iter().flat_map(|one| one.database.clone()).collect(),
         cluster: all.iter().flat_map(|one| one.cluster.clone()).collect(),
         notify: all.iter().flat_map(|one| one.notify.clone()).collect(),
+        probe: all.iter().flat_map(|one| one.probe.clone()).collect(),
     }
 }
 

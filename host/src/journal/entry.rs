@@ -16,6 +16,13 @@ pub const FORMAT: u32 = 1;
 #[serde(transparent)]
 pub struct RunId(pub String);
 
+impl RunId {
+    /// The part that tells it from the other runs of its day, which is enough where a name is typed.
+    pub fn without_day(&self) -> &str {
+        self.0.split_once('-').map_or(&self.0, |(_, rest)| rest)
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -62,6 +62,9 @@ pub struct NeedFacts {
     pub channels: Vec<Pattern>,
     /// Patterns.
     pub events: Vec<Pattern>,
+    /// Patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Pattern>,
     /// The author's.
     pub reason: String,
 }
@@ -78,6 +81,7 @@ pub struct ClusterNeed {
     pub nodes: Vec<Pattern>,
     pub fields: Vec<Pattern>,
     pub service_accounts: Vec<Pattern>,
+    pub labels: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -90,6 +94,7 @@ impl From<&cluster::Scope> for ClusterNeed {
             nodes: scope.nodes.clone(),
             fields: scope.fields.clone(),
             service_accounts: scope.service_accounts.clone(),
+            labels: scope.labels.clone(),
         }
     }
 }
@@ -147,12 +152,14 @@ fn needs(component: &Component) -> Vec<NeedFacts> {
                 tables: scope.tables.clone(),
                 channels: Vec::new(),
                 events: Vec::new(),
+                endpoints: Vec::new(),
                 reason: scope.reason.clone(),
             });
         }
     }
     needs.extend(in_clusters(component));
     needs.extend(messages(component));
+    needs.extend(at_endpoints(component));
     needs
 }
 
@@ -172,6 +179,7 @@ fn in_clusters(component: &Component) -> Vec<NeedFacts> {
                 tables: Vec::new(),
                 channels: Vec::new(),
                 events: Vec::new(),
+                endpoints: Vec::new(),
                 reason: scope.reason.clone(),
             });
         }
@@ -191,6 +199,27 @@ fn messages(component: &Component) -> impl Iterator<Item = NeedFacts> {
         tables: Vec::new(),
         channels: scope.channels.clone(),
         events: scope.events.clone(),
+        endpoints: Vec::new(),
+        reason: scope.reason.clone(),
+    })
+}
+
+fn at_endpoints(component: &Component) -> impl Iterator<Item = NeedFacts> {
+    let scopes = component.manifest().written_needs().probe.iter();
+    scopes.map(|scope| NeedFacts {
+        interface: "probe-read".to_owned(),
+        verbs: scope
+            .verbs
+            .iter()
+            .map(|verb| verb_name(Verb::Probe(*verb)))
+            .collect(),
+        cluster: None,
+        databases: Vec::new(),
+        schemas: Vec::new(),
+        tables: Vec::new(),
+        channels: Vec::new(),
+        events: Vec::new(),
+        endpoints: scope.endpoints.clone(),
         reason: scope.reason.clone(),
     })
 }
@@ -255,7 +284,7 @@ fn cannot(component: &Component) -> Vec<Cannot> {
         because: "it imports no interface that carries rows",
     });
     proofs.push(Cannot {
-        what: "see a connection string, a password or where a channel leads",
+        what: "see a connection string, a password or where a channel or an endpoint leads",
         because: "no interface carries one",
     });
     proofs.push(Cannot {

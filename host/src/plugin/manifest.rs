@@ -9,6 +9,7 @@ use crate::database;
 use crate::document::{Document, DocumentError};
 use crate::grant::{Budget, Capabilities, Danger, Pattern};
 use crate::notify;
+use crate::probe;
 use crate::text::{is_deceptive, printable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -100,6 +101,22 @@ struct RawNeeds {
     database: Vec<Spanned<database::Scope>>,
     #[serde(default)]
     notify: Vec<Spanned<notify::Scope>>,
+    #[serde(default)]
+    probe: Vec<Spanned<probe::Scope>>,
+}
+
+impl RawNeeds {
+    fn capabilities(&self) -> Capabilities {
+        fn plain<S: Clone>(scopes: &[Spanned<S>]) -> Vec<S> {
+            scopes.iter().map(|scope| scope.get_ref().clone()).collect()
+        }
+        Capabilities {
+            cluster: plain(&self.cluster),
+            database: plain(&self.database),
+            notify: plain(&self.notify),
+            probe: plain(&self.probe),
+        }
+    }
 }
 
 impl Manifest {
@@ -120,9 +137,7 @@ impl Manifest {
         if !problems.is_empty() {
             return Err(problems.into_iter().map(Into::into).collect());
         }
-        let databases = raw.needs.database.into_iter().map(Spanned::into_inner);
-        let clusters = raw.needs.cluster.into_iter().map(Spanned::into_inner);
-        let channels = raw.needs.notify.into_iter().map(Spanned::into_inner);
+        let needs = raw.needs.capabilities();
         Ok(Self {
             name: raw.procedure.name.into_inner(),
             version: raw.procedure.version.into_inner(),
@@ -131,11 +146,7 @@ impl Manifest {
             budget: raw.budget,
             estimates: raw.estimates,
             parameters,
-            needs: Capabilities {
-                cluster: clusters.collect(),
-                database: databases.collect(),
-                notify: channels.collect(),
-            },
+            needs,
         })
     }
 
@@ -189,22 +200,7 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
     if let Some(what) = sentence_problem("summary", procedure.summary.get_ref()) {
         problem(procedure.summary.span().start, what);
     }
-    let databases = raw
-        .needs
-        .database
-        .iter()
-        .map(|scope| scope.get_ref().clone());
-    let channels = raw.needs.notify.iter().map(|scope| scope.get_ref().clone());
-    let clusters = raw
-        .needs
-        .cluster
-        .iter()
-        .map(|scope| scope.get_ref().clone());
-    let verbs = verbs(&Capabilities {
-        cluster: clusters.collect(),
-        database: databases.collect(),
-        notify: channels.collect(),
-    });
+    let verbs = verbs(&raw.needs.capabilities());
     let most = verbs.iter().max_by_key(|verb| verb.danger());
     let danger = *procedure.danger.get_ref();
     match most {
@@ -240,7 +236,9 @@ fn need_problems(
     let clusters = clusters.map(|s| (s.span(), cluster_problems(s.get_ref(), parameters)));
     let channels = needs.notify.iter();
     let channels = channels.map(|s| (s.span(), channel_problems(s.get_ref(), parameters)));
-    let all = databases.chain(clusters).chain(channels);
+    let endpoints = needs.probe.iter();
+    let endpoints = endpoints.map(|s| (s.span(), endpoint_problems(s.get_ref(), parameters)));
+    let all = databases.chain(clusters).chain(channels).chain(endpoints);
     all.flat_map(|(span, messages)| {
         let told = messages.into_iter();
         told.map(move |message| document.error_at(span.start, message))
@@ -254,7 +252,9 @@ fn verbs(needs: &Capabilities) -> BTreeSet<Verb> {
     let clusters = needs.cluster.iter().flat_map(|scope| &scope.verbs);
     let clusters = clusters.copied().map(Verb::Cluster);
     let channels = needs.notify.iter().map(|_| notify::Verb::Send);
-    let all = databases.chain(clusters);
+    let endpoints = needs.probe.iter().flat_map(|scope| &scope.verbs);
+    let endpoints = endpoints.copied().map(Verb::Probe);
+    let all = databases.chain(clusters).chain(endpoints);
     all.chain(channels.map(Verb::Notify)).collect()
 }
 
@@ -278,6 +278,16 @@ fn channel_problems(scope: &notify::Scope, parameters: &Parameters) -> Vec<Strin
     }
     let patterns: [&[Pattern]; 2] = [&scope.channels, &scope.events];
     problems.extend(pattern_problems(&patterns, parameters));
+    problems
+}
+
+fn endpoint_problems(scope: &probe::Scope, parameters: &Parameters) -> Vec<String> {
+    let mut problems = Vec::new();
+    problems.extend(sentence_problem("reason", &scope.reason));
+    if scope.endpoints.is_empty() || scope.verbs.is_empty() {
+        problems.push("`endpoints` or `verbs` is empty, so this need is for nothing".into());
+    }
+    problems.extend(pattern_problems(&[&scope.endpoints], parameters));
     problems
 }
 

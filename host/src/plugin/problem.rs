@@ -60,6 +60,11 @@ impl Problem {
             } if interface.starts_with("cluster") => Some(format!(
                 "add \"{verb}\" to the `verbs` of a [[needs.cluster]] in plugin.toml, or do not call it"
             )),
+            Self::NotNeeded {
+                interface, verb, ..
+            } if interface.starts_with("probe") => Some(format!(
+                "add \"{verb}\" to the `verbs` of a [[needs.probe]] in plugin.toml, or do not call it"
+            )),
             Self::NotNeeded { .. } => Some(
                 "add a [[needs.notify]] with its channels and events to plugin.toml, or do not call it".into(),
             ),
@@ -180,6 +185,8 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
         | "database-read"
         | "database-maintain"
         | "notify-send"
+        | "probe-types"
+        | "probe-read"
         | "cluster-types"
         | "cluster-read"
         | "cluster-workloads"
@@ -252,6 +259,7 @@ pub(crate) fn verb_name(verb: Verb) -> String {
         Verb::Database(verb) => serde_json::to_value(verb),
         Verb::Cluster(verb) => serde_json::to_value(verb),
         Verb::Notify(verb) => serde_json::to_value(verb),
+        Verb::Probe(verb) => serde_json::to_value(verb),
     };
     match value {
         Ok(serde_json::Value::String(name)) => name,

@@ -4,6 +4,7 @@ use super::parameters::Parameters;
 use crate::database;
 use crate::grant::{Capabilities, Pattern};
 use crate::notify;
+use crate::probe;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -139,12 +140,20 @@ fn map(
         })
     };
     let notify: Result<_, TemplateError> = needs.notify.iter().map(channels).collect();
+    let endpoints = |scope: &probe::Scope| {
+        Ok(probe::Scope {
+            endpoints: all(&scope.endpoints)?,
+            ..scope.clone()
+        })
+    };
+    let probe: Result<_, TemplateError> = needs.probe.iter().map(endpoints).collect();
     let cluster: Result<_, TemplateError> =
         needs.cluster.iter().map(|scope| scope.with(all)).collect();
     Ok(Capabilities {
         cluster: cluster?,
         database: database?,
         notify: notify?,
+        probe: probe?,
     })
 }
 

@@ -78,6 +78,7 @@ fn engine(folder: &TempDir) -> Engine {
         cluster: windlass::cluster::Client::new(Vec::new()).unwrap(),
         database: Client::stand_in(),
         notify: windlass::notify::Client::new(Vec::new()).unwrap(),
+        probe: windlass::probe::Client::new(Vec::new()).unwrap(),
     };
     Engine::new(
         Sandbox::new().unwrap(),

@@ -201,7 +201,7 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
       undo: not needed: no query can use it
 
     next
-      windlass resume [run]  asks orders what became of effect 1 and goes on
+      windlass resume [run] asks orders what became of effect 1 and goes on
       windlass undo [run]  ends it; nothing has to be taken back
       windlass resume [run] --effect 1=done goes on with what you know; or
       =not-done

@@ -1,9 +1,10 @@
 //! `k8s-rollout` on a real control plane: what it does, what it refuses, and what it takes back.
 
+mod elsewhere;
 mod parity;
 mod trouble;
 
-use crate::report::{Report, run_on};
+use crate::report::Report;
 use crate::world::Shop;
 use serde_json::Value;
 
@@ -13,10 +14,9 @@ fn shop() -> Shop {
 }
 
 fn roll_out(shop: &Shop, parameters: &[&str]) -> Report {
-    let namespace = format!("namespace={}", shop.namespace().name());
-    let mut all = vec![namespace.as_str(), "name=web", "within=1min"];
+    let mut all = vec!["name=web", "within=1min"];
     all.extend(parameters);
-    run_on(shop, "staging", &[], "k8s-rollout", &all)
+    shop.run("k8s-rollout", &all)
 }
 
 /// The deployment but for what the server and its controller count.
@@ -33,12 +33,6 @@ fn web(shop: &Shop) -> Value {
     web
 }
 
-fn undo_the_last(shop: &Shop) {
-    let runs = shop.windlass(&["runs", "--output", "json"]).json();
-    let run = runs["runs"][0]["run"].as_str().unwrap();
-    shop.windlass(&["undo", run]).expect(0);
-}
-
 #[test]
 fn an_image_is_rolled_out_and_taken_back_exactly() {
     let shop = shop();
@@ -52,7 +46,7 @@ fn an_image_is_rolled_out_and_taken_back_exactly() {
     );
     assert_eq!(shop.image(), "shop:2");
     assert_eq!(report.check("its pods run"), "pass: 3 pods ready");
-    undo_the_last(&shop);
+    shop.undo_the_last().expect(0);
     assert_eq!(web(&shop), before);
 }
 
@@ -87,7 +81,7 @@ fn replicas_are_set_to_none_and_put_back_to_what_they_were() {
     assert_eq!(report.summary(), "3 → 0 replicas");
     let pods = shop.namespace().kubectl(&["get", "pods", "--output=name"]);
     assert_eq!(pods, "");
-    undo_the_last(&shop);
+    shop.undo_the_last().expect(0);
     let web = shop.namespace().object("deployment/web");
     assert_eq!(web["spec"]["replicas"], 3);
 }
@@ -128,9 +122,7 @@ fn what_another_hand_changed_since_is_left_alone_and_reported() {
     roll_out(&shop, &["images=app=shop:2"]).expect(0);
     shop.namespace()
         .kubectl(&["set", "image", "deployment/web", "app=shop:9"]);
-    let runs = shop.windlass(&["runs", "--output", "json"]).json();
-    let run = runs["runs"][0]["run"].as_str().unwrap();
-    let undone = shop.windlass(&["undo", run]);
+    let undone = shop.undo_the_last();
     assert!(undone.to_string().contains("is shop:9 by now"), "{undone}");
     assert_eq!(shop.image(), "shop:9");
 }

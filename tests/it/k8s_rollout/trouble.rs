@@ -95,19 +95,7 @@ fn who_has_no_rights_is_told_the_servers_own_words() {
 #[test]
 fn the_role_of_its_readme_is_enough() {
     let readme = include_str!("../../../plugins/k8s-rollout/README.md");
-    let role = readme
-        .split("```yaml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
-    let shop = Shop::on(Namespace::new(), User::Windlass).granting("k8s-rollout");
-    let namespace = shop.namespace();
-    namespace.apply(&role.replace(
-        "namespace: shop",
-        &format!("namespace: {}", namespace.name()),
-    ));
+    let shop = Shop::with_the_role_of(readme).granting("k8s-rollout");
     roll_out(&shop, &["images=app=shop:2"]).expect(0);
     roll_out(&shop, &["undo=true"]).expect(0);
     roll_out(&shop, &["replicas=1"]).expect(0);

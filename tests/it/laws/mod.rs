@@ -22,7 +22,17 @@ use world_view::{everything, storage_parameters};
 use xtask::postgres::{NEWEST, OLDEST};
 
 /// Every built-in procedure.
-pub(crate) const PROCEDURES: &[&str] = &["k8s-rollout", "pg-health", "pg-optimize"];
+pub(crate) const PROCEDURES: &[&str] = &[
+    "backup-job",
+    "cert-renewal",
+    "k8s-config",
+    "k8s-rollout",
+    "maintenance-mode",
+    "node-maintenance",
+    "pg-health",
+    "pg-optimize",
+    "service-verify",
+];
 
 /// Takes the messages of all worlds.
 static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| Receiver::start([]));

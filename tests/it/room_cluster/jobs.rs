@@ -11,7 +11,7 @@ use windlass::contract::cluster_types::{JobFacts, JobOutcome};
 use xtask::kubernetes::User;
 
 /// A cron job called `backup` whose schedule never comes. Its pods run for this long.
-fn cron_job(image: &str, ends_after: &str) -> String {
+pub(crate) fn cron_job(image: &str, ends_after: &str) -> String {
     format!(
         "
 apiVersion: batch/v1

@@ -6,9 +6,11 @@ mod config;
 mod config_fields;
 mod config_sets;
 mod drain;
-mod jobs;
+pub(crate) mod jobs;
+mod labels;
 mod nodes;
 mod routes;
+mod waits;
 
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;
@@ -214,8 +216,9 @@ fn everything() -> Value {
     json!([{
         "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "fields": ["spec", "data", "metadata"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
-                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "drain", "create-job", "delete-job", "divert",
+                  "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "label", "drain", "create-job", "delete-job", "divert",
                   "restore", "renew", "members", "apply", "prune", "patch"],
+        "labels": ["*"],
     }])
 }
 

@@ -136,7 +136,8 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: k8s-rollout, pg-health, pg-optimize
+    ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
+      maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet
@@ -152,7 +153,8 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: k8s-rollout, pg-health, pg-optimize
+    ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
+      maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet

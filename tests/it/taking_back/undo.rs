@@ -177,7 +177,9 @@ fn an_undo_that_was_killed_is_gone_on_with() {
         hold.release();
         let listed = world.windlass(&["runs"]).expect(0);
         assert!(
-            listed.stdout.contains(&format!("windlass resume {id}")),
+            listed
+                .stdout
+                .contains(&format!("windlass resume {}", id.without_day())),
             "{listed}"
         );
         world.windlass(&["resume", &id.0]).expect(0);

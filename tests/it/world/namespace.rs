@@ -68,18 +68,27 @@ impl Namespace {
                  scheduler.alpha.kubernetes.io/defaultTolerations: '[{{\"key\": \"{MARK}\", \"value\": \"{name}\"}}]'\n"
             );
         }
-        for node in nodes {
-            let _ = write!(
-                yaml,
-                "---\napiVersion: v1\nkind: Node\nmetadata:\n  name: {node}\n  labels: {{{MARK}: {name}, kubernetes.io/hostname: {node}}}\n\
-                 spec:\n  taints: [{{key: {MARK}, value: {name}, effect: NoSchedule}}]\n"
-            );
-        }
         self.apply(&yaml);
         self.until("serviceaccount/default", "create");
         for node in nodes {
-            self.until(&format!("node/{node}"), "condition=Ready");
+            self.make_node(node);
         }
+    }
+
+    /// One node more of its own, which may be there after its pods have found a place.
+    pub(crate) fn add_node(&mut self) {
+        let node = format!("{}-{}", self.name, self.nodes.len() + 1);
+        self.nodes.push(node.clone());
+        self.make_node(&node);
+    }
+
+    fn make_node(&self, node: &str) {
+        let name = &self.name;
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Node\nmetadata:\n  name: {node}\n  labels: {{{MARK}: {name}, kubernetes.io/hostname: {node}}}\n\
+             spec:\n  taints: [{{key: {MARK}, value: {name}, effect: NoSchedule}}]\n"
+        ));
+        self.until(&format!("node/{node}"), "condition=Ready");
     }
 
     /// Its name.

@@ -14,6 +14,10 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"\b([Pp])lan(\s+)[0-9a-f]{6,12}\b", "${1}lan$2[digest]"),
         // A run: the day and the time of day.
         (r"\b\d{6}-[0-9a-hjkmnp-tv-z]{3,7}\b", "[run]"),
+        (
+            r"\bwindlass (show|resume|undo) [0-9a-hjkmnp-tv-z]{7}\b",
+            "windlass $1 [run]",
+        ),
         // Points in time.
         (
             r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?Z| ?UTC|[+-]\d{2}:?\d{2})?",

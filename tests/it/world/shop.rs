@@ -1,6 +1,7 @@
 //! A project whose target is a namespace of a real cluster, with something in it that runs.
 
-use super::{Namespace, Project};
+use super::{Namespace, Output, Project};
+use crate::report::{Report, run_on};
 use std::ops::Deref;
 use xtask::kubernetes::{Options, User};
 
@@ -15,6 +16,11 @@ impl Shop {
     /// On the shared cluster, as its administrator.
     pub(crate) fn open() -> Self {
         Self::on(Namespace::new(), User::Admin)
+    }
+
+    /// On the shared cluster, with nodes of its own.
+    pub(crate) fn with_nodes(count: usize) -> Self {
+        Self::on(Namespace::with_nodes(count), User::Admin)
     }
 
     /// On a cluster of its own, which the test may stop.
@@ -36,6 +42,31 @@ impl Shop {
             project: Project::new(&config, &[]),
             namespace,
         }
+    }
+
+    /// As the user without rights, who gets those that this README lists.
+    pub(crate) fn with_the_role_of(readme: &str) -> Self {
+        let (_, role) = readme.split_once("```yaml\n").unwrap();
+        let (role, _) = role.split_once("```").unwrap();
+        let shop = Self::on(Namespace::new(), User::Windlass);
+        let own = format!("namespace: {}", shop.namespace.name());
+        shop.namespace.apply(&role.replace("namespace: shop", &own));
+        shop
+    }
+
+    /// Runs a procedure in its namespace with these parameters, each `name=value`.
+    pub(crate) fn run(&self, procedure: &str, parameters: &[&str]) -> Report {
+        let namespace = format!("namespace={}", self.namespace.name());
+        let mut all = vec![namespace.as_str()];
+        all.extend(parameters);
+        run_on(self, "staging", &[], procedure, &all)
+    }
+
+    /// Takes back the run that was begun last.
+    pub(crate) fn undo_the_last(&self) -> Output {
+        let runs = self.windlass(&["runs", "--output", "json"]).json();
+        let run = runs["runs"][0]["run"].as_str().unwrap();
+        self.windlass(&["undo", run])
     }
 
     /// With a grant for the procedure.

@@ -1,4 +1,4 @@
-//! `cargo xtask demo --cluster`: a rollout on a real Kubernetes control plane, and one that takes itself back.
+//! `cargo xtask demo --cluster`: on a real Kubernetes control plane a rollout, one that takes itself back, and a drain that a budget holds.
 
 use super::{build, heading, unexpected};
 use crate::setup;
@@ -26,6 +26,14 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: app, image: 'shop:1'}]}
+";
+
+/// Each of the three pods is needed, so none may be evicted.
+const BUDGET: &str = "
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: shop}
+spec: {minAvailable: 3, selector: {matchLabels: {app: web}}}
 ";
 
 /// A cluster with a shop in it, and a project folder.
@@ -58,6 +66,22 @@ pub(crate) fn demo() -> Result<(), Trouble> {
     stage.windlass(&rollout("run", "images=app=shop:bad"), 1)?;
     stage.runs("shop:2")?;
 
+    heading(
+        "Empty a node, though a disruption budget needs each of its pods? The plan says what would hold it back",
+    );
+    let node = stage.node_of_web()?;
+    stage.apply("budget.yaml", BUDGET)?;
+    stage.waits("pdb/web", "jsonpath={.status.currentHealthy}=3")?;
+    stage.windlass(&["grant", "node-maintenance", "--target", "staging"], 0)?;
+    let nodes = format!("nodes={node}");
+    stage.windlass(&maintenance("plan", &nodes), 0)?;
+
+    heading(
+        "Try it all the same, for five seconds: the budget holds, the run ends, and the node works again",
+    );
+    stage.windlass(&maintenance("run", &nodes), 1)?;
+    stage.works(&node)?;
+
     heading("What was done? The journal tells");
     stage.windlass(&["runs"], 0)?;
     stage.windlass(&["audit", "verify"], 0)?;
@@ -84,6 +108,21 @@ fn rollout<'a>(verb: &'a str, change: &'a str) -> [&'a str; 10] {
     ]
 }
 
+fn maintenance<'a>(verb: &'a str, nodes: &'a str) -> [&'a str; 10] {
+    [
+        verb,
+        "node-maintenance",
+        "--target",
+        "staging",
+        "--set",
+        nodes,
+        "--set",
+        "update=none",
+        "--set",
+        "drain-within=5s",
+    ]
+}
+
 impl Stage {
     fn set(program: PathBuf) -> Result<Self, Trouble> {
         let kubebed = setup::kubebed()?;
@@ -95,7 +134,6 @@ impl Stage {
             cluster,
         };
         let kubeconfig = stage.cluster.kubeconfig(User::Admin);
-        stage.write("shop.yaml", SHOP)?;
         stage.write(
             "windlass.toml",
             &format!(
@@ -103,22 +141,9 @@ impl Stage {
                 kubeconfig.display()
             ),
         )?;
-        let shop = stage.project.path().join("shop.yaml");
-        let mut apply = stage.cluster.kubectl(User::Admin);
-        shell::output(
-            apply
-                .args(["apply", "--server-side", "--filename"])
-                .arg(shop),
-        )?;
-        let mut rolled_out = stage.cluster.kubectl(User::Admin);
-        rolled_out.args([
-            "--namespace=shop",
-            "rollout",
-            "status",
-            "deployment/web",
-            "--timeout=60s",
-        ]);
-        shell::output(&mut rolled_out)?;
+        stage.apply("shop.yaml", SHOP)?;
+        let all = ["rollout", "status", "deployment/web", "--timeout=60s"];
+        stage.kubectl(&all)?;
         eprintln!("cluster      staging: namespace shop, three pods of web run shop:1");
         Ok(stage)
     }
@@ -151,15 +176,50 @@ impl Stage {
         )))
     }
 
+    fn apply(&self, name: &str, text: &str) -> Result<(), Trouble> {
+        self.write(name, text)?;
+        let path = self.project.path().join(name);
+        let path = path.display().to_string();
+        self.kubectl(&["apply", "--server-side", "--filename", &path])?;
+        Ok(())
+    }
+
+    /// What kubectl prints about the shop's namespace.
+    fn kubectl(&self, arguments: &[&str]) -> Result<String, Trouble> {
+        let mut command = self.cluster.kubectl(User::Admin);
+        command.arg("--namespace=shop").args(arguments);
+        Ok(shell::output(&mut command)?.trim().to_owned())
+    }
+
+    fn waits(&self, object: &str, becomes: &str) -> Result<(), Trouble> {
+        let becomes = format!("--for={becomes}");
+        self.kubectl(&["wait", object, &becomes, "--timeout=60s"])?;
+        Ok(())
+    }
+
     /// Fails unless `web` is to run this image.
     fn runs(&self, image: &str) -> Result<(), Trouble> {
-        let mut get = self.cluster.kubectl(User::Admin);
-        get.args(["--namespace=shop", "get", "deployment/web"])
-            .arg("--output=jsonpath={.spec.template.spec.containers[0].image}");
-        let found = shell::output(&mut get)?;
-        if found.trim() == image {
+        let field = "--output=jsonpath={.spec.template.spec.containers[0].image}";
+        let found = self.kubectl(&["get", "deployment/web", field])?;
+        if found == image {
             return Ok(());
         }
         Err(unexpected(&format!("web is to run {found}, not {image}")))
+    }
+
+    /// A node that a pod of `web` runs on.
+    fn node_of_web(&self) -> Result<String, Trouble> {
+        let field = "--output=jsonpath={.items[0].spec.nodeName}";
+        self.kubectl(&["get", "pods", "--selector=app=web", field])
+    }
+
+    /// Fails unless new pods may come to the node.
+    fn works(&self, node: &str) -> Result<(), Trouble> {
+        let field = "--output=jsonpath={.spec.unschedulable}";
+        let cordoned = self.kubectl(&["get", "node", node, field])?;
+        if cordoned.is_empty() {
+            return Ok(());
+        }
+        Err(unexpected(&format!("node {node} is still cordoned")))
     }
 }

@@ -1,7 +1,6 @@
 //! Changes.
 
 use super::{Named, Subject, named};
-use crate::cluster::field::MARK;
 use crate::cluster::object::{Kind, Object, check_name};
 use crate::cluster::resource::check_object;
 use crate::cluster::scope::Verb;
@@ -65,6 +64,10 @@ pub enum Change {
     Uncordon {
         node: String,
     },
+    Label {
+        node: String,
+        labels: Vec<(String, Option<String>)>,
+    },
     Drain {
         node: String,
         options: DrainOptions,
@@ -116,6 +119,7 @@ impl Effect {
             Change::Annotate { .. } => Verb::Annotate,
             Change::Cordon { .. } => Verb::Cordon,
             Change::Uncordon { .. } => Verb::Uncordon,
+            Change::Label { .. } => Verb::Label,
             Change::Drain { .. } => Verb::Drain,
             Change::FromCronJob { .. } => Verb::CreateJob,
             Change::DeleteJob { .. } => Verb::DeleteJob,
@@ -138,9 +142,10 @@ impl Effect {
             | Change::Proceed { workload }
             | Change::RollBack { workload, .. }
             | Change::Annotate { workload, .. } => Object::workload(workload),
-            Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
-                Object::node(node)
-            }
+            Change::Cordon { node }
+            | Change::Uncordon { node }
+            | Change::Label { node, .. }
+            | Change::Drain { node, .. } => Object::node(node),
             Change::FromCronJob { cron_job } => named(Kind::CronJob, cron_job),
             Change::DeleteJob { job } => named(Kind::Job, job),
             Change::Divert { route, .. } | Change::Restore { route } => Object::route(route),
@@ -170,6 +175,10 @@ impl Effect {
             Change::Cordon { node } | Change::Uncordon { node } | Change::Drain { node, .. } => {
                 Named::node(node)
             }
+            Change::Label { node, labels } => Named {
+                label: labels.first().map(|(name, _)| name.as_str()),
+                ..Named::node(node)
+            },
             Change::FromCronJob { cron_job: object }
             | Change::DeleteJob { job: object }
             | Change::Renew {
@@ -203,6 +212,7 @@ impl Effect {
             Change::Annotate { .. } => "annotate",
             Change::Cordon { .. } => "cordon",
             Change::Uncordon { .. } => "uncordon",
+            Change::Label { .. } => "label",
             Change::Drain { .. } => "drain",
             Change::FromCronJob { .. } => "create job",
             Change::DeleteJob { .. } => "delete job",
@@ -261,6 +271,10 @@ impl Effect {
             Change::Annotate { annotations, .. } => annotations
                 .iter()
                 .try_for_each(|(name, value)| check_annotation(name, value.as_deref())),
+            Change::Label { labels, .. } if labels.is_empty() => Err(invalid("no label is named")),
+            Change::Label { labels, .. } => labels
+                .iter()
+                .try_for_each(|(name, value)| check_label(name, value.as_deref())),
             Change::Divert { service, .. } => check_name(service),
             Change::Apply { manifest, set } => {
                 set.iter().try_for_each(|set| check_name(set))?;
@@ -312,18 +326,42 @@ fn check_image(image: &str) -> Result<(), CallError> {
     Err(invalid(format!("{image:.80?} is no image")))
 }
 
-fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
+/// Refuses what no label or annotation can be called. Answers the domain that it belongs to; empty if to none.
+fn check_key<'a>(what: &str, name: &'a str) -> Result<&'a str, CallError> {
     let (prefix, rest) = name.split_once('/').unwrap_or(("", name));
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if rest.is_empty() || rest.len() > 63 || !rest.chars().all(fits) {
-        return Err(invalid(format!("{name:.80?} is no name of an annotation")));
-    }
-    let kept = |domain: &str| prefix == domain || prefix.ends_with(&format!(".{domain}"));
-    if name == MARK || kept("windlass.dev") || kept("kubernetes.io") || kept("k8s.io") {
-        return Err(invalid(format!("`{name}` is not for procedures to set")));
+        return Err(invalid(format!("{name:.80?} is no name of {what}")));
     }
     if !prefix.is_empty() {
         check_name(prefix)?;
+    }
+    Ok(prefix)
+}
+
+/// Whether the domain is one of these, or within one.
+fn is_within(prefix: &str, domains: &[&str]) -> bool {
+    let within = |domain: &&str| {
+        let before = prefix.strip_suffix(*domain);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    domains.iter().any(within)
+}
+
+/// Whether a label or an annotation is one that Kubernetes gives a meaning to.
+pub(crate) fn is_of_kubernetes(name: &str) -> bool {
+    let prefix = name.split_once('/').map_or("", |(prefix, _)| prefix);
+    is_within(prefix, &["kubernetes.io", "k8s.io"])
+}
+
+fn not_for_procedures(name: &str) -> CallError {
+    invalid(format!("`{name}` is not for procedures to set"))
+}
+
+fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
+    let prefix = check_key("an annotation", name)?;
+    if is_within(prefix, &["windlass.dev"]) || is_of_kubernetes(name) {
+        return Err(not_for_procedures(name));
     }
     match value {
         Some(value) if value.len() > 4_096 => Err(invalid(format!(
@@ -331,6 +369,22 @@ fn check_annotation(name: &str, value: Option<&str>) -> Result<(), CallError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Those of Kubernetes are refused where it is known whether a grant names them.
+fn check_label(name: &str, value: Option<&str>) -> Result<(), CallError> {
+    let prefix = check_key("a label", name)?;
+    if is_within(prefix, &["windlass.dev"]) {
+        return Err(not_for_procedures(name));
+    }
+    let value = value.unwrap_or_default();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    let (first, last) = (value.chars().next(), value.chars().next_back());
+    if value.len() <= 63 && value.chars().all(fits) && edge(first) && edge(last) {
+        return Ok(());
+    }
+    Err(invalid(format!("{value:.80?} is no value of a label")))
 }
 
 impl fmt::Display for Effect {
@@ -341,7 +395,7 @@ impl fmt::Display for Effect {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Effect};
+    use super::{Change, Effect, is_of_kubernetes};
     use crate::contract::cluster_types::{WorkloadKind, WorkloadName};
 
     fn effect(change: Change) -> Effect {
@@ -406,5 +460,33 @@ mod tests {
         ] {
             assert!(annotate(name).check().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_label_is_one_and_not_of_windlass() {
+        let label = |name: &str, value: &str| {
+            effect(Change::Label {
+                node: "n".into(),
+                labels: vec![(name.into(), Some(value.into()))],
+            })
+        };
+        for (name, value) in [("a.example/now", "v1.37_2"), ("upgrade", "")] {
+            assert!(label(name, value).check().is_ok(), "{name}={value}");
+        }
+        // Whether a grant names it is not known here.
+        assert!(label("node.kubernetes.io/exclude", "x").check().is_ok());
+        for (name, value) in [
+            ("windlass.dev/x", "a"),
+            ("a.windlass.dev/x", "a"),
+            ("a/", "a"),
+            ("a/b/c", "a"),
+            ("a", "-a"),
+            ("a", "a b"),
+            ("a", &"a".repeat(64)),
+        ] {
+            assert!(label(name, value).check().is_err(), "{name}={value}");
+        }
+        assert!(is_of_kubernetes("kubernetes.io/os") && is_of_kubernetes("a.k8s.io/b"));
+        assert!(!is_of_kubernetes("mykubernetes.io/os") && !is_of_kubernetes("os"));
     }
 }

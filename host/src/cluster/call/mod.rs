@@ -4,6 +4,7 @@ mod effect;
 mod read;
 mod revert;
 
+pub(super) use effect::is_of_kubernetes;
 pub use effect::{Change, Effect};
 pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
@@ -49,6 +50,8 @@ pub struct Named<'a> {
     pub manifest: Option<&'a Value>,
     /// Fields that are set, where grants name fields.
     pub fields: &'a [FieldEdit],
+    /// A label that it sets.
+    pub label: Option<&'a str>,
 }
 
 impl<'a> Named<'a> {

@@ -88,6 +88,14 @@ pub enum Look {
         workload: WorkloadName,
         within: u64,
     },
+    AwaitPods {
+        workload: WorkloadName,
+        within: u64,
+    },
+    AwaitBudget {
+        budget: Namespaced,
+        within: u64,
+    },
     AwaitJob {
         job: Namespaced,
         within: u64,
@@ -148,6 +156,8 @@ impl Read {
             | Look::Route { .. }
             | Look::AwaitRollout { .. }
             | Look::AwaitNoPods { .. }
+            | Look::AwaitPods { .. }
+            | Look::AwaitBudget { .. }
             | Look::AwaitJob { .. }
             | Look::AwaitCertificate { .. }
             | Look::AwaitNode { .. } => Ok(()),
@@ -173,7 +183,11 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. } => Place::Object(Object::workload(workload)?),
+            | Look::AwaitNoPods { workload, .. }
+            | Look::AwaitPods { workload, .. } => Place::Object(Object::workload(workload)?),
+            Look::AwaitBudget { budget, .. } => {
+                Place::Object(named(Kind::PodDisruptionBudget, budget)?)
+            }
             Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
             Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
             Look::AwaitCertificate { certificate, .. } => {
@@ -204,8 +218,10 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. } => Named::workload(workload),
+            | Look::AwaitNoPods { workload, .. }
+            | Look::AwaitPods { workload, .. } => Named::workload(workload),
             Look::Logs { pod: object, .. }
+            | Look::AwaitBudget { budget: object, .. }
             | Look::AwaitJob { job: object, .. }
             | Look::AwaitCertificate {
                 certificate: object,
@@ -226,13 +242,14 @@ impl Read {
             | Look::Revisions { .. }
             | Look::Consumers { .. }
             | Look::AwaitRollout { .. }
-            | Look::AwaitNoPods { .. } => Verb::Workloads,
+            | Look::AwaitNoPods { .. }
+            | Look::AwaitPods { .. } => Verb::Workloads,
             Look::Members { .. } => Verb::Members,
             Look::Compare { .. } => Verb::Apply,
             Look::Pods { .. } => Verb::Pods,
             Look::Logs { .. } => Verb::Logs,
             Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
-            Look::Budgets { .. } => Verb::Budgets,
+            Look::Budgets { .. } | Look::AwaitBudget { .. } => Verb::Budgets,
             Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
             Look::Certificates { .. } | Look::AwaitCertificate { .. } => Verb::Certificates,
             Look::Route { .. } => Verb::Routes,
@@ -244,6 +261,8 @@ impl Read {
         match &self.look {
             Look::AwaitRollout { within, .. }
             | Look::AwaitNoPods { within, .. }
+            | Look::AwaitPods { within, .. }
+            | Look::AwaitBudget { within, .. }
             | Look::AwaitJob { within, .. }
             | Look::AwaitCertificate { within, .. }
             | Look::AwaitNode { within, .. } => Some(Duration::from_millis(*within)),
@@ -276,6 +295,8 @@ impl fmt::Display for Read {
         match &self.look {
             Look::AwaitRollout { .. } => write!(f, "wait for the rollout{object}"),
             Look::AwaitNoPods { .. } => write!(f, "wait for the end of all pods{object}"),
+            Look::AwaitPods { .. } => write!(f, "wait for all pods{object}"),
+            Look::AwaitBudget { .. } => write!(f, "wait for enough healthy pods{object}"),
             Look::AwaitJob { .. } => write!(f, "wait for the end{object}"),
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),

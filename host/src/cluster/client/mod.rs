@@ -1,6 +1,7 @@
 //! The only code that touches Kubernetes. Each function that a procedure can cause takes the proof that the gate let it through.
 
 mod api;
+mod budgets;
 mod certificates;
 mod change;
 mod config;
@@ -31,8 +32,8 @@ use super::object::{Kind, Object};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, JobFacts, JobOutcome, NodeFacts, ObjectName,
-    Rollout, RolloutState,
+    CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome,
+    NodeFacts, ObjectName, Rollout, RolloutState,
 };
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -155,7 +156,14 @@ impl Client {
                 value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
             }
             Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
-            Look::Budgets { namespace } => nodes::budgets(api, permit, namespace).await,
+            Look::Budgets { namespace } => value(&budgets::list(api, permit, namespace).await?),
+            Look::AwaitPods { workload, .. } => {
+                value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
+            }
+            Look::AwaitBudget { budget, .. } => {
+                let object = named(Kind::PodDisruptionBudget, budget)?;
+                value(&budgets::healthy(api, permit, &object, within).await?)
+            }
             Look::AwaitNode { node, .. } => {
                 nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
             }
@@ -212,7 +220,7 @@ impl Client {
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
                 change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
             }
-            Change::Cordon { .. } | Change::Uncordon { .. } => {
+            Change::Cordon { .. } | Change::Uncordon { .. } | Change::Label { .. } => {
                 nodes::prepare(api, permit, effect, &object).await
             }
             Change::Drain { options, .. } => {
@@ -269,6 +277,7 @@ impl Client {
             | Change::Annotate { .. }
             | Change::Cordon { .. }
             | Change::Uncordon { .. }
+            | Change::Label { .. }
             | Change::Divert { .. }
             | Change::Restore { .. } => change::apply(api, permit, &object, prepared).await,
         }
@@ -309,6 +318,7 @@ impl Client {
             | Change::Annotate { .. }
             | Change::Cordon { .. }
             | Change::Uncordon { .. }
+            | Change::Label { .. }
             | Change::Divert { .. }
             | Change::Restore { .. } => {
                 change::confirm(api, permit, &object, prepared, number).await
@@ -397,6 +407,14 @@ pub fn assumed(read: &Read) -> Option<Value> {
             message: String::new(),
         }),
         Look::AwaitNoPods { .. } => Ok(Value::Null),
+        Look::AwaitPods { .. } => value(&0_u32),
+        Look::AwaitBudget { budget, .. } => value(&DisruptionBudget {
+            name: budget.clone(),
+            allowed: 1,
+            healthy: 1,
+            desired_healthy: 0,
+            selector: String::new(),
+        }),
         Look::AwaitJob { job, .. } => value(&JobFacts {
             name: job.clone(),
             uid: String::new(),

@@ -1,15 +1,14 @@
-//! Nodes and disruption budgets: what they are, and how a node is cordoned and let work again.
+//! Nodes: what they are, and how one is cordoned, labelled and let work again.
 
 use super::api::Api;
 use super::change::{self, Wanted};
 use super::wait::{self, Step};
-use super::workloads::selector;
 use crate::call::Prepared;
 use crate::cluster::Effect;
-use crate::cluster::call::{Change, Look};
-use crate::cluster::field::Path;
+use crate::cluster::call::{Change, Look, is_of_kubernetes};
+use crate::cluster::field::{FieldChange, Path, shown};
 use crate::cluster::object::{Kind, Object};
-use crate::contract::cluster_types::{DisruptionBudget, Namespaced, NodeFacts};
+use crate::contract::cluster_types::NodeFacts;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
 use serde_json::{Value, json};
@@ -117,36 +116,7 @@ fn returned(node: &Value, boot: &str, version: &str) -> Step<NodeFacts> {
     Step::Done(facts)
 }
 
-/// The disruption budgets of a namespace.
-pub(super) async fn budgets(
-    api: &Api,
-    permit: &Permit,
-    namespace: &str,
-) -> Result<Value, CallError> {
-    let keep = |budget: Value| {
-        let count = |name: &str| {
-            let count = budget["status"][name].as_u64().unwrap_or_default();
-            u32::try_from(count).unwrap_or(u32::MAX)
-        };
-        Some(DisruptionBudget {
-            name: Namespaced {
-                namespace: namespace.to_owned(),
-                name: budget.pointer("/metadata/name")?.as_str()?.to_owned(),
-            },
-            allowed: count("disruptionsAllowed"),
-            healthy: count("currentHealthy"),
-            desired_healthy: count("desiredHealthy"),
-            selector: selector(&budget["spec"]["selector"]),
-        })
-    };
-    let kind = Kind::PodDisruptionBudget;
-    let listed = api
-        .list(permit.deadline(), kind, Some(namespace), &[], keep)
-        .await?;
-    super::value(&listed.items)
-}
-
-/// What cordoning and uncordoning want of a node's fields.
+/// What cordoning, uncordoning and labelling want of a node's fields.
 pub(super) async fn prepare(
     api: &Api,
     permit: &Permit,
@@ -154,7 +124,11 @@ pub(super) async fn prepare(
     object: &Object,
 ) -> Result<Prepared, CallError> {
     let node = api.get(permit.deadline(), object).await?;
-    let wanted = if matches!(effect.change, Change::Cordon { .. }) {
+    let wanted = if let Change::Label { labels, .. } = &effect.change {
+        refuse_control_plane(permit, effect, object, &node)?;
+        refuse_of_kubernetes(permit, effect, object, labels)?;
+        labelled(&node, labels)
+    } else if matches!(effect.change, Change::Cordon { .. }) {
         refuse_control_plane(permit, effect, object, &node)?;
         if !is_cordoned(&node) {
             refuse_too_many(api, permit, effect, object).await?;
@@ -164,6 +138,44 @@ pub(super) async fn prepare(
         uncordoned(object, &node)?
     };
     change::prepare(api, permit, &effect.cluster, object, &node, wanted).await
+}
+
+fn labelled(node: &Value, labels: &[(String, Option<String>)]) -> Wanted {
+    let change = |(name, value): &(String, Option<String>)| {
+        Path::of(&["metadata", "labels", name]).change(node, value.clone().map(Value::String))
+    };
+    let changes: Vec<_> = labels.iter().map(change).collect();
+    let all = |pick: fn(&FieldChange) -> &Option<Value>| {
+        let values = changes.iter().map(|change| shown(pick(change).as_ref()));
+        values.collect::<Vec<_>>().join(", ")
+    };
+    Wanted {
+        now: all(|change| &change.before),
+        after: all(|change| &change.set),
+        answer: Value::Null,
+        part: "",
+        changes,
+    }
+}
+
+/// Kubernetes itself acts on its labels: who means one has to name it.
+fn refuse_of_kubernetes(
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+    labels: &[(String, Option<String>)],
+) -> Result<(), CallError> {
+    let (at, may) = (&effect.cluster, permit.effective());
+    let mut names = labels.iter().map(|(name, _)| name);
+    let unnamed =
+        names.find(|name| is_of_kubernetes(name) && !may.grants_label_by_name(at, object, name));
+    let Some(name) = unnamed else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{name}` is Kubernetes' own, and no grant names it: a grant with labels = [{name:?}] would allow it to set it"
+    );
+    Err(CallError::new(ErrorKind::Invalid, message))
 }
 
 fn cordoned(permit: &Permit, node: &Value) -> Wanted {

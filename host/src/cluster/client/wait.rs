@@ -7,8 +7,9 @@ use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_types::{Rollout, RolloutState};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{Permit, Progress};
+use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long is paused before a server that cannot be reached is asked again.
@@ -150,59 +151,159 @@ pub(super) async fn no_pods(
     workload: &Object,
     within: Duration,
 ) -> Result<(), CallError> {
+    let found = api.get(permit.deadline(), workload).await?;
+    pods(api, permit, (workload, &found), within, |pods| {
+        if pods.is_empty() {
+            return Step::Done(());
+        }
+        Step::Waiting(format!("{} pods are still there", pods.len()))
+    })
+    .await
+}
+
+/// Until as many pods are ready as the workload wants. Answers how many.
+pub(super) async fn all_pods(
+    api: &Api,
+    permit: &Permit,
+    workload: &Object,
+    within: Duration,
+) -> Result<u32, CallError> {
+    let found = api.get(permit.deadline(), workload).await?;
+    let facts = facts(&workload.kind, &found);
+    let counted = pods(api, permit, (workload, &found), within, |pods| {
+        let ready = pods.values().filter(|ready| **ready).count();
+        match u32::try_from(ready).unwrap_or(u32::MAX) {
+            ready if ready >= facts.desired => Step::Done(ready),
+            ready => Step::Waiting(format!("{ready} of {} pods are ready", facts.desired)),
+        }
+    });
+    match counted.await {
+        Err(mut error) if error.kind == ErrorKind::Limit => {
+            let namespace = workload.namespace.as_deref().unwrap_or_default();
+            let why = pods::troubles(api, permit, namespace, &facts.selector).await;
+            error.message.push_str(&why);
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+/// A pod, as far as it is waited for: of thousands no more is kept in memory than this.
+#[derive(Clone, Deserialize)]
+struct Pod {
+    metadata: PodMetadata,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodMetadata {
+    uid: String,
+    deletion_timestamp: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct PodStatus {
+    #[serde(default)]
+    conditions: Vec<PodCondition>,
+}
+
+#[derive(Clone, Deserialize)]
+struct PodCondition {
+    r#type: String,
+    status: String,
+}
+
+impl Pod {
+    /// Whether it is ready and stays.
+    fn is_ready(&self) -> bool {
+        let mut conditions = self.status.conditions.iter();
+        self.metadata.deletion_timestamp.is_none()
+            && conditions.any(|condition| condition.r#type == "Ready" && condition.status == "True")
+    }
+}
+
+/// Pods by their uid, and whether each is ready.
+type Pods = BTreeMap<String, bool>;
+
+/// Waits for the pods that a workload's selector means to be as `look` wants them. A server that cannot be reached is waited for.
+async fn pods<R>(
+    api: &Api,
+    permit: &Permit,
+    (workload, found): (&Object, &Value),
+    within: Duration,
+    look: impl Fn(&Pods) -> Step<R> + Send + Sync,
+) -> Result<R, CallError> {
     let end = permit.deadline().min(permit.clock().instant() + within);
     let namespace = workload.namespace.as_deref().unwrap_or_default();
-    let found = api.get(permit.deadline(), workload).await?;
     let pods_of = selector(&found["spec"]["selector"]);
-    let query = [("labelSelector", pods_of.as_str())];
-    let mut left: BTreeSet<String> = BTreeSet::new();
+    let mut said = String::from("nothing was seen yet");
+    let mut see = |pods: &Pods| match look(pods) {
+        Step::Done(result) => Some(result),
+        Step::Waiting(what) => {
+            if what != said {
+                show(permit, &what);
+                said = what;
+            }
+            None
+        }
+    };
     let waiting = async {
         loop {
-            let uid = |pod: &Value| {
-                pod.pointer("/metadata/uid")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let listed = api
-                .list(
-                    permit.deadline(),
-                    Kind::Pod,
-                    Some(namespace),
-                    &query,
-                    |pod: Value| Some(uid(&pod)),
-                )
-                .await?;
-            left = listed.items.into_iter().collect();
-            if left.is_empty() {
-                return Ok(());
-            }
-            show(permit, &format!("{} pods are still there", left.len()));
-            let rest = end.saturating_duration_since(permit.clock().instant());
-            let path = Kind::Pod.path(Some(namespace));
-            let watched = api
-                .watch(
-                    &path,
-                    &query,
-                    &listed.version,
-                    rest,
-                    |event: Watched<Value>| {
-                        match event {
-                            Watched::There(pod) => left.insert(uid(&pod)),
-                            Watched::Gone(pod) => left.remove(&uid(&pod)),
-                        };
-                        left.is_empty().then_some(())
-                    },
-                )
-                .await?;
-            if watched.is_some() {
-                return Ok(());
+            match pods_round(api, permit, (namespace, &pods_of), end, &mut see).await {
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) => {}
+                Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(failure) => return Err(failure.into()),
             }
         }
     };
     let ended = tokio::time::timeout_at(end.into(), waiting).await;
-    ended.unwrap_or_else(|_| {
-        let said = format!("{} pods are still there", left.len());
-        Err(late(workload, within, &said))
-    })
+    ended.unwrap_or_else(|_| Err(late(workload, within, &said)))
+}
+
+/// One list, and a watch from there. None if the watch ended.
+async fn pods_round<R>(
+    api: &Api,
+    permit: &Permit,
+    (namespace, selector): (&str, &str),
+    end: Instant,
+    see: &mut (impl FnMut(&Pods) -> Option<R> + Send),
+) -> Outcome<Option<R>> {
+    let query = [("labelSelector", selector)];
+    let keep = |pod: Pod| {
+        let ready = pod.is_ready();
+        Some((pod.metadata.uid, ready))
+    };
+    let kind = Kind::Pod;
+    let listed = api
+        .list(
+            permit.deadline(),
+            kind.clone(),
+            Some(namespace),
+            &query,
+            keep,
+        )
+        .await?;
+    let mut pods: Pods = listed.items.into_iter().collect();
+    if let Some(result) = see(&pods) {
+        return Ok(Some(result));
+    }
+    let rest = end.saturating_duration_since(permit.clock().instant());
+    let path = kind.path(Some(namespace));
+    let looked = |event| {
+        match event {
+            Watched::There(pod) => {
+                let ready = Pod::is_ready(&pod);
+                pods.insert(pod.metadata.uid, ready)
+            }
+            Watched::Gone(pod) => pods.remove(&pod.metadata.uid),
+        };
+        see(&pods)
+    };
+    api.watch(&path, &query, &listed.version, rest, looked)
+        .await
 }

@@ -217,6 +217,7 @@ pub(super) async fn wanted(
         Change::Annotate { annotations, .. } => Ok(annotate(workload, annotations)),
         Change::Cordon { .. }
         | Change::Uncordon { .. }
+        | Change::Label { .. }
         | Change::Drain { .. }
         | Change::FromCronJob { .. }
         | Change::DeleteJob { .. }

@@ -9,6 +9,7 @@ use crate::contract::{ErrorKind, Level, Verdict};
 use crate::database;
 use crate::grant::Side;
 use crate::notify;
+use crate::probe;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -106,6 +107,12 @@ impl Seen {
                 database::Read::Invariant { .. } => "read: invariant",
             },
             Call::Read(Read::Cluster(read)) => look(&read.look),
+            Call::Read(Read::Probe(read)) => match read.look {
+                probe::Look::Http => "read: http",
+                probe::Look::Tls => "read: tls",
+                probe::Look::AwaitPasses { .. } => "read: await passes",
+                probe::Look::AwaitStatus { .. } => "read: await status",
+            },
             Call::Ask(Ask::Now) => "ask: now",
             Call::Ask(Ask::Random { .. }) => "ask: random",
             Call::Ask(Ask::Sleep { .. }) => "ask: sleep",
@@ -217,6 +224,8 @@ fn look(look: &Look) -> &'static str {
         Look::Compare { .. } => "look: compare",
         Look::AwaitRollout { .. } => "look: await rollout",
         Look::AwaitNoPods { .. } => "look: await no pods",
+        Look::AwaitPods { .. } => "look: await pods",
+        Look::AwaitBudget { .. } => "look: await budget",
         Look::AwaitJob { .. } => "look: await job",
         Look::AwaitCertificate { .. } => "look: await certificate",
         Look::AwaitNode { .. } => "look: await node",
@@ -234,6 +243,7 @@ fn change(change: &Change) -> &'static str {
         Change::Annotate { .. } => "change: annotate",
         Change::Cordon { .. } => "change: cordon",
         Change::Uncordon { .. } => "change: uncordon",
+        Change::Label { .. } => "change: label",
         Change::Drain { .. } => "change: drain",
         Change::FromCronJob { .. } => "change: from cron job",
         Change::DeleteJob { .. } => "change: delete job",
@@ -248,7 +258,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 19 + 19 + 4;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 3 + 5 + 8 + 4 + 3 + 21 + 20 + 4 + 4;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

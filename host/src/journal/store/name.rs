@@ -1,28 +1,22 @@
-//! Names of runs: the day, then the time of day in three letters and digits that cannot be taken for one another.
+//! Names of runs: the day, then three letters and digits for the time of day, then four by chance. Those that could be taken for one
+//! another are left out.
+//!
+//! A cluster knows a run by its name, and several machines may begin runs at the same moment: chance keeps their names apart.
 
 use crate::clock::Millis;
 use jiff::tz::TimeZone;
 
 /// Crockford's base 32, in small letters; its order is that of the numbers.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// Names per day: three digits.
+/// Times of a day: three digits, 2.6 s each.
 const SLOTS: u64 = 32 * 32 * 32;
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
-/// Names for a run that begins at this time, best first: `251121-k3f`, then the next free ones of the day, which never end.
-pub(super) fn candidates(at: Millis) -> impl Iterator<Item = String> {
+/// A name for a run that begins at this time, such as `251121-k3f7q2x`; of `chance` the lowest 20 bits count.
+pub(super) fn name(at: Millis, chance: u32) -> String {
     let date = at.timestamp().to_zoned(TimeZone::UTC).strftime("%y%m%d");
-    let date = date.to_string();
     let slot = (at.0 % DAY) * SLOTS / DAY;
-    (slot..).map(move |slot| {
-        // Beyond the day's last name: longer ones, which sort behind it.
-        let (short, rest) = (slot.min(SLOTS - 1), slot.saturating_sub(SLOTS - 1));
-        let mut name = format!("{date}-{}", base32(short, 3));
-        if rest > 0 {
-            name.push_str(&base32(rest, 4));
-        }
-        name
-    })
+    format!("{date}-{}{}", base32(slot, 3), base32(u64::from(chance), 4))
 }
 
 fn base32(number: u64, width: u32) -> String {
@@ -51,19 +45,19 @@ mod tests {
 
     #[test]
     fn names_are_short_and_sort_by_time() {
-        let first = |at| candidates(Millis(at)).next().unwrap();
-        assert_eq!(first(NOON), "251121-g00");
-        let mut names: Vec<_> = (0..400).map(|i| first(NOON + i * DAY / 100)).collect();
+        assert_eq!(name(Millis(NOON), 0), "251121-g000000");
+        assert_eq!(name(Millis(NOON + DAY / 2 - 1), u32::MAX), "251121-zzzzzzz");
+        let mut names: Vec<_> = (0..400)
+            .map(|i| name(Millis(NOON + i * DAY / 100), 7))
+            .collect();
         let sorted = names.clone();
         names.sort();
         assert_eq!(names, sorted);
     }
 
     #[test]
-    fn names_of_a_day_do_not_run_out() {
-        let last = NOON + DAY / 2 - 1;
-        let names: Vec<_> = candidates(Millis(last)).take(3).collect();
-        assert_eq!(names, ["251121-zzz", "251121-zzz0001", "251121-zzz0002"]);
+    fn chance_keeps_those_of_one_moment_apart() {
+        assert_ne!(name(Millis(NOON), 1), name(Millis(NOON), 1 << 19));
     }
 
     #[test]

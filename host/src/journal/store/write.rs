@@ -21,16 +21,27 @@ pub(super) fn keep(connection: &Connection, blob: &Blob) -> rusqlite::Result<()>
         .map(drop)
 }
 
-/// Takes the first free name of this moment.
+/// How many names are tried: each is taken by one chance in a million.
+const NAMES: usize = 100;
+
+/// Takes a free name of this moment.
 pub(super) fn reserve(connection: &Connection, now: Millis) -> rusqlite::Result<Option<RunId>> {
     let mut statement = connection
         .prepare_cached("INSERT INTO run (name) VALUES (?1) ON CONFLICT (name) DO NOTHING")?;
-    for candidate in name::candidates(now) {
-        if statement.execute([&candidate])? == 1 {
-            return Ok(Some(RunId(candidate)));
+    for _ in 0..NAMES {
+        let name = name::name(now, chance());
+        if statement.execute([&name])? == 1 {
+            return Ok(Some(RunId(name)));
         }
     }
     Ok(None)
+}
+
+/// From the kernel; what it does not fill stays zero, and then the next name is as good as this one.
+fn chance() -> u32 {
+    let mut bytes = [0; 4];
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u32::from_le_bytes(bytes)
 }
 
 /// The first to ask is the one who did.

@@ -1,43 +1,23 @@
-//! One attempt at a POST: to the addresses that were looked at, to no proxy, along no redirect.
+//! One attempt at a POST.
 
-use super::address::{Door, NoWay};
 use super::attempt::Answer;
 use crate::clock::Clock;
+use crate::dial::{Door, NoWay, Web};
 use crate::tls;
 use jiff::fmt::rfc2822;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
-use rustls::{ClientConfig, RootCertStore};
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use reqwest::{Response, StatusCode};
 use std::time::Duration;
 
-/// The longest that connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How much of an answer is read.
 const ANSWER_BYTES: usize = 64 << 10;
 
 /// Where a channel's requests go.
-pub(super) struct Post {
-    door: Door,
-    url: Url,
-    roots: Option<Arc<RootCertStore>>,
-    tls: OnceLock<ClientConfig>,
-}
+pub(super) struct Post(pub(super) Web);
 
 impl Post {
-    pub(super) fn new(door: Door, url: Url, roots: Option<Arc<RootCertStore>>) -> Self {
-        Self {
-            door,
-            url,
-            roots,
-            tls: OnceLock::new(),
-        }
-    }
-
     pub(super) fn door(&self) -> &Door {
-        &self.door
+        self.0.door()
     }
 
     /// Sends the request once, and says what that came to. `explain` finds in the body of a refusal what may be told of it.
@@ -48,16 +28,16 @@ impl Post {
         (clock, within): (&Clock, Duration),
         explain: fn(&[u8]) -> Option<&'static str>,
     ) -> Answer {
-        let addresses = match self.door.addresses().await {
+        let addresses = match self.0.door().addresses().await {
             Ok(addresses) => addresses,
             Err(NoWay::Unresolved) => return Answer::again(NoWay::Unresolved.to_string()),
             Err(refused) => return Answer::Refused(refused.to_string()),
         };
-        let Some(client) = self.client(addresses, within) else {
+        let Some(client) = self.0.client(addresses, within) else {
             return Answer::Refused("TLS could not be set up".into());
         };
         let request = client
-            .post(self.url.clone())
+            .post(self.0.url().clone())
             .headers(headers)
             .header(CONTENT_TYPE, "application/json")
             .body(body);
@@ -71,43 +51,6 @@ impl Post {
             )),
             Err(_) => Answer::Silent("the connection broke before an answer".into()),
         }
-    }
-
-    /// A client for one attempt: nothing is kept from one to the next, and nothing is repeated without us.
-    fn client(&self, addresses: Vec<SocketAddr>, within: Duration) -> Option<Client> {
-        Client::builder()
-            .tls_backend_preconfigured(self.tls()?)
-            .dns_resolver(Known(addresses))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-            // Connecting is over well before the whole is, so that a timeout tells in which of the two it was.
-            .connect_timeout(CONNECT.min(within / 2))
-            .timeout(within)
-            .build()
-            .ok()
-    }
-
-    fn tls(&self) -> Option<ClientConfig> {
-        if let Some(config) = self.tls.get() {
-            return Some(config.clone());
-        }
-        let config = tls::client_config(self.roots.as_ref()).ok()?;
-        Some(self.tls.get_or_init(|| config).clone())
-    }
-}
-
-/// Answers with the addresses that were looked at, whatever it is asked for: there is one host, and no redirect to another.
-struct Known(Vec<SocketAddr>);
-
-impl Resolve for Known {
-    fn resolve(&self, _name: Name) -> Resolving {
-        let addresses: Addrs = Box::new(self.0.clone().into_iter());
-        Box::pin(std::future::ready(Ok(addresses)))
     }
 }
 

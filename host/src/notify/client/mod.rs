@@ -1,6 +1,5 @@
 //! The only code that reaches people. Each function that a procedure can cause takes the proof that the gate let it through.
 
-mod address;
 mod attempt;
 mod bytewise;
 mod channel;
@@ -17,7 +16,6 @@ pub use channel::{
     Smtp, SmtpTls,
 };
 
-use self::address::NoWay;
 use self::letter::Letter;
 use self::ready::Ready;
 use super::call::{Effect, delivery_of, ending, to_value};
@@ -25,6 +23,7 @@ use super::note;
 use crate::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Undo};
 use crate::contract::notify_types::Delivery;
 use crate::contract::{CallError, ErrorKind};
+use crate::dial::NoWay;
 use crate::engine::{ChangePermit, Permit};
 use crate::journal::{State, Status};
 use serde_json::Value;

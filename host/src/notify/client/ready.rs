@@ -1,6 +1,5 @@
 //! A channel whose configuration was read and found possible.
 
-use super::address::Door;
 use super::attempt::Answer;
 use super::channel::{Channel, ChannelError, Kind};
 use super::http::Post;
@@ -8,9 +7,9 @@ use super::letter::Letter;
 use super::smtp::Mail;
 use super::{slack, webhook};
 use crate::clock::Clock;
+use crate::dial::{BadUrl, Door, Web};
 use crate::secret::Secret;
 use crate::tls;
-use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use std::time::Duration;
@@ -86,33 +85,18 @@ impl Ready {
 
 fn post(channel: &Channel, url: &Secret) -> Result<Post, ChannelError> {
     let name = || channel.name.clone();
-    let url: Url = url
-        .expose()
-        .trim()
-        .parse()
-        .map_err(|_| ChannelError::Url { channel: name() })?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(ChannelError::Scheme { channel: name() });
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(ChannelError::Login { channel: name() });
-    }
-    let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-        return Err(ChannelError::Url { channel: name() });
-    };
-    let door = Door {
-        host: host.to_owned(),
-        port,
-        is_plain: url.scheme() == "http",
-        allowed: channel.allow_address.clone(),
-    };
     let roots = match &channel.ca {
         Some(pem) => Some(
             tls::own_roots(pem).ok_or_else(|| ChannelError::Certificates { channel: name() })?,
         ),
         None => None,
     };
-    Ok(Post::new(door, url, roots))
+    let web = Web::new(url.expose(), true, &channel.allow_address, roots);
+    web.map(Post).map_err(|why| match why {
+        BadUrl::Unreadable => ChannelError::Url { channel: name() },
+        BadUrl::Scheme => ChannelError::Scheme { channel: name() },
+        BadUrl::Login => ChannelError::Login { channel: name() },
+    })
 }
 
 /// `Display` of a value is its JSON, which always succeeds.

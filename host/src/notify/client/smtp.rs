@@ -1,10 +1,10 @@
 //! A message as a mail. Up to the end of DATA every failure is certain; after it, silence is doubt.
 
-use super::address::{Door, NoWay};
 use super::attempt::Answer;
 use super::bytewise::Bytewise;
 use super::channel::{Channel, ChannelError, Smtp, SmtpTls};
 use super::letter::Letter;
+use crate::dial::{Door, NoWay};
 use crate::secret::Secret;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};

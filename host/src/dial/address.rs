@@ -1,4 +1,4 @@
-//! Where a channel may lead: every address is looked at before it is dialled, and what is dialled is what was looked at.
+//! Where a channel or an endpoint may lead: every address is looked at before it is dialled, and what is dialled is what was looked at.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
@@ -15,20 +15,20 @@ const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
 ];
 
-/// A receiver's place on the network, as it is configured.
+/// A server's place on the network, as it is configured.
 #[derive(Clone, Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     /// Parsed as browsers do, so that `0x7f.1`, `2130706433` and full-width digits are the address that they mean.
-    pub(super) host: Host<String>,
-    pub(super) port: u16,
-    /// Without encryption, so on this machine only.
-    pub(super) is_plain: bool,
-    pub(super) allowed: Vec<IpAddr>,
+    pub(crate) host: Host<String>,
+    pub(crate) port: u16,
+    /// What is sent must not be read on the way and is not encrypted, so on this machine only.
+    pub(crate) is_plain: bool,
+    pub(crate) allowed: Vec<IpAddr>,
 }
 
-/// Why a receiver is not dialled. Says nothing of where it is.
+/// Why a server is not dialled. Says nothing of where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum NoWay {
+pub(crate) enum NoWay {
     /// Nobody knows the name, for now.
     #[error("its host name cannot be resolved")]
     Unresolved,
@@ -42,7 +42,7 @@ pub(super) enum NoWay {
 
 impl Door {
     /// The addresses to dial.
-    pub(super) async fn addresses(&self) -> Result<Vec<SocketAddr>, NoWay> {
+    pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, NoWay> {
         let found: Vec<SocketAddr> = match &self.host {
             Host::Ipv4(address) => vec![(*address, self.port).into()],
             Host::Ipv6(address) => vec![(*address, self.port).into()],

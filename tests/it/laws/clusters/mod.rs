@@ -1,53 +1,16 @@
 //! The same laws for procedures that work on a cluster. What they change is seen by the API server's own account of it: objects as they
 //! are, and their generation, which counts each change of what is wanted.
 
+mod case;
+
 use super::in_parallel;
 use crate::world::{Output, Shop};
+use case::Case;
+use regex_lite::Regex;
 use serde_json::{Value, json};
+use windlass::call::Undo;
 use windlass::grant::GrantFile;
 use windlass::journal::{Call, Entry, Outcome, RunId, Stamped, State, Store, UndoState};
-
-/// A procedure with parameters that give it something to do in a shop.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    procedure: &'static str,
-    parameters: &'static [&'static str],
-    /// Effects that it has then.
-    effects: usize,
-}
-
-fn case(procedure: &str) -> Case {
-    match procedure {
-        "k8s-rollout" => Case {
-            procedure: "k8s-rollout",
-            parameters: &["name=web", "images=app=shop:2", "within=1min"],
-            effects: 1,
-        },
-        other => panic!("{other} has no case"),
-    }
-}
-
-impl Case {
-    fn shop(self) -> Shop {
-        Shop::open().granting(self.procedure)
-    }
-
-    fn typed(self, shop: &Shop, verb: &str) -> Vec<String> {
-        let namespace = format!("namespace={}", shop.namespace().name());
-        let mut words = vec![verb.to_owned(), self.procedure.to_owned()];
-        words.extend(["--target", "staging", "--set", &namespace].map(str::to_owned));
-        words.extend(
-            self.parameters
-                .iter()
-                .flat_map(|set| ["--set".to_owned(), (*set).to_owned()]),
-        );
-        words
-    }
-
-    fn run(self, shop: &Shop, faults: &[(&str, &str)]) -> Output {
-        windlass(shop, faults, &self.typed(shop, "run"))
-    }
-}
 
 fn windlass(shop: &Shop, faults: &[(&str, &str)], words: &[String]) -> Output {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -67,51 +30,97 @@ fn only_run(shop: &Shop) -> (RunId, State, Vec<Stamped>) {
     (run, state.unwrap(), entries)
 }
 
-/// What is wanted in the namespace, but for what only controllers and the server count.
+/// What is wanted in the namespace and of its nodes, but for what only controllers and the server count.
 fn wanted(shop: &Shop) -> Value {
-    let kinds = "deployments,statefulsets,daemonsets,jobs,ingresses,certificates";
-    let mut list = shop.namespace().object(kinds);
-    for object in list["items"].as_array_mut().unwrap() {
+    let mut list = objects(shop);
+    for object in &mut list {
         let metadata = object["metadata"].as_object_mut().unwrap();
         for kept in ["managedFields", "resourceVersion", "generation"] {
             metadata.remove(kept);
         }
-        if let Some(annotations) = metadata["annotations"].as_object_mut() {
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
             annotations.remove("deployment.kubernetes.io/revision");
+        }
+        if let Some(taints) = object["spec"]["taints"].as_array_mut() {
+            // A controller has it follow the cordon, a moment later.
+            taints.retain(|taint| taint["key"] != "node.kubernetes.io/unschedulable");
         }
         object["status"] = Value::Null;
     }
-    list["items"].take()
+    Value::Array(list)
 }
 
-/// The same without the marks of who changed it.
+/// Everything that procedures change, as the API server has it.
+fn objects(shop: &Shop) -> Vec<Value> {
+    let kinds = "deployments,statefulsets,daemonsets,jobs,cronjobs,configmaps,ingresses,httproutes,certificates";
+    let mut all = shop.namespace().object(kinds)["items"].take();
+    let all = all.as_array_mut().unwrap();
+    let nodes = shop.namespace().nodes().iter();
+    all.extend(nodes.map(|node| shop.namespace().object(&format!("node/{node}"))));
+    std::mem::take(all)
+}
+
+/// The same without the marks of who changed it, and without what differs from shop to shop: names that are made up, times, uids.
 fn unmarked(shop: &Shop) -> Value {
     let mut list = wanted(shop);
-    for object in list.as_array_mut().unwrap() {
-        if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
-            annotations.remove("windlass.dev/effect");
-        }
-        // A name that counts differs from shop to shop.
-        for own in ["namespace", "uid", "creationTimestamp"] {
-            object["metadata"][own] = Value::Null;
-        }
+    let mut made_up = vec![(shop.namespace().name().to_owned(), "NAMESPACE".to_owned())];
+    if shop.state().exists() {
+        made_up.push((only_run(shop).0.0, "RUN".into()));
     }
-    list
+    for (object, number) in list.as_array_mut().unwrap().iter_mut().zip(1..) {
+        let metadata = &mut object["metadata"];
+        if let Some(annotations) = metadata["annotations"].as_object_mut() {
+            annotations
+                .retain(|name, _| name != "windlass.dev/effect" && !name.ends_with("/restartedAt"));
+        }
+        made_up.push((
+            metadata["uid"].as_str().unwrap().to_owned(),
+            format!("UID {number}"),
+        ));
+        metadata["creationTimestamp"] = Value::Null;
+    }
+    let mut text = list.to_string();
+    for (own, instead) in made_up {
+        text = text.replace(&own, &instead);
+    }
+    // An effect that was announced, and never happened, has used up a number.
+    for (differs, same) in [
+        (r"RUN-\d+", "RUN-N"),
+        (r#"restartedAt":"[^"]+"#, "restartedAt\":\""),
+        (r"applyset-[\w-]{43}-v1", "SET"),
+    ] {
+        text = Regex::new(differs)
+            .unwrap()
+            .replace_all(&text, same)
+            .into_owned();
+    }
+    serde_json::from_str(&text).unwrap()
 }
 
-/// How often what is wanted was changed.
+/// How often what is wanted was changed: the sum of what the server counts, and of what was issued.
 fn changes(shop: &Shop) -> u64 {
-    let web = shop.namespace().object("deployment/web");
-    web["metadata"]["generation"].as_u64().unwrap()
+    let number = |object: &Value, at: &str| object.pointer(at).and_then(Value::as_u64).unwrap_or(0);
+    let counted = |object: &Value| {
+        number(object, "/metadata/generation") + number(object, "/status/revision")
+    };
+    objects(shop).iter().map(counted).sum()
+}
+
+/// Whether the run did something that taking it back would show.
+fn can_be_taken_back(state: &State) -> bool {
+    let mut effects = state.effects().iter();
+    effects.any(|effect| matches!(effect.prepared.undo, Undo::By(_)))
 }
 
 fn plan_changes_nothing(case: Case) {
     let shop = case.shop();
-    let before = shop.namespace().object("deployment/web")["metadata"]["resourceVersion"].clone();
+    let before = wanted(&shop);
     let mut files = shop.files();
     windlass(&shop, &[], &case.typed(&shop, "plan")).expect(0);
-    let after = shop.namespace().object("deployment/web")["metadata"]["resourceVersion"].clone();
-    assert_eq!(after, before);
+    assert_eq!(wanted(&shop), before);
     files.insert("plan.json".into());
     assert_eq!(shop.files(), files);
     assert!(!shop.state().exists(), "a plan made a journal");
@@ -170,15 +179,22 @@ fn unwinds_twice_the_same(case: Case) {
     let shop = case.shop();
     let before = wanted(&shop);
     case.run(&shop, &[]).expect(0);
-    assert_ne!(wanted(&shop), before);
-    let (run, ..) = only_run(&shop);
+    let (run, done, _) = only_run(&shop);
+    assert!(!can_be_taken_back(&done) || wanted(&shop) != before);
     shop.windlass(&["undo", &run.0]).expect(0);
     assert_eq!(wanted(&shop), before);
     let changed = changes(&shop);
     let (_, state, _) = only_run(&shop);
     assert_eq!(state.outcome(), Some(Outcome::Undone));
-    let undone = |undo: &UndoState| matches!(undo, UndoState::Undone(_));
-    assert!(state.effects().iter().all(|effect| undone(&effect.undo)));
+    for effect in state.effects() {
+        let undone = matches!(effect.undo, UndoState::Undone(_));
+        assert_eq!(
+            undone,
+            matches!(effect.prepared.undo, Undo::By(_)),
+            "{}",
+            effect.call
+        );
+    }
     shop.windlass(&["undo", &run.0]).expect(0);
     assert_eq!(wanted(&shop), before);
     assert_eq!(changes(&shop), changed, "the second undo changed something");
@@ -261,7 +277,7 @@ fn observed_within_granted(case: Case) {
     let narrowed = shop
         .read(&file)
         .replace("namespaces = [\"*\"]", &own)
-        .replace("names = [\"*\"]", "names = [\"web\"]");
+        .replace("names = [\"*\"]", &format!("names = {:?}", case.names));
     shop.write(&file, &narrowed);
     case.run(&shop, &[]).expect(0);
     let granted = GrantFile::parse(&file, &narrowed).unwrap().capabilities();
@@ -288,10 +304,17 @@ fn observed_within_granted(case: Case) {
 macro_rules! laws {
     ($($law:ident)*) => {
         $(mod $law {
-            #[test]
-            fn k8s_rollout() {
-                super::$law(super::case("k8s-rollout"));
-            }
+            procedures! { $law of backup_job cert_renewal k8s_config k8s_rollout maintenance_mode node_maintenance }
+        })*
+    };
+}
+
+macro_rules! procedures {
+    ($law:ident of $($procedure:ident)*) => {
+        $(#[test]
+        fn $procedure() {
+            let procedure = stringify!($procedure).replace('_', "-");
+            super::$law(super::case::case(&procedure));
         })*
     };
 }

@@ -1,0 +1,148 @@
+//! What a guest can ask of an endpoint, as values. Pure. `Display` is the line in plans and reports.
+
+use super::scope::Verb;
+use crate::contract::{CallError, ErrorKind};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Most samples in a row that can be waited for.
+const MOST_TIMES: u32 = 1_000;
+/// Shortest time from one sample to the next, in milliseconds.
+const LEAST_EVERY: u64 = 100;
+
+/// A look at an endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    /// The logical name.
+    pub endpoint: String,
+    /// How.
+    #[serde(flatten)]
+    pub look: Look,
+}
+
+/// How it is looked at, or what is waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "read", rename_all = "kebab-case")]
+#[expect(
+    missing_docs,
+    reason = "each is the function of the same name in wit/probe.wit; times are in milliseconds"
+)]
+pub enum Look {
+    Http,
+    Tls,
+    AwaitPasses {
+        times: u32,
+        every: u64,
+        within: u64,
+    },
+    AwaitStatus {
+        status: u16,
+        times: u32,
+        every: u64,
+        within: u64,
+    },
+}
+
+impl Read {
+    /// Refuses what cannot be meant.
+    pub fn check(&self) -> Result<(), CallError> {
+        let invalid = |message: &str| Err(CallError::new(ErrorKind::Invalid, message));
+        if !crate::plugin::is_name(&self.endpoint) {
+            return invalid(
+                "the name of the endpoint is none: a lower-case letter, then letters, digits and `-`, at most 63",
+            );
+        }
+        match self.look {
+            Look::AwaitStatus { status, .. } if !(100..600).contains(&status) => {
+                invalid("no server answers with such a status")
+            }
+            Look::AwaitPasses { times, every, .. } | Look::AwaitStatus { times, every, .. } => {
+                if !(1..=MOST_TIMES).contains(&times) {
+                    return invalid("what is waited for has to pass 1 to 1,000 times");
+                }
+                if every < LEAST_EVERY {
+                    return invalid("from one sample to the next there are at least 100 ms");
+                }
+                Ok(())
+            }
+            Look::Http | Look::Tls => Ok(()),
+        }
+    }
+
+    /// The verb that a capability must hold.
+    pub fn verb(&self) -> Verb {
+        match self.look {
+            Look::Http | Look::AwaitPasses { .. } | Look::AwaitStatus { .. } => Verb::Http,
+            Look::Tls => Verb::Tls,
+        }
+    }
+
+    /// For how long it waits, if it does.
+    pub fn waits(&self) -> Option<Duration> {
+        match self.look {
+            Look::AwaitPasses { within, .. } | Look::AwaitStatus { within, .. } => {
+                Some(Duration::from_millis(within))
+            }
+            Look::Http | Look::Tls => None,
+        }
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.look {
+            Look::Http => f.write_str("ask over HTTP"),
+            Look::Tls => f.write_str("look at the certificates"),
+            Look::AwaitPasses { times, .. } => write!(f, "wait for {times} passes in a row"),
+            Look::AwaitStatus { status, times, .. } => {
+                write!(f, "wait for status {status}, {times} times in a row")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Look, Read};
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let check = |endpoint: &str, look: Look| {
+            let endpoint = endpoint.into();
+            Read { endpoint, look }.check()
+        };
+        let passes = |times, every| Look::AwaitPasses {
+            times,
+            every,
+            within: 0,
+        };
+        let status = |status| Look::AwaitStatus {
+            status,
+            times: 1,
+            every: 100,
+            within: 0,
+        };
+        for name in ["", "Shop", "http://shop", "shop/", "*", &"a".repeat(64)] {
+            assert!(check(name, Look::Http).is_err(), "{name}");
+        }
+        for look in [
+            Look::Http,
+            Look::Tls,
+            passes(1, 100),
+            passes(1_000, 100),
+            status(503),
+        ] {
+            check("shop", look).unwrap();
+        }
+        for look in [
+            passes(0, 100),
+            passes(1_001, 100),
+            passes(1, 99),
+            status(99),
+            status(600),
+        ] {
+            assert!(check("shop", look.clone()).is_err(), "{look:?}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Two runs that share nothing but the cluster: only its lease keeps them apart.
+
+use super::shop;
+use crate::world::{Project, Shop};
+
+fn words<'a>(namespace: &'a str, images: &'a str) -> [&'a str; 10] {
+    let set = "--set";
+    [
+        "run",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        set,
+        namespace,
+        set,
+        "name=web",
+        set,
+        images,
+    ]
+}
+
+/// The same configuration and grants in another folder, as on another machine.
+fn elsewhere(shop: &Shop) -> Project {
+    let project = Project::new(&shop.read("windlass.toml"), &[]);
+    project
+        .windlass(&["grant", "k8s-rollout", "--target", "staging"])
+        .expect(0);
+    project
+}
+
+#[test]
+fn a_run_from_elsewhere_is_refused_while_the_first_one_lives() {
+    let shop = shop();
+    let other = elsewhere(&shop);
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let first = shop.start(&[], &words(&namespace, "images=app=shop:unready"));
+    first.until_said("set image");
+    let refused = other.windlass(&words(&namespace, "images=app=shop:2"));
+    assert_eq!(refused.code, 3, "{refused}");
+    assert!(refused.stderr.contains("holds the lease"), "{refused}");
+    assert_eq!(shop.image(), "shop:unready");
+    // Its lease ends by itself, and what it did stays in doubt in its own journal.
+    first.kill();
+    other
+        .windlass(&words(&namespace, "images=app=shop:2"))
+        .expect(0);
+    assert_eq!(shop.image(), "shop:2");
+}
