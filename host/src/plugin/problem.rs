@@ -193,7 +193,8 @@ fn own_interface(import: &Import, problems: &mut Vec<Problem>) {
         | "cluster-nodes"
         | "cluster-jobs"
         | "cluster-routes"
-        | "cluster-certificates" => {
+        | "cluster-certificates"
+        | "cluster-config" => {
             for function in import.functions.iter().filter(|function| !offers(function)) {
                 problems.push(Problem::Function {
                     interface: import.interface.clone(),

@@ -161,7 +161,7 @@ fn conflict(object: &Object, failure: Failure) -> CallError {
         }
     }
     if hands.is_empty() {
-        return failure.into();
+        return misfit(failure);
     }
     let hands = hands
         .iter()
@@ -171,6 +171,18 @@ fn conflict(object: &Object, failure: Failure) -> CallError {
         hands.collect::<Vec<_>>().join("; ")
     );
     CallError::new(ErrorKind::Conflict, message)
+}
+
+/// A manifest that does not fit its kind is a fault of the server's by its status, and of the manifest's by its words.
+fn misfit(failure: Failure) -> CallError {
+    let mut error: CallError = failure.into();
+    if error
+        .message
+        .contains("failed to create typed patch object")
+    {
+        error.kind = ErrorKind::Invalid;
+    }
+    error
 }
 
 fn never_still(object: &Object) -> CallError {
