@@ -244,12 +244,45 @@ fn what_is_granted_covers_kinds_and_names() {
         .replace("kinds = [\"*\"]", "kinds = [\"v1/ConfigMap\"]");
     shop.write(file, &narrowed);
     write(&shop, "a", "api:1", "");
-    let report = configure(&shop, &[FOLDER]).expect(1);
+    let report = configure(&shop, &[FOLDER]).expect(3);
     assert!(
-        report.summary().contains("apps/Deployment"),
+        report.summary().contains("no grant covers it"),
         "{}",
         report.summary()
     );
     // What was applied before it is taken back.
     assert!(!wanted(&shop).to_string().contains("settings"));
+}
+
+#[test]
+fn a_service_account_has_to_be_chosen_and_granted() {
+    let shop = shop();
+    let with_account = api("api:1").replace("envFrom", "env: [], envFrom").replace(
+        "      containers:",
+        "      serviceAccountName: runner\n      containers:",
+    );
+    shop.write(
+        "manifests/10.yaml",
+        &format!("{}---\n{with_account}", settings("a")),
+    );
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: runner}\n";
+    shop.namespace().apply(account);
+    configure(&shop, &[FOLDER]).expect(3);
+    configure(&shop, &[FOLDER, "service-accounts=runner"]).expect(0);
+}
+
+/// The Role that the README lists, and nothing else.
+#[test]
+fn the_role_of_its_readme_is_enough() {
+    let readme = include_str!("../../../plugins/k8s-config/README.md");
+    let shop = Shop::with_the_role_of(readme).granting("k8s-config");
+    write(&shop, "a", "api:1", SERVICE);
+    configure(&shop, &[FOLDER]).expect(0);
+    write(&shop, "b", "api:1", "");
+    let report = configure(&shop, &[FOLDER]).expect(0);
+    assert_eq!(
+        report.summary(),
+        "1 changed, 1 pruned, 1 workload restarted"
+    );
+    undo_the_last(&shop);
 }
