@@ -1,6 +1,7 @@
 //! The only code that touches Kubernetes. Each function that a procedure can cause takes the proof that the gate let it through.
 
 mod api;
+mod awaited;
 mod budgets;
 mod certificates;
 mod change;
@@ -21,6 +22,7 @@ mod target;
 mod wait;
 mod workloads;
 
+pub use awaited::assumed;
 pub use lock::{Lock, LockError};
 pub use probe::Probe;
 pub use target::{Target, TargetError};
@@ -31,10 +33,7 @@ use super::call::{Change, Look, Subject, named};
 use super::object::{Kind, Object};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
-use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, DisruptionBudget, JobFacts, JobOutcome,
-    NodeFacts, ObjectName, Rollout, RolloutState,
-};
+use crate::contract::cluster_types::ClusterFacts;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use crate::journal::RunId;
@@ -124,7 +123,7 @@ impl Client {
         let room = self.room(&read.cluster).await?;
         let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
         let shows = |object: &Object| may.shows_object(verb, cluster, object);
-        let (api, within) = (&room.api, read.waits().unwrap_or_default());
+        let api = &room.api;
         match &read.look {
             Look::Facts => value(&facts(room, permit).await?),
             Look::Workload { workload } => {
@@ -149,52 +148,26 @@ impl Client {
                 let pod = named(Kind::Pod, pod)?;
                 value(&pods::logs(api, permit, &pod, container.as_deref(), *lines).await?)
             }
-            Look::AwaitRollout { workload, .. } => {
-                value(&wait::rollout(api, permit, &Object::workload(workload)?, within).await?)
-            }
-            Look::AwaitNoPods { workload, .. } => {
-                value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
-            }
             Look::Nodes { selector } => nodes::list(api, permit, selector, &shows).await,
             Look::Budgets { namespace } => value(&budgets::list(api, permit, namespace).await?),
-            Look::AwaitPods { workload, .. } => {
-                value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
-            }
-            Look::AwaitBudget { budget, .. } => {
-                let object = named(Kind::PodDisruptionBudget, budget)?;
-                value(&budgets::healthy(api, permit, &object, within).await?)
-            }
-            Look::AwaitNode { node, .. } => {
-                nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await
-            }
             Look::Jobs {
                 namespace,
                 selector,
             } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
-            Look::AwaitJob { job, .. } => {
-                value(&job_facts::ended(api, permit, &named(Kind::Job, job)?, within).await?)
-            }
             Look::Certificates { namespace } => {
                 value(&certificates::list(api, permit, namespace, &shows).await?)
             }
-            Look::AwaitCertificate {
-                certificate, above, ..
-            } => {
-                let object = named(Kind::Certificate, certificate)?;
-                value(&certificates::renewed(api, permit, &object, *above, within).await?)
-            }
             Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
-            Look::Members { set } => {
-                let shows = |object: &ObjectName| may.shows_named(verb, cluster, object);
-                value(&config::members(api, permit, set, &shows).await?)
+            Look::Members { .. } | Look::Consumers { .. } | Look::Compare { .. } => {
+                config::look(api, permit, read).await
             }
-            Look::Consumers {
-                namespace,
-                config_maps,
-            } => value(&config::consumers(api, permit, namespace, config_maps, &shows).await?),
-            Look::Compare { manifest, set } => {
-                value(&config::compare(api, permit, manifest, set.as_deref()).await?)
-            }
+            Look::AwaitRollout { .. }
+            | Look::AwaitNoPods { .. }
+            | Look::AwaitPods { .. }
+            | Look::AwaitBudget { .. }
+            | Look::AwaitJob { .. }
+            | Look::AwaitCertificate { .. }
+            | Look::AwaitNode { .. } => awaited::awaited(api, permit, read).await,
         }
     }
 
@@ -397,77 +370,6 @@ async fn facts(room: &Connected, permit: &Permit) -> Result<ClusterFacts, CallEr
             .to_owned(),
         namespace: room.namespace.clone(),
     })
-}
-
-/// What a plan answers for a wait: what is waited for came about.
-pub fn assumed(read: &Read) -> Option<Value> {
-    let answer = match &read.look {
-        Look::AwaitRollout { .. } => value(&Rollout {
-            state: RolloutState::Complete,
-            message: String::new(),
-        }),
-        Look::AwaitNoPods { .. } => Ok(Value::Null),
-        Look::AwaitPods { .. } => value(&0_u32),
-        Look::AwaitBudget { budget, .. } => value(&DisruptionBudget {
-            name: budget.clone(),
-            allowed: 1,
-            healthy: 1,
-            desired_healthy: 0,
-            selector: String::new(),
-        }),
-        Look::AwaitJob { job, .. } => value(&JobFacts {
-            name: job.clone(),
-            uid: String::new(),
-            created: None,
-            finished: None,
-            outcome: JobOutcome::Complete,
-            succeeded: 1,
-            failed: 0,
-            cron_job: None,
-            message: String::new(),
-        }),
-        Look::AwaitCertificate {
-            certificate, above, ..
-        } => value(&CertificateFacts {
-            name: certificate.clone(),
-            uid: String::new(),
-            state: CertificateState::Ready,
-            message: String::new(),
-            revision: above.saturating_add(1),
-            not_before: None,
-            not_after: None,
-            renewal: None,
-            dns_names: Vec::new(),
-            secret: String::new(),
-        }),
-        Look::AwaitNode { node, .. } => value(&NodeFacts {
-            name: node.clone(),
-            uid: String::new(),
-            ready: true,
-            cordoned: true,
-            cordoned_by_windlass: true,
-            control_plane: false,
-            kubelet_version: String::new(),
-            os_image: String::new(),
-            boot_id: String::new(),
-            labels: Vec::new(),
-        }),
-        Look::Facts
-        | Look::Workload { .. }
-        | Look::Workloads { .. }
-        | Look::Revisions { .. }
-        | Look::Pods { .. }
-        | Look::Logs { .. }
-        | Look::Nodes { .. }
-        | Look::Budgets { .. }
-        | Look::Jobs { .. }
-        | Look::Certificates { .. }
-        | Look::Members { .. }
-        | Look::Consumers { .. }
-        | Look::Compare { .. }
-        | Look::Route { .. } => return None,
-    };
-    answer.ok()
 }
 
 /// As JSON.
