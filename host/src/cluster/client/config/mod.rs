@@ -15,11 +15,10 @@ use super::managers::who_insists;
 use super::{jobs, value};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::call::{Change, Look};
-use crate::cluster::field::{
-    FieldChange, MARK, Path, changes, difference, has_part, part_of, shown,
-};
+use crate::cluster::field::{FieldChange, MARK, Path, changes, difference, shown};
 use crate::cluster::manifest::applied_by;
 use crate::cluster::object::Object;
+use crate::cluster::part::{has_part, part_of};
 use crate::cluster::{Effect, Read, Revert, edit};
 use crate::contract::cluster_config::Applied as Kind;
 use crate::contract::cluster_types::ObjectName;
