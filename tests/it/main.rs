@@ -16,6 +16,7 @@ mod harness;
 mod hold;
 mod hostile;
 mod interruptions;
+mod k8s_config;
 mod k8s_rollout;
 mod laws;
 mod maintenance_mode;

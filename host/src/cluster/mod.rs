@@ -25,6 +25,7 @@ pub mod edit;
 pub mod field;
 pub mod manifest;
 pub mod object;
+pub mod part;
 pub mod policy;
 pub mod resource;
 mod rollout;

@@ -151,9 +151,12 @@ fn too_much(key: &str, value: &Value) -> Option<&'static str> {
     let is_nothing = value.is_null() || *value == 0;
     let is_list = |value: &Value| value.as_array().is_none_or(|list| !list.is_empty());
     let found = match key {
-        "privileged" => !is_off,
-        "allowPrivilegeEscalation" => !is_off,
-        "hostNetwork" | "hostPID" | "hostIPC" | "hostProcess" => !is_off,
+        "privileged"
+        | "allowPrivilegeEscalation"
+        | "hostNetwork"
+        | "hostPID"
+        | "hostIPC"
+        | "hostProcess" => !is_off,
         "hostPath" => !value.is_null(),
         "hostPort" => !is_nothing,
         "procMount" => !value.is_null() && value != "Default",

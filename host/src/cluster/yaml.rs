@@ -139,7 +139,10 @@ fn parse(document: &str) -> Result<Value, (u64, String)> {
     serde_saphyr::from_str_with_options(document, options).map_err(|error| {
         let line = error.location().map_or(1, |at| at.line().max(1));
         let text = error.without_snippet().to_string();
-        (line - 1, printable(&text).to_string())
+        // The place is told already, as a line of the file, and its options are not the operator's.
+        let text = text.split(" at line ").next().unwrap_or_default();
+        let text = text.split(", set ").next().unwrap_or_default();
+        (line - 1, printable(text).to_string())
     })
 }
 
@@ -190,7 +193,7 @@ mod tests {
         );
         let why = told(&SETTINGS.replace("data:", "data: {a: b}\ndata:"));
         assert!(
-            why.starts_with("a.yaml, line 9: ") && why.contains("duplicate"),
+            why.starts_with("a.yaml, line 10: ") && why.contains("duplicate"),
             "{why}"
         );
         assert_eq!(

@@ -105,7 +105,9 @@ impl Rooms {
         run: &RunId,
     ) -> Result<TargetLock, RoomLockError> {
         if self.cluster.has(target) {
-            return Ok(TargetLock::Cluster(self.cluster.lock(target, run).await?));
+            return Ok(TargetLock::Cluster(Box::new(
+                self.cluster.lock(target, run).await?,
+            )));
         }
         Ok(TargetLock::Database(self.database.lock(target, run).await?))
     }
@@ -122,7 +124,7 @@ pub(super) enum TargetLock {
     /// An advisory lock.
     Database(database::Lock),
     /// A Lease.
-    Cluster(cluster::client::Lock),
+    Cluster(Box<cluster::client::Lock>),
 }
 
 impl TargetLock {

@@ -191,6 +191,9 @@ impl Sandbox {
         if plugin.imports_interface("cluster-certificates") {
             contract::cluster_certificates::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
         }
+        if plugin.imports_interface("cluster-config") {
+            contract::cluster_config::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |g| g)?;
+        }
         if plugin.imports_wasi() {
             super::wasi::add_to_linker(&mut linker)?;
         }

@@ -128,9 +128,7 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
             format!("add a [[probe]] with endpoints = [\"{place}\"] and verbs = [{names}]")
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
-        Lack::Accounts => {
-            format!("add a service account that it needs to the `service-accounts` of line {line}")
-        }
+        Lack::Accounts => format!("add an account to the `service-accounts` of line {line}"),
         Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
         Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),

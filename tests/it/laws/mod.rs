@@ -25,6 +25,7 @@ use xtask::postgres::{NEWEST, OLDEST};
 pub(crate) const PROCEDURES: &[&str] = &[
     "backup-job",
     "cert-renewal",
+    "k8s-config",
     "k8s-rollout",
     "maintenance-mode",
     "node-maintenance",

@@ -8,7 +8,6 @@ use windlass::call::{Confirmed, Prepared, Reverted, Undo};
 use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
 use windlass::contract::cluster_config::Applied;
-use xtask::kubernetes::User;
 
 /// A manifest for the bench's namespace.
 pub(super) fn apply(bench: &Bench, mut manifest: Value) -> Change {

@@ -136,7 +136,7 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: backup-job, cert-renewal, k8s-rollout,
+    ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
       maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
@@ -153,7 +153,7 @@ fn a_first_day() {
     $ windlass doctor
     exit code: 0
     ----- stdout -----
-    ✓  procedures  built in: backup-job, cert-renewal, k8s-rollout,
+    ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
       maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml

@@ -8,7 +8,7 @@ use super::{
 use crate::cluster::Read;
 use crate::cluster::call::{Look, named};
 use crate::cluster::object::{Kind, Object};
-use crate::contract::cluster_types::{ClusterFacts, ObjectName};
+use crate::contract::cluster_types::ClusterFacts;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
 use serde_json::Value;
@@ -56,16 +56,8 @@ pub(super) async fn look(
             value(&certificates::list(api, permit, namespace, &shows).await?)
         }
         Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
-        Look::Members { set } => {
-            let shows = |object: &ObjectName| may.shows_named(verb, cluster, object);
-            value(&config::members(api, permit, set, &shows).await?)
-        }
-        Look::Consumers {
-            namespace,
-            config_maps,
-        } => value(&config::consumers(api, permit, namespace, config_maps, &shows).await?),
-        Look::Compare { manifest, set } => {
-            value(&config::compare(api, permit, manifest, set.as_deref()).await?)
+        Look::Members { .. } | Look::Consumers { .. } | Look::Compare { .. } => {
+            config::look(api, permit, read).await
         }
         Look::AwaitRollout { .. }
         | Look::AwaitNoPods { .. }

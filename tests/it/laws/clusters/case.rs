@@ -13,6 +13,8 @@ pub(super) struct Case {
     objects: &'static str,
     /// What its objects are to be before windlass begins: each an object and a condition of `kubectl wait`.
     ready: &'static [(&'static str, &'static str)],
+    /// Files of the project: names and contents.
+    files: &'static [(&'static str, &'static str)],
     /// Nodes of its own.
     nodes: usize,
     /// Objects that a narrow grant names.
@@ -26,6 +28,7 @@ const PLAIN: Case = Case {
     parameters: &[],
     objects: "",
     ready: &[],
+    files: &[],
     nodes: 0,
     names: &["web"],
     effects: 1,
@@ -50,6 +53,18 @@ metadata: {name: tls}
 spec: {secretName: tls, dnsNames: [shop.example], issuerRef: {name: own, kind: Issuer}}
 ";
 
+const API: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: app, image: 'api:1'}]}
+";
+
 pub(super) fn case(procedure: &str) -> Case {
     match procedure {
         "k8s-rollout" => Case {
@@ -67,6 +82,18 @@ pub(super) fn case(procedure: &str) -> Case {
             parameters: &["namespace={namespace}", "cron-job=backup"],
             objects: CRON_JOB,
             names: &["backup*"],
+            ..PLAIN
+        },
+        "k8s-config" => Case {
+            procedure: "k8s-config",
+            parameters: &[
+                "namespace={namespace}",
+                "manifests=@api.yaml",
+                "within=1min",
+            ],
+            files: &[("api.yaml", API)],
+            names: &["api", "k8s-config"],
+            effects: 2,
             ..PLAIN
         },
         "cert-renewal" => Case {
@@ -118,6 +145,9 @@ impl Case {
         }
         for (object, condition) in self.ready {
             shop.namespace().until(object, condition);
+        }
+        for (name, text) in self.files {
+            shop.write(name, text);
         }
         shop.granting(self.procedure)
     }

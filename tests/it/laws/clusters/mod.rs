@@ -90,6 +90,7 @@ fn unmarked(shop: &Shop) -> Value {
     for (differs, same) in [
         (r"RUN-\d+", "RUN-N"),
         (r#"restartedAt":"[^"]+"#, "restartedAt\":\""),
+        (r"applyset-[\w-]{43}-v1", "SET"),
     ] {
         text = Regex::new(differs)
             .unwrap()
@@ -318,7 +319,7 @@ macro_rules! procedures {
 }
 
 laws! {
-    of [backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance service_verify]:
+    of [backup_job cert_renewal k8s_config k8s_rollout maintenance_mode node_maintenance service_verify]:
     plan_changes_nothing
     run_follows_its_plan
     fails_anywhere_and_unwinds
@@ -329,7 +330,7 @@ laws! {
 
 // Of those that change something.
 laws! {
-    of [backup_job cert_renewal k8s_rollout maintenance_mode node_maintenance]:
+    of [backup_job cert_renewal k8s_config k8s_rollout maintenance_mode node_maintenance]:
     taken_back_after_a_crash
     unwinds_twice_the_same
 }

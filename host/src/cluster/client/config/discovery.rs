@@ -91,10 +91,8 @@ async fn kinds(
     let mut found: Value = api
         .call(permit.deadline(), Method::GET, &path, None)
         .await?;
-    let kinds = match found["resources"].take() {
-        Value::Array(kinds) => Arc::new(kinds),
-        _ => Arc::default(),
-    };
+    let kinds = found["resources"].as_array_mut().map(std::mem::take);
+    let kinds = Arc::new(kinds.unwrap_or_default());
     let mut all = api.kinds().lock().unwrap_or_else(PoisonError::into_inner);
     all.insert(api_version.to_owned(), Arc::clone(&kinds));
     Ok(kinds)

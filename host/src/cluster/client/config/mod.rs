@@ -3,29 +3,29 @@
 mod consumers;
 mod discovery;
 mod prune;
+mod rehearsal;
 
-pub(super) use consumers::consumers;
-pub(super) use prune::{make_again, members};
+pub(super) use prune::make_again;
 
-use super::api::{Api, Failure, MANAGER};
+use super::api::{Api, MANAGER};
 use super::change::{
     self, TRIES, Wanted, changed, confirm_before, failed, internal, is_as_before, mark, not_done,
 };
 use super::managers::who_insists;
 use super::{jobs, value};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
-use crate::cluster::call::Change;
-use crate::cluster::field::{
-    FieldChange, MARK, Path, changes, difference, has_part, part_of, shown,
-};
-use crate::cluster::manifest::{applied_by, marked, name};
+use crate::cluster::call::{Change, Look};
+use crate::cluster::field::{FieldChange, MARK, Path, changes, difference, shown};
+use crate::cluster::manifest::applied_by;
 use crate::cluster::object::Object;
-use crate::cluster::{Effect, Revert, edit, set};
+use crate::cluster::part::{has_part, part_of};
+use crate::cluster::{Effect, Read, Revert, edit};
 use crate::contract::cluster_config::Applied as Kind;
-use crate::contract::cluster_types::{Namespaced, ObjectName};
+use crate::contract::cluster_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use discovery::locate;
+use rehearsal::{Asked, Rehearsed, bare, conflict, is_outdated, never_still, rehearse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -47,137 +47,6 @@ struct There {
     own: bool,
 }
 
-/// What is wanted: of which object, as which member.
-struct Asked {
-    name: ObjectName,
-    manifest: Value,
-    member: Option<String>,
-    declared: Option<Namespaced>,
-}
-
-impl Asked {
-    fn of(manifest: &Value, set: Option<&str>) -> Result<Self, CallError> {
-        let name = name(manifest)?;
-        let member = match (set, &name.namespace) {
-            (None, _) => None,
-            (Some(set), Some(namespace)) => Some(set::id(&Namespaced {
-                namespace: namespace.clone(),
-                name: set.to_owned(),
-            })),
-            (Some(_), None) => {
-                let message = "what is of the whole cluster is in no set";
-                return Err(CallError::new(ErrorKind::Invalid, message));
-            }
-        };
-        Ok(Self {
-            name,
-            manifest: manifest.clone(),
-            member,
-            declared: None,
-        })
-    }
-
-    fn parent(set: &Namespaced, kinds: &[String]) -> Result<Self, CallError> {
-        let asked = Self::of(&set::parent(set, kinds), None)?;
-        Ok(Self {
-            declared: Some(set.clone()),
-            ..asked
-        })
-    }
-
-    fn body(&self, mark: &str, found: Option<&change::Before>) -> Value {
-        let mut body = marked(&self.manifest, self.member.as_deref(), mark);
-        if let Some(before) = found {
-            body["metadata"]["uid"] = json!(before.uid);
-            body["metadata"]["resourceVersion"] = json!(before.version);
-        }
-        body
-    }
-}
-
-/// What the server would make of a manifest.
-struct Rehearsed {
-    found: Option<Value>,
-    result: Value,
-    own: bool,
-}
-
-/// Has the server rehearse it. Fields that we wrote by a patch, or by taking something back, are another manager's to the server although they
-/// are ours; only where nobody else's are in the way it is told to write over them, and only in the object as it was seen then.
-async fn rehearse(
-    api: &Api,
-    permit: &Permit,
-    object: &Object,
-    asked: &Asked,
-) -> Result<Rehearsed, CallError> {
-    let end = permit.deadline();
-    for _ in 0..TRIES {
-        let found = api.find(end, object).await?;
-        if let (Some(found), Some(set)) = (&found, &asked.declared) {
-            set::check_parent(found, set)?;
-        }
-        let seen = found.as_ref().map(bare);
-        let body = asked.body(&mark(permit, 0), seen.as_ref());
-        let first = api.apply(end, object, &body, false, true).await;
-        let (result, own) = match first {
-            Err(failure) if is_ours(&failure) => {
-                (api.apply(end, object, &body, true, true).await, true)
-            }
-            other => (other, false),
-        };
-        match result {
-            Ok(result) => {
-                return Ok(Rehearsed { found, result, own });
-            }
-            Err(failure) if is_outdated(&failure) => {}
-            Err(failure) => return Err(conflict(object, failure)),
-        }
-    }
-    Err(never_still(object))
-}
-
-fn bare(found: &Value) -> change::Before {
-    change::Before::of(found, Vec::new(), Value::Null, "")
-}
-
-/// Whether all that is in the way was written by ourselves.
-fn is_ours(failure: &Failure) -> bool {
-    let writers = failure.writers();
-    !writers.is_empty() && writers.iter().all(|(manager, _)| manager == MANAGER)
-}
-
-/// Whether the object was another one by then.
-fn is_outdated(failure: &Failure) -> bool {
-    failure.status == Some(409) && failure.writers().is_empty()
-}
-
-/// In the way are these fields of these hands, if that is it.
-fn conflict(object: &Object, failure: Failure) -> CallError {
-    let mut hands: Vec<(String, Vec<String>)> = Vec::new();
-    for (manager, field) in failure.writers() {
-        match hands.iter_mut().find(|(known, _)| *known == manager) {
-            Some((_, fields)) => fields.push(field),
-            None => hands.push((manager, vec![field])),
-        }
-    }
-    if hands.is_empty() {
-        return failure.into();
-    }
-    let hands = hands
-        .iter()
-        .map(|(manager, fields)| format!("{manager} writes {}", fields.join(", ")));
-    let message = format!(
-        "{object}: {}; leave that out of the manifest, or have it given up there",
-        hands.collect::<Vec<_>>().join("; ")
-    );
-    CallError::new(ErrorKind::Conflict, message)
-}
-
-fn never_still(object: &Object) -> CallError {
-    let message = format!("{object} is changed by others all the time");
-    CallError::new(ErrorKind::Conflict, message)
-}
-
 /// Looks at the object, has the server rehearse the change, and says how it would be undone.
 pub(super) async fn prepare(
     api: &Api,
@@ -186,20 +55,16 @@ pub(super) async fn prepare(
     object: &ObjectName,
 ) -> Result<Prepared, CallError> {
     let cluster = &effect.cluster;
-    let asked = match &effect.change {
-        Change::Apply { manifest, set } => Asked::of(manifest, set.as_deref())?,
-        Change::Declare { set, kinds } => Asked::parent(set, kinds)?,
-        Change::Prune { set, .. } => {
-            return prune::prepare(api, permit, cluster, object, set).await;
-        }
-        Change::Patch { changes, .. } => {
-            let object = locate(api, permit, object).await?;
-            let found = api.get(permit.deadline(), &object).await?;
-            let wanted = fields(edit::changes(&found, changes)?);
-            return change::prepare(api, permit, cluster, &object, &found, wanted).await;
-        }
-        _ => return Err(elsewhere()),
-    };
+    if let Change::Prune { set, .. } = &effect.change {
+        return prune::prepare(api, permit, cluster, object, set).await;
+    }
+    if let Change::Patch { changes, .. } = &effect.change {
+        let object = locate(api, permit, object).await?;
+        let found = api.get(permit.deadline(), &object).await?;
+        let wanted = fields(edit::changes(&found, changes)?);
+        return change::prepare(api, permit, cluster, &object, &found, wanted).await;
+    }
+    let asked = Asked::by(&effect.change)?;
     let object = locate(api, permit, &asked.name).await?;
     let rehearsed = rehearse(api, permit, &object, &asked).await?;
     let (kind, there, undo, details) = match &rehearsed.found {
@@ -310,8 +175,29 @@ fn restored(cluster: &str, object: &Object, there: &There) -> Undo {
     }))
 }
 
+/// Looks at sets, at who takes from ConfigMaps, and at what would differ. Answers the JSON of the type in the contract.
+pub(super) async fn look(api: &Api, permit: &Permit, read: &Read) -> Result<Value, CallError> {
+    let (may, verb, cluster) = (permit.effective(), read.verb(), &read.cluster);
+    if let Look::Members { set } = &read.look {
+        let shows = |object: &ObjectName| may.shows_named(verb, cluster, object);
+        return value(&prune::members(api, permit, set, &shows).await?);
+    }
+    if let Look::Consumers {
+        namespace,
+        config_maps,
+    } = &read.look
+    {
+        let shows = |object: &Object| may.shows_object(verb, cluster, object);
+        return value(&consumers::consumers(api, permit, namespace, config_maps, &shows).await?);
+    }
+    if let Look::Compare { manifest, set } = &read.look {
+        return value(&compare(api, permit, manifest, set.as_deref()).await?);
+    }
+    Err(elsewhere())
+}
+
 /// What applying would change, a line for each field.
-pub(super) async fn compare(
+async fn compare(
     api: &Api,
     permit: &Permit,
     manifest: &Value,
@@ -334,19 +220,14 @@ pub(super) async fn apply(
     object: &ObjectName,
     prepared: &Prepared,
 ) -> Result<Applied, ApplyFailure> {
-    let asked = match &effect.change {
-        Change::Apply { manifest, set } => Asked::of(manifest, set.as_deref()),
-        Change::Declare { set, kinds } => Asked::parent(set, kinds),
-        Change::Prune { set, .. } => {
-            return prune::apply(api, permit, set, prepared).await;
-        }
-        Change::Patch { .. } => {
-            let object = locate(api, permit, object).await.map_err(not_done)?;
-            return change::apply(api, permit, &object, prepared).await;
-        }
-        _ => Err(elsewhere()),
-    };
-    let asked = asked.map_err(not_done)?;
+    if let Change::Prune { set, .. } = &effect.change {
+        return prune::apply(api, permit, set, prepared).await;
+    }
+    if let Change::Patch { .. } = &effect.change {
+        let object = locate(api, permit, object).await.map_err(not_done)?;
+        return change::apply(api, permit, &object, prepared).await;
+    }
+    let asked = Asked::by(&effect.change).map_err(not_done)?;
     let Seen { object, there } = seen(prepared).map_err(not_done)?;
     match there {
         None => create(api, permit, &object, &asked).await?,
@@ -459,13 +340,12 @@ pub(super) async fn confirm(
     prepared: &Prepared,
     number: u64,
 ) -> Result<Confirmed, CallError> {
-    match &effect.change {
-        Change::Prune { .. } => return prune::confirm(api, permit, prepared).await,
-        Change::Patch { .. } => {
-            let object = locate(api, permit, object).await?;
-            return change::confirm(api, permit, &object, prepared, number).await;
-        }
-        _ => {}
+    if let Change::Prune { .. } = &effect.change {
+        return prune::confirm(api, permit, prepared).await;
+    }
+    if let Change::Patch { .. } = &effect.change {
+        let object = locate(api, permit, object).await?;
+        return change::confirm(api, permit, &object, prepared, number).await;
     }
     let Seen { object, there } = seen(prepared)?;
     if let Some(there) = there {

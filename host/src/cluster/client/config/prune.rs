@@ -5,7 +5,7 @@ use super::super::change::{TRIES, changed, internal, not_done};
 use super::super::managers::who_insists;
 use super::super::{jobs, value};
 use super::discovery::{locate, preferred};
-use super::never_still;
+use super::rehearsal::never_still;
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::Revert;
 use crate::cluster::field::difference;
