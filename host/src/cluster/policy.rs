@@ -211,6 +211,10 @@ mod tests {
     use serde_json::{Value, json};
 
     /// A deployment with this in the specification of its pods.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is read where it is written"
+    )]
     fn deployment(spec: Value) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"spec": spec}}})
     }
@@ -225,6 +229,10 @@ mod tests {
         );
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is read where it is written"
+    )]
     fn in_container(context: Value) -> Value {
         deployment(json!({"containers": [{"name": "app", "securityContext": context}]}))
     }

@@ -218,7 +218,8 @@ mod tests {
         for level in 1..9 {
             let last = level - 1;
             let names = vec![format!("*a{last}"); 10].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{names}]\n"));
+            let line = format!("a{level}: &a{level} [{names}]\n");
+            bomb.push_str(&line);
         }
         assert!(of(&bomb).is_err());
         assert!(of(&format!("a: {}", "[".repeat(10_000))).is_err());

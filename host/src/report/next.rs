@@ -53,13 +53,7 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
             let effects = pending.unwrap_or_else(|| "nothing".into());
             vec![undo(format!("ends it and takes back {effects}"))]
         }
-        // Nothing that an undo could try.
-        Standing::Stuck
-            if state.held_by().is_some() && pending.is_none() && state.to_sweep().is_empty() =>
-        {
-            Vec::new()
-        }
-        Standing::Stuck => vec![undo(tries(state, pending))],
+        Standing::Stuck => tries(state, pending).map(undo).into_iter().collect(),
         Standing::Succeeded | Standing::Inconclusive => pending
             .map(|effects| undo(format!("takes back {effects}")))
             .into_iter()
@@ -72,10 +66,12 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
     }
 }
 
-/// What an undo of a stuck run tries. It can be stuck with all its work done, over what an effect left: that work goes too.
-fn tries(state: &State, pending: Option<String>) -> String {
+/// What an undo of a stuck run tries. It can be stuck with all its work done, over what an effect left: that work goes too. None where
+/// nothing can be tried: what was done stays.
+fn tries(state: &State, pending: Option<String>) -> Option<String> {
     let swept = numbers(state.to_sweep().iter().map(|(number, _)| *number));
     let tries = match (swept, pending) {
+        (None, None) if state.held_by().is_some() => return None,
         (None, None) => "it again".into(),
         (None, Some(effects)) => format!("{effects} again"),
         (Some(left), None) => format!("to clear away what {left} left"),
@@ -83,7 +79,7 @@ fn tries(state: &State, pending: Option<String>) -> String {
             format!("to clear away what {left} left and to take back {effects}")
         }
     };
-    format!("tries {tries}, once the cause is mended")
+    Some(format!("tries {tries}, once the cause is mended"))
 }
 
 /// `effect 4`, `effects 1, 2 and 4`; none for none.

@@ -47,8 +47,8 @@ fn settings(value: &str) -> String {
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: api}\nspec: {selector: {app: api}, ports: [{port: 80}]}\n";
 
 /// Writes a folder of manifests: one file for the settings, one for all others.
-fn write(shop: &Shop, mode: &str, image: &str, more: &str) {
-    shop.write("manifests/10-settings.yaml", &settings(mode));
+fn write(shop: &Shop, value: &str, image: &str, more: &str) {
+    shop.write("manifests/10-settings.yaml", &settings(value));
     shop.write(
         "manifests/20-api.yml",
         &format!("{}---\n{more}", api(image)),

@@ -42,12 +42,12 @@ impl Site {
         }
     }
 
-    fn turn(&self, mode: &str, more: &[&str]) -> Report {
+    fn turn(&self, on: &str, more: &[&str]) -> Report {
         let namespace = format!("namespace={}", self.shop.namespace().name());
-        let (mode, kind) = (format!("mode={mode}"), format!("kind={}", self.kind));
+        let (turned, kind) = (format!("mode={on}"), format!("kind={}", self.kind));
         let usual = [
             namespace.as_str(),
-            mode.as_str(),
+            turned.as_str(),
             &kind,
             "name=shop",
             "service=page",
@@ -159,8 +159,8 @@ fn what_is_so_already_is_only_proven() {
 fn what_another_hand_changed_is_left_alone_and_named() {
     let site = Site::new("ingress");
     site.turn("on", &[]).expect(0);
-    let path = "/spec/rules/0/http/paths/0/backend/service/name";
-    let patch = format!("[{{\"op\": \"replace\", \"path\": \"{path}\", \"value\": \"other\"}}]");
+    let at = "/spec/rules/0/http/paths/0/backend/service/name";
+    let patch = format!("[{{\"op\": \"replace\", \"path\": \"{at}\", \"value\": \"other\"}}]");
     site.shop
         .namespace()
         .kubectl(&["patch", "ingress/shop", "--type=json", "--patch", &patch]);

@@ -18,6 +18,10 @@ pub(super) fn apply(bench: &Bench, mut manifest: Value) -> Change {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is read where it is written"
+)]
 pub(super) fn settings(data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": data})
 }
@@ -133,17 +137,17 @@ fn a_plan_changes_nothing_and_tells_each_field() {
 }
 
 fn apply_manifest(change: &Change) -> Value {
-    match change {
-        Change::Apply { manifest, .. } => manifest.clone(),
-        other => panic!("{other:?} has no manifest"),
-    }
+    let Change::Apply { manifest, .. } = change else {
+        panic!("{change:?} has no manifest");
+    };
+    manifest.clone()
 }
 
 #[test]
 fn what_was_made_is_deleted_and_what_was_changed_is_restored_exactly() {
     let bench = Bench::new(Namespace::new());
     let make = apply(&bench, deployment("shop:1"));
-    let (_, made) = bench.act(&make);
+    let (_, first) = bench.act(&make);
     let before = seen(&bench, "deployment/web");
     let mut other = deployment("shop:2");
     let spec = &mut other["spec"]["template"]["spec"];
@@ -164,8 +168,8 @@ fn what_was_made_is_deleted_and_what_was_changed_is_restored_exactly() {
     let again = bench.prepare(&change).unwrap();
     bench.apply_as(3, &change, &again).unwrap();
     bench.undo(&again);
-    // The mark of what made it is gone with what came after, so it is not known whose it is.
-    assert!(matches!(bench.undo(&made), Reverted::LeftAlone(_)));
+    // The mark of what prepared it is gone with what came after, so it is not known whose it is.
+    assert!(matches!(bench.undo(&first), Reverted::LeftAlone(_)));
 }
 
 #[test]

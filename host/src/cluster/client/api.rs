@@ -280,7 +280,7 @@ impl Api {
             let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
             items.extend(page.items.into_iter().filter_map(&mut keep));
             if items.len() > MOST {
-                return Err(too_many(kind));
+                return Err(too_many(&kind));
             }
             further = page.metadata.further.filter(|token| !token.is_empty());
             if further.is_none() {
@@ -288,7 +288,7 @@ impl Api {
                 return Ok(Listed { items, version });
             }
         }
-        Err(too_many(kind))
+        Err(too_many(&kind))
     }
 
     /// Text that is no JSON, such as a log.
@@ -468,7 +468,7 @@ pub(super) enum Watched<T> {
     Gone(T),
 }
 
-fn too_many(kind: Kind) -> Failure {
+fn too_many(kind: &Kind) -> Failure {
     let message = format!(
         "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
     );

@@ -46,6 +46,13 @@ spec:
       template: {spec: {restartPolicy: Never, containers: [{name: app, image: 'backup:1'}]}}
 ";
 
+const EXPAND: &str = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: expand}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: app, image: 'migrate:1'}]}}}
+";
+
 const CERTIFICATE: &str = "
 apiVersion: cert-manager.io/v1
 kind: Certificate
@@ -65,73 +72,91 @@ spec:
     spec: {containers: [{name: app, image: 'api:1'}]}
 ";
 
+const K8S_ROLLOUT: Case = Case {
+    procedure: "k8s-rollout",
+    parameters: &[
+        "namespace={namespace}",
+        "name=web",
+        "images=app=shop:2",
+        "expand=@expand.yaml",
+        "within=1min",
+    ],
+    files: &[("expand.yaml", EXPAND)],
+    names: &["web", "expand*"],
+    effects: 2,
+    ..PLAIN
+};
+
+const BACKUP_JOB: Case = Case {
+    procedure: "backup-job",
+    parameters: &["namespace={namespace}", "cron-job=backup"],
+    objects: CRON_JOB,
+    names: &["backup*"],
+    ..PLAIN
+};
+
+const K8S_CONFIG: Case = Case {
+    procedure: "k8s-config",
+    parameters: &[
+        "namespace={namespace}",
+        "manifests=@api.yaml",
+        "within=1min",
+    ],
+    files: &[("api.yaml", API)],
+    names: &["api", "k8s-config"],
+    effects: 2,
+    ..PLAIN
+};
+
+const CERT_RENEWAL: Case = Case {
+    procedure: "cert-renewal",
+    parameters: &["namespace={namespace}", "force=true", "restart=web"],
+    objects: CERTIFICATE,
+    ready: &[("certificate/tls", "condition=Ready")],
+    names: &["web", "tls"],
+    effects: 2,
+    ..PLAIN
+};
+
+const MAINTENANCE_MODE: Case = Case {
+    procedure: "maintenance-mode",
+    parameters: &[
+        "namespace={namespace}",
+        "mode=on",
+        "name=shop",
+        "service=page",
+    ],
+    objects: crate::maintenance_mode::OBJECTS,
+    ready: &[("pod/page", "condition=Ready")],
+    names: &["shop", "web"],
+    ..PLAIN
+};
+
+const SERVICE_VERIFY: Case = Case {
+    procedure: "service-verify",
+    parameters: &["namespace={namespace}", "baseline=true"],
+    effects: 0,
+    ..PLAIN
+};
+
+/// Its pods have nowhere to go until it is back, so nobody looks after them.
+const NODE_MAINTENANCE: Case = Case {
+    procedure: "node-maintenance",
+    parameters: &["nodes={node}", "update=none"],
+    nodes: 1,
+    effects: 3,
+    ..PLAIN
+};
+
 pub(super) fn case(procedure: &str) -> Case {
     match procedure {
-        "k8s-rollout" => Case {
-            procedure: "k8s-rollout",
-            parameters: &[
-                "namespace={namespace}",
-                "name=web",
-                "images=app=shop:2",
-                "within=1min",
-            ],
-            ..PLAIN
-        },
-        "backup-job" => Case {
-            procedure: "backup-job",
-            parameters: &["namespace={namespace}", "cron-job=backup"],
-            objects: CRON_JOB,
-            names: &["backup*"],
-            ..PLAIN
-        },
-        "k8s-config" => Case {
-            procedure: "k8s-config",
-            parameters: &[
-                "namespace={namespace}",
-                "manifests=@api.yaml",
-                "within=1min",
-            ],
-            files: &[("api.yaml", API)],
-            names: &["api", "k8s-config"],
-            effects: 2,
-            ..PLAIN
-        },
-        "cert-renewal" => Case {
-            procedure: "cert-renewal",
-            parameters: &["namespace={namespace}", "force=true", "restart=web"],
-            objects: CERTIFICATE,
-            ready: &[("certificate/tls", "condition=Ready")],
-            names: &["web", "tls"],
-            effects: 2,
-            ..PLAIN
-        },
-        "maintenance-mode" => Case {
-            procedure: "maintenance-mode",
-            parameters: &[
-                "namespace={namespace}",
-                "mode=on",
-                "name=shop",
-                "service=page",
-            ],
-            objects: crate::maintenance_mode::OBJECTS,
-            ready: &[("pod/page", "condition=Ready")],
-            names: &["shop", "web"],
-            ..PLAIN
-        },
-        "service-verify" => Case {
-            procedure: "service-verify",
-            parameters: &["namespace={namespace}", "baseline=true"],
-            effects: 0,
-            ..PLAIN
-        },
-        // Its pods have nowhere to go until it is back, so nobody looks after them.
-        "node-maintenance" => Case {
-            procedure: "node-maintenance",
-            parameters: &["nodes={node}", "update=none"],
-            nodes: 1,
-            effects: 3,
-            ..PLAIN
-        },
+        "k8s-rollout" => K8S_ROLLOUT,
+        "backup-job" => BACKUP_JOB,
+        "k8s-config" => K8S_CONFIG,
+        "cert-renewal" => CERT_RENEWAL,
+        "maintenance-mode" => MAINTENANCE_MODE,
+        "service-verify" => SERVICE_VERIFY,
+        "node-maintenance" => NODE_MAINTENANCE,
         other => panic!("{other} has no case"),
     }
 }
