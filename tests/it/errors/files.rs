@@ -20,7 +20,8 @@ fn a_misspelt_key_in_the_configuration() {
     exit code: 2
     ----- stdout -----
     ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
-      maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
+      maintenance-mode, node-maintenance, pg-health, pg-optimize,
+      service-verify
     ✓  compiler  procedures can be built here
     ✗  configuration  windlass.toml:2:1: unknown key `conection` in
       [database.orders]

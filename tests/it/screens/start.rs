@@ -137,7 +137,8 @@ fn a_first_day() {
     exit code: 0
     ----- stdout -----
     ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
-      maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
+      maintenance-mode, node-maintenance, pg-health, pg-optimize,
+      service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet
@@ -154,7 +155,8 @@ fn a_first_day() {
     exit code: 0
     ----- stdout -----
     ✓  procedures  built in: backup-job, cert-renewal, k8s-config, k8s-rollout,
-      maintenance-mode, node-maintenance, pg-health, pg-optimize, service-verify
+      maintenance-mode, node-maintenance, pg-health, pg-optimize,
+      service-verify
     ✓  compiler  procedures can be built here
     ✓  configuration  windlass.toml
     ✓  state  .windlass: no runs yet

@@ -3,11 +3,12 @@
 mod effect;
 mod read;
 mod revert;
+mod word;
 
-pub(super) use effect::is_of_kubernetes;
 pub use effect::{Change, Effect};
 pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
+pub(super) use word::is_of_kubernetes;
 
 use super::object::{Kind, Object};
 use super::resource::{group_and_version, text_of};
