@@ -29,6 +29,7 @@ mod room_cluster;
 mod room_database;
 mod room_notify;
 mod room_probe;
+mod runbooks;
 mod screens;
 mod secrets;
 mod service_verify;

@@ -2,7 +2,7 @@
 //!
 //! Each law is one function over a [`Case`]. A test in `tidy` fails if a folder in `plugins/` is missing in [`PROCEDURES`].
 
-mod clusters;
+pub(crate) mod clusters;
 mod crashes;
 mod failures;
 pub(crate) mod world_view;

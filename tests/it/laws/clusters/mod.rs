@@ -31,7 +31,7 @@ fn only_run(shop: &Shop) -> (RunId, State, Vec<Stamped>) {
 }
 
 /// What is wanted in the namespace and of its nodes, but for what only controllers and the server count.
-fn wanted(shop: &Shop) -> Value {
+pub(crate) fn wanted(shop: &Shop) -> Value {
     let mut list = objects(shop);
     for object in &mut list {
         let metadata = object["metadata"].as_object_mut().unwrap();
@@ -64,17 +64,21 @@ fn objects(shop: &Shop) -> Vec<Value> {
 }
 
 /// The same without the marks of who changed it, and without what differs from shop to shop: names that are made up, times, uids.
-fn unmarked(shop: &Shop) -> Value {
+pub(crate) fn unmarked(shop: &Shop) -> Value {
     let mut list = wanted(shop);
     let mut made_up = vec![(shop.namespace().name().to_owned(), "NAMESPACE".to_owned())];
     if shop.state().exists() {
-        made_up.push((only_run(shop).0.0, "RUN".into()));
+        let runs = store(shop).runs().unwrap();
+        made_up.extend(runs.into_iter().map(|(run, _)| (run.0, "RUN".to_owned())));
     }
     for (object, number) in list.as_array_mut().unwrap().iter_mut().zip(1..) {
         let metadata = &mut object["metadata"];
         if let Some(annotations) = metadata["annotations"].as_object_mut() {
             annotations
                 .retain(|name, _| name != "windlass.dev/effect" && !name.ends_with("/restartedAt"));
+            if annotations.is_empty() {
+                metadata["annotations"] = Value::Null;
+            }
         }
         made_up.push((
             metadata["uid"].as_str().unwrap().to_owned(),
