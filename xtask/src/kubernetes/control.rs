@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How much of a log is told in an error, in lines.
-const TOLD: usize = 12;
+const TOLD: usize = 24;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -180,7 +180,21 @@ impl Control {
             // What cannot be read is not told.
             let _ = log.read_to_end(&mut bytes);
         }
-        shell::tail(&String::from_utf8_lossy(&bytes), TOLD)
+        told(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// What of a log tells most: its end, or where the program broke, because Go tells the reason first and then many calls.
+fn told(log: &str) -> String {
+    let broke = log
+        .lines()
+        .position(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
+    match broke {
+        Some(first) => {
+            let lines: Vec<&str> = log.lines().skip(first).take(TOLD).collect();
+            lines.join("\n")
+        }
+        None => shell::tail(log, TOLD),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whole procedures one after another, as the page of a runbook has them: what each leaves is what the next one finds.
+//! The update of a backend, with its migration and under the maintenance page.
 
 use crate::laws::clusters::{unmarked, wanted};
 use crate::maintenance_mode::OBJECTS;
