@@ -13,6 +13,7 @@
 mod effects;
 mod figures;
 mod fleet;
+mod flow;
 #[path = "../common/guest.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod guest;
@@ -34,6 +35,7 @@ fn main() {
         ("processes", processes::measure),
         ("optimize", optimize::measure),
         ("health", health::measure),
+        ("flow", flow::measure),
         ("fleet", fleet::measure),
     ] {
         if figures.wants(name) {

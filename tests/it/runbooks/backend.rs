@@ -4,11 +4,18 @@ use crate::laws::clusters::{unmarked, wanted};
 use crate::maintenance_mode::OBJECTS;
 use crate::report::Report;
 use crate::room_cluster::jobs::cron_job;
-use crate::world::Shop;
+use crate::world::{Namespace, Shop};
+use xtask::kubernetes::{Options, User};
 
-/// A shop with a route, a maintenance page, a CronJob that backs up, and grants for all that its runbook needs.
-fn shop() -> Shop {
-    let shop = Shop::open();
+const EXPAND: &str = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: expand}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: app, image: 'migrate:1'}]}}}
+";
+
+/// With a route, a maintenance page, a CronJob that backs up, and grants for all that its runbook needs.
+fn furnished(shop: Shop) -> Shop {
     let namespace = shop.namespace();
     namespace.apply(OBJECTS);
     namespace.apply(&cron_job("backup:1", "300ms"));
@@ -19,13 +26,7 @@ fn shop() -> Shop {
         "--for=jsonpath={.endpoints[0].conditions.ready}=true",
         "--timeout=60s",
     ]);
-    let expand = "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: expand}
-spec: {template: {spec: {restartPolicy: Never, containers: [{name: app, image: 'migrate:1'}]}}}
-";
-    shop.write("expand.yaml", expand);
+    shop.write("expand.yaml", EXPAND);
     [
         "backup-job",
         "maintenance-mode",
@@ -59,7 +60,7 @@ fn verify(shop: &Shop, more: &[&str]) -> Report {
 /// Baseline, backup, maintenance page, migration and new image, verification, page off again.
 #[test]
 fn a_backend_is_updated() {
-    let shop = shop();
+    let shop = furnished(Shop::open());
     verify(&shop, &["baseline=true"]).expect(0);
     shop.run("backup-job", &["cron-job=backup"]).expect(0);
     maintenance(&shop, "on");
@@ -81,7 +82,7 @@ fn a_backend_is_updated() {
 #[test]
 fn a_backend_whose_new_image_cannot_run_is_as_before() {
     for image in ["shop:bad", "shop:unready"] {
-        let shop = shop();
+        let shop = furnished(Shop::open());
         let soon = r#"{"spec": {"progressDeadlineSeconds": 5}}"#;
         let patch = ["patch", "deployment/web", "--type=merge", "--patch", soon];
         shop.namespace().kubectl(&patch);
@@ -96,4 +97,62 @@ fn a_backend_whose_new_image_cannot_run_is_as_before() {
         maintenance(&shop, "off");
         assert_eq!(unmarked(&shop), before, "{image}");
     }
+}
+
+/// The runbook by kubectl: the page on, one replica, the new image, the migration and what it said, two replicas, the wait, the page off.
+fn by_kubectl(shop: &Shop) {
+    let kubectl = |words: &[&str]| shop.namespace().kubectl(words);
+    let path = "/spec/rules/0/http/paths/0/backend/service/name";
+    let route = |service: &str| {
+        let patch = format!(r#"[{{"op": "replace", "path": "{path}", "value": "{service}"}}]"#);
+        kubectl(&["patch", "ingress/shop", "--type=json", "--patch", &patch]);
+    };
+    route("page");
+    kubectl(&["scale", "deployment/web", "--replicas=1"]);
+    kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
+    shop.namespace().until_rolled_out("deployment/web");
+    let file = shop.path().join("expand.yaml");
+    kubectl(&["create", "--filename", file.to_str().unwrap()]);
+    shop.namespace().until("job/expand", "condition=Complete");
+    kubectl(&["logs", "job/expand"]);
+    kubectl(&["scale", "deployment/web", "--replicas=2"]);
+    shop.namespace()
+        .until("deployment/web", "condition=Available");
+    route("front");
+}
+
+/// Everything that the API server is asked while this works.
+fn asked(shop: &Shop, work: impl Fn()) -> Vec<String> {
+    let cluster = shop.namespace().cluster();
+    let mark = cluster.requests_length();
+    work();
+    let all = cluster.requests(mark).into_iter();
+    all.map(|request| format!("{} {}", request.verb, request.uri))
+        .collect()
+}
+
+#[test]
+fn an_update_of_a_backend_asks_no_more_than_kubectl() {
+    let options = Options::default().audit();
+    let shop = furnished(Shop::on(Namespace::alone(&options), User::Admin));
+    // From here on it knows the kinds.
+    shop.namespace()
+        .kubectl(&["get", "ingresses,jobs,deployments"]);
+    let theirs = asked(&shop, || by_kubectl(&shop));
+    let ours = asked(&shop, || {
+        maintenance(&shop, "on");
+        update(&shop, "shop:3").expect(0);
+        maintenance(&shop, "off");
+    });
+    let (locks, ours): (Vec<_>, Vec<_>) = ours
+        .into_iter()
+        .partition(|request| request.contains("/leases"));
+    assert!(ours.len() <= theirs.len(), "{ours:#?}\nagainst {theirs:#?}");
+    // Each run takes its lock, which kubectl has none of, by two requests, and gives it back by one. A slow machine renews it.
+    let renewals = locks
+        .iter()
+        .filter(|request| request.starts_with("update"))
+        .count()
+        - 5;
+    assert_eq!(locks.len() - renewals, 9, "{locks:#?}");
 }

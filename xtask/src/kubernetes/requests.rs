@@ -26,6 +26,8 @@ pub struct Request {
     pub verb: String,
     /// Path and query.
     pub uri: String,
+    /// When it arrived, as RFC 3339 with microseconds.
+    pub received: String,
 }
 
 /// The requests of an audit log, in their order.
@@ -41,6 +43,7 @@ fn parse_line(line: &str) -> Option<Request> {
         agent: text(&event["userAgent"]).unwrap_or_default(),
         verb: text(&event["verb"])?,
         uri: text(&event["requestURI"])?,
+        received: text(&event["requestReceivedTimestamp"])?,
     })
 }
 
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_request_is_read_and_a_line_that_is_not_whole_is_not() {
-        let log = r#"{"kind":"Event","verb":"get","requestURI":"/api/v1/nodes/a?x=1","user":{"username":"windlass"},"userAgent":"w/1"}
+        let log = r#"{"kind":"Event","verb":"get","requestURI":"/api/v1/nodes/a?x=1","user":{"username":"windlass"},"userAgent":"w/1","requestReceivedTimestamp":"2026-01-01T00:00:00.000001Z"}
 {"kind":"Event","verb":"g"#;
         let found = parse(log);
         assert_eq!(found.len(), 1);

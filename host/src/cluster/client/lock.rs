@@ -69,9 +69,15 @@ pub struct Lock {
     api: Api,
     object: Object,
     holder: String,
-    until: Arc<Mutex<Instant>>,
+    held: Arc<Mutex<Held>>,
     renewing: tokio::task::JoinHandle<()>,
     releasing: Releasing,
+}
+
+/// What the server has of us, and until when it holds.
+struct Held {
+    lease: Value,
+    until: Instant,
 }
 
 /// Locks that are being given back.
@@ -88,7 +94,9 @@ impl std::fmt::Debug for Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.renewing.abort();
-        let release = release(self.api.clone(), self.object.clone(), self.holder.clone());
+        let lease = known(&self.held);
+        let (api, object, holder) = (self.api.clone(), self.object.clone(), self.holder.clone());
+        let release = async move { release(&api, &object, lease, &holder).await };
         // Without a runtime the process is at its end, and the lease ends by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let mut releasing = self
@@ -101,20 +109,33 @@ impl Drop for Lock {
 }
 
 /// Gives it back at once. Where that does not arrive, the next run waits until it ends by itself.
-async fn release(api: Api, object: Object, holder: String) {
+async fn release(api: &Api, object: &Object, lease: Value, holder: &str) {
     let end = Clock::system().instant() + REQUEST;
-    if let Ok(mut lease) = api.get(end, &object).await
+    let without_us = |mut lease: Value| {
+        lease["spec"]["holderIdentity"] = json!("");
+        lease
+    };
+    let first = api.replace(end, object, &without_us(lease)).await;
+    // Written by another hand since: it is given back only if it is still ours.
+    if first.is_err_and(|failure| failure.status == Some(409))
+        && let Ok(lease) = api.get(end, object).await
         && lease["spec"]["holderIdentity"] == holder
     {
-        lease["spec"]["holderIdentity"] = json!("");
-        let _ = api.replace(end, &object, &lease).await;
+        let _ = api.replace(end, object, &without_us(lease)).await;
     }
+}
+
+/// The lease as we wrote it last.
+fn known(held: &Mutex<Held>) -> Value {
+    let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    held.lease.clone()
 }
 
 impl Lock {
     /// Whether it is still ours. Asks nobody.
     pub fn is_held(&self) -> bool {
-        Clock::system().instant() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Clock::system().instant() < held.until
     }
 }
 
@@ -160,7 +181,11 @@ pub(super) async fn take(
             }
         }
         match write(api, &object, found, &holder, &clock).await {
-            Ok(()) => return Ok(keep(api, object, holder, now + DURATION, clock, releasing)),
+            Ok(lease) => {
+                let until = now + DURATION;
+                let held = Held { lease, until };
+                return Ok(keep(api, object, holder, held, clock, releasing));
+            }
             // Somebody else was quicker.
             Err(failure) if failure.status == Some(409) => {}
             Err(failure) => return Err(unavailable(failure.into())),
@@ -181,14 +206,14 @@ fn held_by_another(lease: &Value, own: &str) -> Option<String> {
     (!holder.is_empty() && holder != own).then(|| holder.to_owned())
 }
 
-/// Writes ourselves into the lease, as it was when it was read.
+/// Writes ourselves into the lease, if it is still as it was when we read or wrote it. Answers what the server then has.
 async fn write(
     api: &Api,
     object: &Object,
     found: Option<Value>,
     holder: &str,
     clock: &Clock,
-) -> Result<(), Failure> {
+) -> Result<Value, Failure> {
     let end = clock.instant() + REQUEST;
     let at = Timestamp::from_millisecond(i64::try_from(clock.now().0).unwrap_or(i64::MAX))
         .unwrap_or_default();
@@ -200,49 +225,37 @@ async fn write(
                 "metadata": {"name": object.name, "namespace": object.namespace}, "spec": spec,
             });
             let path = object.kind.path(object.namespace.as_deref());
-            api.create(end, &path, &lease, false).await.map(drop)
+            api.create(end, &path, &lease, false).await
         }
         Some(mut lease) => {
             lease["spec"] = spec;
-            api.replace(end, object, &lease).await.map(drop)
+            api.replace(end, object, &lease).await
         }
     }
 }
 
-/// Renews it in the background. Somebody else's name in it, or no answer, lets it run out.
+/// Renews it in the background, until it is somebody else's. While there is no answer it runs out.
 fn keep(
     api: &Api,
     object: Object,
     holder: String,
-    until: Instant,
+    held: Held,
     clock: Clock,
     releasing: &Releasing,
 ) -> Lock {
-    let until = Arc::new(Mutex::new(until));
+    let held = Arc::new(Mutex::new(held));
     let renewing = tokio::spawn({
-        let (api, object, holder, until) = (
-            api.clone(),
-            object.clone(),
-            holder.clone(),
-            Arc::clone(&until),
-        );
+        let (api, object, holder) = (api.clone(), object.clone(), holder.clone());
+        let held = Arc::clone(&held);
         async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
                 let begun = clock.instant();
-                let Ok(found) = api.find(begun + REQUEST, &object).await else {
-                    continue;
-                };
-                if found
-                    .as_ref()
-                    .and_then(|lease| held_by_another(lease, &holder))
-                    .is_some()
-                {
-                    return;
-                }
-                if write(&api, &object, found, &holder, &clock).await.is_ok() {
-                    *until.lock().unwrap_or_else(PoisonError::into_inner) = begun + DURATION;
-                }
+                let renewed = renew(&api, &object, known(&held), &holder, &clock).await;
+                let Ok(lease) = renewed else { continue };
+                let Some(lease) = lease else { return };
+                let until = begun + DURATION;
+                *held.lock().unwrap_or_else(PoisonError::into_inner) = Held { lease, until };
             }
         }
     });
@@ -250,8 +263,34 @@ fn keep(
         api: api.clone(),
         object,
         holder,
-        until,
+        held,
         renewing,
         releasing: Arc::clone(releasing),
     }
+}
+
+/// Answers the lease as it then is, or none if it is somebody else's.
+async fn renew(
+    api: &Api,
+    object: &Object,
+    known: Value,
+    holder: &str,
+    clock: &Clock,
+) -> Result<Option<Value>, Failure> {
+    let failure = match write(api, object, Some(known), holder, clock).await {
+        Ok(lease) => return Ok(Some(lease)),
+        Err(failure) => failure,
+    };
+    // Gone, or written by another hand since.
+    if !matches!(failure.status, Some(404 | 409)) {
+        return Err(failure);
+    }
+    let found = api.find(clock.instant() + REQUEST, object).await?;
+    let other = found
+        .as_ref()
+        .and_then(|lease| held_by_another(lease, holder));
+    if other.is_some() {
+        return Ok(None);
+    }
+    write(api, object, found, holder, clock).await.map(Some)
 }
