@@ -8,16 +8,22 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kwok/pkg/utils/patch"
 )
 
 const pause = 20 * time.Millisecond
 
-// runReady waits until the API server answers a GET of each path with success.
-// It saves a start of kubectl, about 80 ms of a processor, for each look.
+// runReady waits until the API server answers a GET of each path with success,
+// and describes each resource, such as certificates.v1.cert-manager.io, so that
+// KWOK can read it. It saves a start of kubectl, about 80 ms of a processor, for
+// each look.
 func runReady() int {
 	flags := flag.NewFlagSet("ready", flag.ContinueOnError)
 	kubeconfig := flags.String("kubeconfig", "", "which server, and who asks")
@@ -32,7 +38,7 @@ func runReady() int {
 	return 0
 }
 
-func ready(kubeconfig string, within time.Duration, paths []string) error {
+func ready(kubeconfig string, within time.Duration, wanted []string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -43,19 +49,43 @@ func ready(kubeconfig string, within time.Duration, paths []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	for _, path := range paths {
-		if err := answers(ctx, client, config.Host+path); err != nil {
-			return err
+	for _, wanted := range wanted {
+		look := func() error { return describes(config, wanted) }
+		if strings.HasPrefix(wanted, "/") {
+			look = func() error { return get(ctx, client, config.Host+wanted) }
+		}
+		if err := until(ctx, look); err != nil {
+			return fmt.Errorf("%s: %w", wanted, err)
 		}
 	}
 	return nil
 }
 
-// answers asks again and again, and tells the last answer when time is up.
-func answers(ctx context.Context, client *http.Client, url string) error {
+// describes asks as KWOK does at its start, which ends, or even breaks, if what
+// it reads is not whole.
+func describes(config *rest.Config, resource string) (err error) {
+	defer func() {
+		if broke := recover(); broke != nil {
+			err = fmt.Errorf("KWOK breaks: %v", broke)
+		}
+	}()
+	wanted, _ := schema.ParseResourceArg(resource)
+	if wanted == nil {
+		return fmt.Errorf("not a resource, such as certificates.v1.cert-manager.io")
+	}
+	discovery, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	_, err = patch.NewPatchMetaFromOpenAPI3(discovery.RESTClient()).Lookup(*wanted)
+	return err
+}
+
+// until looks again and again, and tells the last answer when time is up.
+func until(ctx context.Context, look func() error) error {
 	var last error
 	for {
-		err := get(ctx, client, url)
+		err := look()
 		if err == nil {
 			return nil
 		}
@@ -64,7 +94,7 @@ func answers(ctx context.Context, client *http.Client, url string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", url, errors.Join(ctx.Err(), last))
+			return errors.Join(ctx.Err(), last)
 		case <-time.After(pause):
 		}
 	}
