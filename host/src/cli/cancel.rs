@@ -54,7 +54,7 @@ fn is_at_work(lock: &LockError, run: &RunId) -> bool {
     match lock {
         LockError::AtWork(_) => true,
         LockError::Taken { holder, .. } => *holder == run.0,
-        LockError::Target { .. } | LockError::File { .. } => false,
+        LockError::Target { .. } | LockError::GivenUp(_) | LockError::File { .. } => false,
     }
 }
 

@@ -336,6 +336,7 @@ fn not_locked(error: &LockError) -> Failure {
         LockError::AtWork(_) | LockError::Taken { .. } => {
             Failure::of(Exit::Refused, error).hint("windlass runs")
         }
+        LockError::GivenUp(_) => Failure::of(Exit::Failed, error),
         LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
         LockError::Target { source, .. } => {
             // As after any other failure everything is as it was.

@@ -45,6 +45,7 @@ impl ClusterTarget {
             kubeconfig: self
                 .kubeconfig
                 .read(&whose, Sought::Kubeconfig, environment)?,
+            folder: self.kubeconfig.folder().map(Path::to_path_buf),
             context: self.context.clone(),
             namespace: self.namespace.clone(),
         })

@@ -67,6 +67,14 @@ impl SecretSource {
         }
     }
 
+    /// Where the file with it is, if it is one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(path) => path.parent(),
+        }
+    }
+
     /// Reads the secret now. `whose` is what people call its owner: "target `orders`".
     pub(super) fn read(
         &self,

@@ -1,11 +1,17 @@
 //! One run at a time per target: a file lock on this machine, and the target's own lock across machines.
 
+use super::control::{Event, Progress};
 use super::rooms::{RoomLockError, Rooms, TargetLock};
+use super::runs::Seat;
 use crate::journal::RunId;
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::TryLockError;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::time::Duration;
 use thiserror::Error;
+
+/// How long somebody waits for a lock without being told.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// The locks of one run. Dropping them, or the end of the process, lets go.
 #[derive(Debug, Default)]
@@ -54,6 +60,9 @@ pub enum LockError {
         #[source]
         source: RoomLockError,
     },
+    /// The operator did not want to wait any longer.
+    #[error("stopped while it waited for `{0}`, on which another run may be at work")]
+    GivenUp(String),
     /// The lock file could not be used.
     #[error("the lock file of `{target}` could not be used")]
     File {
@@ -76,25 +85,38 @@ impl Locks {
         })
     }
 
-    /// Takes the target too: on this machine and at the target.
+    /// Takes the target too: on this machine and at the target. Waits for what may only look held there, unless the operator stops it.
     pub(super) async fn and_target(
         self,
         state_dir: &Dir,
         rooms: &Rooms,
         target: &str,
         run: &RunId,
+        seat: &Seat,
     ) -> Result<Self, LockError> {
         let file = lock_file(state_dir, target, run)?.map_err(|holder| LockError::Taken {
             target: target.to_owned(),
             holder,
         })?;
-        let at_target = rooms
-            .lock(target, run)
-            .await
-            .map_err(|source| LockError::Target {
-                target: target.to_owned(),
-                source,
-            })?;
+        let mut locking = std::pin::pin!(rooms.lock(target, run));
+        let mut told = false;
+        let locked = loop {
+            tokio::select! {
+                locked = &mut locking => break locked,
+                () = seat.control.wanted() => return Err(LockError::GivenUp(target.to_owned())),
+                () = tokio::time::sleep(SILENCE), if !told => told = true,
+            }
+            seat.audience.tell(Event::Effect(Progress {
+                phase: format!("waits for {target}, on which another run may be at work"),
+                done: 0,
+                total: 0,
+                notice: true,
+            }));
+        };
+        let at_target = locked.map_err(|source| LockError::Target {
+            target: target.to_owned(),
+            source,
+        })?;
         let held = Held {
             name: target.to_owned(),
             at_target,

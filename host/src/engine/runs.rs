@@ -111,7 +111,7 @@ impl<'a> Runs<'a> {
         self.engine.compiled(&order.plugin)?;
         let run = self.store.new_run_id(&self.engine.clock)?;
         let locks = self
-            .lock(order.plugin.changes_something(), &order.target, &run)
+            .lock(order.plugin.changes_something(), &order.target, &run, &seat)
             .await?;
         self.keep(order)?;
         let ledger = Ledger::journal(
@@ -230,7 +230,7 @@ impl<'a> Runs<'a> {
             .begin()
             .ok_or_else(|| EngineError::Empty(run.clone()))?;
         let locks = self
-            .lock(changes || has_changed(&state), &begin.target, run)
+            .lock(changes || has_changed(&state), &begin.target, run, &seat)
             .await
             .map_err(|error| out_of_reach(run, error))?;
         // Between looking and locking another process may have gone on.
@@ -254,13 +254,19 @@ impl<'a> Runs<'a> {
     }
 
     /// A run that changes something has its target for itself.
-    async fn lock(&self, changes: bool, target: &str, run: &RunId) -> Result<Locks, LockError> {
+    async fn lock(
+        &self,
+        changes: bool,
+        target: &str,
+        run: &RunId,
+        seat: &Seat,
+    ) -> Result<Locks, LockError> {
         let locks = Locks::of_run(&self.state_dir, run)?;
         if !changes {
             return Ok(locks);
         }
         locks
-            .and_target(&self.state_dir, &self.engine.rooms, target, run)
+            .and_target(&self.state_dir, &self.engine.rooms, target, run, seat)
             .await
     }
 
@@ -342,6 +348,7 @@ fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
         LockError::Target { .. }
         | LockError::AtWork(_)
         | LockError::Taken { .. }
+        | LockError::GivenUp(_)
         | LockError::File { .. } => error.into(),
     }
 }

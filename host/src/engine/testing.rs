@@ -63,7 +63,7 @@ impl Engine {
     ) -> Result<AtTheGate, EngineError> {
         let run = RunId("251121-k3f".into());
         let locks = Locks::of_run(state_dir, &run)?
-            .and_target(state_dir, &self.rooms, &order.target, &run)
+            .and_target(state_dir, &self.rooms, &order.target, &run, &seat)
             .await?;
         let ledger = Ledger::journal(run.clone(), seat.audience.clone(), store, State::default());
         Ok(AtTheGate(self.gate(

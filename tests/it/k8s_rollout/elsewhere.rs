@@ -39,8 +39,15 @@ fn a_run_from_elsewhere_is_refused_while_the_first_one_lives() {
     assert_eq!(refused.code, 3, "{refused}");
     assert!(refused.stderr.contains("holds the lease"), "{refused}");
     assert_eq!(shop.image(), "shop:unready");
-    // Its lease ends by itself, and what it did stays in doubt in its own journal.
     first.kill();
+    // Its lease has to end by itself, for which nobody need wait.
+    let bored = other.start(&[], &words(&namespace, "images=app=shop:2"));
+    bored.until_said("waits for staging");
+    bored.interrupt();
+    let stopped = bored.wait();
+    assert_eq!(stopped.code, 1, "{stopped}");
+    assert!(stopped.stderr.contains("nothing was changed"), "{stopped}");
+    // What the first one did stays in doubt in its own journal.
     other
         .windlass(&words(&namespace, "images=app=shop:2"))
         .expect(0);

@@ -24,6 +24,7 @@ fn pods_of(server: &Receiver) -> Result<Value, CallError> {
     let target = Target {
         name: CLUSTER.into(),
         kubeconfig: Secret::new(kubeconfig.to_string()),
+        folder: None,
         context: None,
         namespace: Some("shop".into()),
     };

@@ -10,6 +10,7 @@ mod endless;
 pub(crate) mod jobs;
 mod labels;
 mod nodes;
+mod place;
 mod rollouts;
 mod routes;
 mod waits;
@@ -201,6 +202,7 @@ fn room(namespace: &Namespace, user: User) -> Arc<Client> {
     let target = Target {
         name: CLUSTER.into(),
         kubeconfig: Secret::new(kubeconfig),
+        folder: None,
         context: None,
         namespace: Some(namespace.name().into()),
     };

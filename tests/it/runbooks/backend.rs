@@ -102,9 +102,9 @@ fn a_backend_whose_new_image_cannot_run_is_as_before() {
 /// The runbook by kubectl: the page on, one replica, the new image, the migration and what it said, two replicas, the wait, the page off.
 fn by_kubectl(shop: &Shop) {
     let kubectl = |words: &[&str]| shop.namespace().kubectl(words);
-    let path = "/spec/rules/0/http/paths/0/backend/service/name";
+    let field = "/spec/rules/0/http/paths/0/backend/service/name";
     let route = |service: &str| {
-        let patch = format!(r#"[{{"op": "replace", "path": "{path}", "value": "{service}"}}]"#);
+        let patch = format!(r#"[{{"op": "replace", "path": "{field}", "value": "{service}"}}]"#);
         kubectl(&["patch", "ingress/shop", "--type=json", "--patch", &patch]);
     };
     route("page");

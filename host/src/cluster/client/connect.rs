@@ -3,6 +3,7 @@
 use super::target::{Target, TargetError};
 use crate::cluster::object::check_namespace;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long connecting may take.
@@ -12,8 +13,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// request.
 pub(super) async fn connect(target: &Target) -> Result<(kube::Client, String), TargetError> {
     let name = || target.name.clone();
-    let kubeconfig = Kubeconfig::from_yaml(target.kubeconfig.expose())
+    let mut kubeconfig = Kubeconfig::from_yaml(target.kubeconfig.expose())
         .map_err(|_| TargetError::Malformed(name()))?;
+    if let Some(folder) = &target.folder {
+        resolve(&mut kubeconfig, folder);
+    }
     let context = target
         .context
         .clone()
@@ -29,13 +33,15 @@ pub(super) async fn connect(target: &Target) -> Result<(kube::Client, String), T
             context,
         });
     }
-    if kubeconfig
-        .clusters
-        .iter()
-        .filter_map(|known| known.cluster.as_ref())
-        .any(|cluster| cluster.proxy_url.is_some())
-    {
+    let clusters = || {
+        let known = kubeconfig.clusters.iter();
+        known.filter_map(|known| known.cluster.as_ref())
+    };
+    if clusters().any(|cluster| cluster.proxy_url.is_some()) {
         return Err(TargetError::Proxy(name()));
+    }
+    if clusters().any(|cluster| cluster.insecure_skip_tls_verify == Some(true)) {
+        return Err(TargetError::Unverified(name()));
     }
     let options = KubeConfigOptions {
         context: Some(context),
@@ -61,4 +67,34 @@ pub(super) async fn connect(target: &Target) -> Result<(kube::Client, String), T
     }
     let client = kube::Client::try_from(config).map_err(|_| TargetError::Unusable(name()))?;
     Ok((client, namespace))
+}
+
+/// Paths are relative to the kubeconfig's own folder, and so is a program with a folder in its name (client-go, `ResolveLocalPaths`).
+fn resolve(kubeconfig: &mut Kubeconfig, folder: &Path) {
+    let absolute = |path: &mut Option<String>| {
+        if let Some(path) = path {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
+    };
+    for known in &mut kubeconfig.clusters {
+        if let Some(cluster) = &mut known.cluster {
+            absolute(&mut cluster.certificate_authority);
+        }
+    }
+    for known in &mut kubeconfig.auth_infos {
+        let Some(user) = &mut known.auth_info else {
+            continue;
+        };
+        absolute(&mut user.client_certificate);
+        absolute(&mut user.client_key);
+        absolute(&mut user.token_file);
+        if let Some(exec) = &mut user.exec
+            && exec
+                .command
+                .as_ref()
+                .is_some_and(|command| command.contains('/'))
+        {
+            absolute(&mut exec.command);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What an operator says about a cluster: where it is, as whom to work there.
 
 use crate::secret::Secret;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// One named cluster, as the operator configured it.
@@ -10,6 +11,8 @@ pub struct Target {
     pub name: String,
     /// The text of a kubeconfig.
     pub kubeconfig: Secret,
+    /// The folder of its file: what it names by a relative path is looked for there, as kubectl does. None if it was not in a file.
+    pub folder: Option<PathBuf>,
     /// The context in it, if not its current one.
     pub context: Option<String>,
     /// The namespace that this target is about, if not that of the context; the lock is kept there.
@@ -28,6 +31,11 @@ pub enum TargetError {
     NoContext { name: String, context: String },
     #[error("the kubeconfig of `{0}` names a proxy, which is not supported")]
     Proxy(String),
+    #[error(
+        "the kubeconfig of `{0}` says insecure-skip-tls-verify, and whoever answers would be given its credentials: \
+         name the server's certificate-authority instead"
+    )]
+    Unverified(String),
     #[error(
         "the kubeconfig of `{0}` leads nowhere: server, certificate or credentials cannot be used"
     )]
