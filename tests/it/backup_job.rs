@@ -72,7 +72,8 @@ fn two_backups_at_once_are_not_made() {
         .kubectl(&["create", "job", "theirs", "--from=cronjob/backup"]);
     shop.namespace()
         .until("job/theirs", "jsonpath={.status.active}=1");
-    let report = shop.run("backup-job", &["cron-job=backup"]).expect(1);
+    let report = shop.run("backup-job", &["cron-job=backup", "within=3s"]);
+    let report = report.expect(1);
     assert_eq!(
         report.summary(),
         "theirs is under way; two backups at once are not made"

@@ -152,6 +152,7 @@ spec: {{template: {{spec: {{restartPolicy: Never, {more}, containers: [{{name: a
             "name=web",
             "images=app=shop:2",
             "expand=@expand.yaml",
+            "within=3s",
         ];
         let mut words = vec!["run", "k8s-rollout", "--target", "staging"];
         words.extend(sets.iter().flat_map(|set| ["--set", set]));
