@@ -2,6 +2,7 @@
 
 use super::windlass;
 use crate::world::{Output, Shop};
+use serde_json::Value;
 
 /// A procedure with parameters that give it something to do in a shop.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +14,16 @@ pub(super) struct Case {
     objects: &'static str,
     /// What its objects are to be before windlass begins: each an object and a condition of `kubectl wait`.
     ready: &'static [(&'static str, &'static str)],
+    /// What was applied before, by somebody whose record is elsewhere: a manifest as the parameter `manifests` has it now.
+    earlier: Option<(&'static str, &'static str)>,
     /// Files of the project: names and contents.
     files: &'static [(&'static str, &'static str)],
     /// Nodes of its own.
     nodes: usize,
     /// Objects that a narrow grant names.
     pub(super) names: &'static [&'static str],
+    /// An object that is another one after it was taken back: kind and name.
+    made_again: Option<(&'static str, &'static str)>,
     /// Effects that it has then.
     pub(super) effects: usize,
 }
@@ -28,9 +33,11 @@ const PLAIN: Case = Case {
     parameters: &[],
     objects: "",
     ready: &[],
+    earlier: None,
     files: &[],
     nodes: 0,
     names: &["web"],
+    made_again: None,
     effects: 1,
 };
 
@@ -60,7 +67,32 @@ metadata: {name: tls}
 spec: {secretName: tls, dnsNames: [shop.example], issuerRef: {name: own, kind: Issuer}}
 ";
 
-const API: &str = "
+const BEFORE: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {mode: a}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: old}
+data: {kept: x}
+";
+
+const NOW: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {mode: b}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {clusterIP: None, selector: {app: api}, ports: [{port: 80}]}
+";
+
+/// Takes something from the settings, and is no member of their set.
+const CONSUMER: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: api}
@@ -69,7 +101,9 @@ spec:
   selector: {matchLabels: {app: api}}
   template:
     metadata: {labels: {app: api}}
-    spec: {containers: [{name: app, image: 'api:1'}]}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: app, image: 'api:1', envFrom: [{configMapRef: {name: settings, optional: true}}]}]
 ";
 
 const K8S_ROLLOUT: Case = Case {
@@ -95,16 +129,21 @@ const BACKUP_JOB: Case = Case {
     ..PLAIN
 };
 
+/// Declares another kind, changes one object, makes one, deletes one, and restarts who takes from what changed.
 const K8S_CONFIG: Case = Case {
     procedure: "k8s-config",
     parameters: &[
         "namespace={namespace}",
-        "manifests=@api.yaml",
+        "manifests=@now.yaml",
         "within=1min",
     ],
-    files: &[("api.yaml", API)],
-    names: &["api", "k8s-config"],
-    effects: 2,
+    objects: CONSUMER,
+    ready: &[("deployment/api", "condition=Available")],
+    earlier: Some(("manifests=@before.yaml", BEFORE)),
+    files: &[("now.yaml", NOW)],
+    names: &["api", "k8s-config", "old", "settings"],
+    made_again: Some(("ConfigMap", "old")),
+    effects: 5,
     ..PLAIN
 };
 
@@ -174,16 +213,33 @@ impl Case {
         for (name, text) in self.files {
             shop.write(name, text);
         }
-        shop.granting(self.procedure)
+        let shop = shop.granting(self.procedure);
+        if let Some((parameter, text)) = self.earlier {
+            self.apply_earlier(&shop, parameter, text);
+        }
+        shop
+    }
+
+    fn apply_earlier(self, shop: &Shop, parameter: &str, text: &str) {
+        let (_, file) = parameter.split_once("=@").unwrap();
+        shop.write(file, text);
+        let words = self.typed_with(shop, "run", &["namespace={namespace}", parameter]);
+        windlass(shop, &[], &words).expect(0);
+        std::fs::remove_file(shop.path().join(file)).unwrap();
+        std::fs::remove_dir_all(shop.state()).unwrap();
     }
 
     /// The words of the command line.
     pub(super) fn typed(self, shop: &Shop, verb: &str) -> Vec<String> {
+        self.typed_with(shop, verb, self.parameters)
+    }
+
+    fn typed_with(self, shop: &Shop, verb: &str, parameters: &[&str]) -> Vec<String> {
         let mut words = vec![verb.to_owned(), self.procedure.to_owned()];
         words.extend(["--target", "staging"].map(str::to_owned));
         let namespace = shop.namespace();
         let node = namespace.nodes().first().map_or("", String::as_str);
-        for parameter in self.parameters {
+        for parameter in parameters {
             let filled = parameter
                 .replace("{namespace}", namespace.name())
                 .replace("{node}", node);
@@ -194,5 +250,20 @@ impl Case {
 
     pub(super) fn run(self, shop: &Shop, faults: &[(&str, &str)]) -> Output {
         windlass(shop, faults, &self.typed(shop, "run"))
+    }
+
+    /// What is wanted in the shop. What is made again is the same in all but who it is.
+    pub(super) fn wanted(self, shop: &Shop) -> Value {
+        let mut list = super::wanted(shop);
+        let Some((kind, name)) = self.made_again else {
+            return list;
+        };
+        for object in list.as_array_mut().unwrap() {
+            if object["kind"] == kind && object["metadata"]["name"] == name {
+                object["metadata"]["uid"] = Value::Null;
+                object["metadata"]["creationTimestamp"] = Value::Null;
+            }
+        }
+        list
     }
 }

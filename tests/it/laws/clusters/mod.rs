@@ -55,7 +55,7 @@ pub(crate) fn wanted(shop: &Shop) -> Value {
 
 /// Everything that procedures change, as the API server has it.
 fn objects(shop: &Shop) -> Vec<Value> {
-    let kinds = "deployments,statefulsets,daemonsets,jobs,cronjobs,configmaps,ingresses,httproutes,certificates";
+    let kinds = "deployments,statefulsets,daemonsets,jobs,cronjobs,configmaps,services,ingresses,httproutes,certificates";
     let mut all = shop.namespace().object(kinds)["items"].take();
     let all = all.as_array_mut().unwrap();
     let nodes = shop.namespace().nodes().iter();
@@ -121,10 +121,10 @@ fn can_be_taken_back(state: &State) -> bool {
 
 fn plan_changes_nothing(case: Case) {
     let shop = case.shop();
-    let before = wanted(&shop);
+    let before = case.wanted(&shop);
     let mut files = shop.files();
     windlass(&shop, &[], &case.typed(&shop, "plan")).expect(0);
-    assert_eq!(wanted(&shop), before);
+    assert_eq!(case.wanted(&shop), before);
     files.insert("plan.json".into());
     assert_eq!(shop.files(), files);
     assert!(!shop.state().exists(), "a plan made a journal");
@@ -165,14 +165,14 @@ fn fails_anywhere_and_unwinds(case: Case) {
     faults.extend((1..=case.effects).map(|number| ("WINDLASS_TEST_FAIL_EFFECT", number)));
     in_parallel(&faults, |(variable, number)| {
         let shop = case.shop();
-        let before = wanted(&shop);
+        let before = case.wanted(&shop);
         let output = case.run(&shop, &[(variable, &number.to_string())]);
         let (_, state, _) = only_run(&shop);
         match state.outcome() {
             Some(Outcome::Succeeded) => assert_eq!(output.code, 0, "{variable}={number}"),
             Some(Outcome::FailedAndUnwound) => {
                 assert_eq!(output.code, 1, "{variable}={number}");
-                assert_eq!(wanted(&shop), before, "{variable}={number}");
+                assert_eq!(case.wanted(&shop), before, "{variable}={number}");
             }
             other => panic!("{variable}={number} ended as {other:?}: {output}"),
         }
@@ -181,12 +181,12 @@ fn fails_anywhere_and_unwinds(case: Case) {
 
 fn unwinds_twice_the_same(case: Case) {
     let shop = case.shop();
-    let before = wanted(&shop);
+    let before = case.wanted(&shop);
     case.run(&shop, &[]).expect(0);
     let (run, done, _) = only_run(&shop);
-    assert!(!can_be_taken_back(&done) || wanted(&shop) != before);
+    assert!(!can_be_taken_back(&done) || case.wanted(&shop) != before);
     shop.windlass(&["undo", &run.0]).expect(0);
-    assert_eq!(wanted(&shop), before);
+    assert_eq!(case.wanted(&shop), before);
     let changed = changes(&shop);
     let (_, state, _) = only_run(&shop);
     assert_eq!(state.outcome(), Some(Outcome::Undone));
@@ -200,7 +200,7 @@ fn unwinds_twice_the_same(case: Case) {
         );
     }
     shop.windlass(&["undo", &run.0]).expect(0);
-    assert_eq!(wanted(&shop), before);
+    assert_eq!(case.wanted(&shop), before);
     assert_eq!(changes(&shop), changed, "the second undo changed something");
 }
 
@@ -242,11 +242,11 @@ fn taken_back_after_a_crash(case: Case) {
     let done = |stamped: &Stamped| matches!(stamped.entry, Entry::Done { .. });
     let last = entries.iter().rposition(done).unwrap() + 1;
     let shop = case.shop();
-    let before = wanted(&shop);
+    let before = case.wanted(&shop);
     case.run(&shop, &[("WINDLASS_TEST_KILL_BEFORE", &last.to_string())]);
     let (run, ..) = only_run(&shop);
     shop.windlass(&["undo", &run.0]).expect(0);
-    assert_eq!(wanted(&shop), before);
+    assert_eq!(case.wanted(&shop), before);
 }
 
 fn needs_all_it_asks_for(case: Case) {
