@@ -98,7 +98,7 @@ impl Run {
         Ok(host::remember(key, &serde_json::to_string(value)?)?)
     }
 
-    /// What the latest run of this procedure on this target whose remembering counts kept under the key.
+    /// What was kept last under the key, by a run of this procedure on this target whose remembering counts.
     ///
     /// `invalid` if it is not of this type, as after a change of the type: use another key for another type.
     pub fn recall<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {

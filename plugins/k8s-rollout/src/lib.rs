@@ -9,7 +9,7 @@ mod migrate;
 mod parameters;
 
 use parameters::{Change, Parameters};
-use windlass_sdk::cluster::{Revision, WorkloadFacts, WorkloadName};
+use windlass_sdk::cluster::{Revision, WorkloadFacts};
 use windlass_sdk::notify::Message;
 use windlass_sdk::parameters::Span;
 use windlass_sdk::{Cluster, Error, Procedure, Run, text};
@@ -69,14 +69,14 @@ fn roll_out(
         migrate::run(parameters, run, cluster, job, true)?;
     }
     run.step("change");
-    let made = make(change, run, cluster, &name, &before)?;
+    let made = make(parameters, change, run, cluster, &before)?;
     run.step("follow");
     if before.paused {
         run.warning("it is paused: nothing is rolled out before it proceeds");
         return Ok(format!("{}; it is paused", made.sentence));
     }
     cluster.await_rollout(&name, parameters.within)?;
-    if *change == Change::Replicas(0) {
+    if made.desired == 0 {
         cluster.await_no_pods(&name, parameters.within)?;
     }
     if let Some(job) = parameters::job("contract", &parameters.contract)? {
@@ -105,12 +105,13 @@ struct Made {
 }
 
 fn make(
+    parameters: &Parameters,
     change: &Change,
     run: &Run,
     cluster: &Cluster,
-    name: &WorkloadName,
     before: &WorkloadFacts,
 ) -> Result<Made, Error> {
+    let name = &parameters.workload();
     let containers = before.containers.iter().filter(|container| !container.init);
     let mut made = Made {
         sentence: "each pod replaced".into(),
@@ -132,10 +133,14 @@ fn make(
                 }
             }
         }
-        Change::Replicas(replicas) => {
-            let old = cluster.scale(name, *replicas)?;
-            made.desired = *replicas;
-            made.sentence = format!("{old} → {}", text::count(*replicas as usize, "replica"));
+        Change::Replicas(_) | Change::Stop | Change::Start => {
+            made.desired = wanted(parameters, change, run, before)?;
+            let old = cluster.scale(name, made.desired)?;
+            if *change == Change::Stop && old > 0 {
+                run.remember(&parameters.key(), &old)?;
+            }
+            let new = text::count(made.desired as usize, "replica");
+            made.sentence = format!("{old} → {new}");
         }
         Change::Restart => cluster.restart(name)?,
         Change::RollBack(wanted) => {
@@ -153,6 +158,29 @@ fn make(
         }
     }
     Ok(made)
+}
+
+/// How many replicas there are to be. What was started already is left as it is.
+fn wanted(
+    parameters: &Parameters,
+    change: &Change,
+    run: &Run,
+    before: &WorkloadFacts,
+) -> Result<u32, Error> {
+    if let Change::Replicas(replicas) = change {
+        return Ok(*replicas);
+    }
+    if *change == Change::Stop {
+        return Ok(0);
+    }
+    if before.desired > 0 {
+        run.info("it is not stopped");
+        return Ok(before.desired);
+    }
+    let kept: Option<u32> = run.recall(&parameters.key())?;
+    kept.ok_or_else(|| {
+        Error::failed("nobody knows how many replicas it had: no run of this procedure has stopped it; set replicas")
+    })
 }
 
 /// The revision of a number, or the newest that is not rolled out.

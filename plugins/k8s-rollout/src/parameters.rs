@@ -35,6 +35,12 @@ pub(crate) struct Parameters {
     /// How many replicas there should be.
     #[serde(default)]
     pub replicas: Option<u32>,
+    /// Scale it to none. How many replicas there were is kept for `start`.
+    #[serde(default)]
+    pub stop: bool,
+    /// Scale it to as many replicas as there were when it was stopped.
+    #[serde(default)]
+    pub start: bool,
     /// Have each pod replaced.
     #[serde(default)]
     pub restart: bool,
@@ -82,6 +88,8 @@ pub(crate) enum Change {
     /// Container and image.
     Images(Vec<(String, String)>),
     Replicas(u32),
+    Stop,
+    Start,
     Restart,
     /// To this revision, or to the one before.
     RollBack(Option<u64>),
@@ -100,6 +108,17 @@ impl Parameters {
         }
     }
 
+    /// What the number of replicas before a stop is kept under.
+    pub(crate) fn key(&self) -> String {
+        let Self {
+            kind,
+            namespace,
+            name,
+            ..
+        } = self;
+        format!("replicas of {kind:?} {namespace}/{name}")
+    }
+
     /// Exactly one change has to be chosen.
     pub(crate) fn change(&self) -> Result<Change, Error> {
         let migrates = !self.expand.0.is_empty() || !self.contract.0.is_empty();
@@ -113,16 +132,22 @@ impl Parameters {
             chosen.push(Change::Images(images(&self.images)?));
         }
         chosen.extend(self.replicas.map(Change::Replicas));
-        if self.restart {
-            chosen.push(Change::Restart);
-        }
-        if self.undo || self.to_revision.is_some() {
-            chosen.push(Change::RollBack(self.to_revision));
+        let rolls_back = self.undo || self.to_revision.is_some();
+        for (is_chosen, change) in [
+            (self.stop, Change::Stop),
+            (self.start, Change::Start),
+            (self.restart, Change::Restart),
+            (rolls_back, Change::RollBack(self.to_revision)),
+        ] {
+            if is_chosen {
+                chosen.push(change);
+            }
         }
         match (chosen.pop(), chosen.is_empty()) {
             (Some(change), true) => Ok(change),
             (None, _) => Err(
-                "no change is chosen: set images, replicas, restart, undo or to-revision".into(),
+                "no change is chosen: set images, replicas, stop, start, restart, undo or to-revision"
+                    .into(),
             ),
             (Some(_), false) => Err("more than one change is chosen; make one at a time".into()),
         }
@@ -171,6 +196,8 @@ mod tests {
         );
         assert_eq!(change(", \"replicas\": 0"), Ok(Change::Replicas(0)));
         assert_eq!(change(", \"restart\": true"), Ok(Change::Restart));
+        assert_eq!(change(", \"stop\": true"), Ok(Change::Stop));
+        assert_eq!(change(", \"start\": true"), Ok(Change::Start));
         assert_eq!(change(", \"undo\": true"), Ok(Change::RollBack(None)));
         assert_eq!(
             change(", \"undo\": true, \"to-revision\": 3"),
@@ -179,6 +206,11 @@ mod tests {
         assert!(change("").unwrap_err().starts_with("no change is chosen"));
         assert!(
             change(", \"restart\": true, \"replicas\": 1")
+                .unwrap_err()
+                .starts_with("more than one")
+        );
+        assert!(
+            change(", \"stop\": true, \"start\": true")
                 .unwrap_err()
                 .starts_with("more than one")
         );

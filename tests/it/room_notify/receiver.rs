@@ -66,6 +66,8 @@ pub(crate) struct Receiver {
 #[derive(Debug, Default)]
 struct Shared {
     script: VecDeque<Act>,
+    /// After the script; 200 unless a test says otherwise.
+    then: Option<Act>,
     requests: Vec<Request>,
     connections: usize,
 }
@@ -108,6 +110,13 @@ impl Receiver {
         receiver
     }
 
+    /// From here on it does this to every request.
+    pub(crate) fn always(&self, act: Act) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.script.clear();
+        shared.then = Some(act);
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
@@ -140,7 +149,7 @@ impl Receiver {
         let act = {
             let mut shared = self.shared.lock().unwrap();
             shared.requests.push(request);
-            shared.script.pop_front()
+            shared.script.pop_front().or_else(|| shared.then.clone())
         };
         // Whoever hangs up first is free to.
         let _ = act.unwrap_or(Act::status(200)).perform(&mut *stream);

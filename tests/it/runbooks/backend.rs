@@ -1,5 +1,6 @@
 //! The update of a backend, with its migration and under the maintenance page.
 
+use super::{hasty, roll_out};
 use crate::laws::clusters::{unmarked, wanted};
 use crate::maintenance_mode::OBJECTS;
 use crate::report::Report;
@@ -46,15 +47,11 @@ fn maintenance(shop: &Shop, mode: &str) -> Report {
 
 fn update(shop: &Shop, image: &str) -> Report {
     let image = format!("images=app={image}");
-    shop.run(
-        "k8s-rollout",
-        &["name=web", &image, "expand=@expand.yaml", "within=1min"],
-    )
+    roll_out(shop, &[&image, "expand=@expand.yaml"])
 }
 
 fn verify(shop: &Shop, more: &[&str]) -> Report {
-    let usual = ["selector=app=web", "within=30s", "every=100ms"];
-    shop.run("service-verify", &[&usual[..], more].concat())
+    super::verify(shop, &[&["selector=app=web"], more].concat())
 }
 
 /// Baseline, backup, maintenance page, migration and new image, verification, page off again.
@@ -83,9 +80,7 @@ fn a_backend_is_updated() {
 fn a_backend_whose_new_image_cannot_run_is_as_before() {
     for image in ["shop:bad", "shop:unready"] {
         let shop = furnished(Shop::open());
-        let soon = r#"{"spec": {"progressDeadlineSeconds": 5}}"#;
-        let patch = ["patch", "deployment/web", "--type=merge", "--patch", soon];
-        shop.namespace().kubectl(&patch);
+        hasty(&shop, "deployment/web");
         let before = unmarked(&shop);
         verify(&shop, &["baseline=true"]).expect(0);
         maintenance(&shop, "on");

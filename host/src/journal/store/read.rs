@@ -220,8 +220,9 @@ pub(super) fn remembered(
         list().map_err(sqlite)?
     };
     for (id, run) in runs {
-        if counts(connection, id, &run, sqlite)? {
-            return remembered_in(connection, id, &run, key, sqlite);
+        let kept = remembered_in(connection, id, &run, key, sqlite)?;
+        if kept.is_some() && counts(connection, id, &run, sqlite)? {
+            return Ok(kept);
         }
     }
     Ok(None)

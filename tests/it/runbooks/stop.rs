@@ -1,0 +1,130 @@
+//! An application that stands still while what it needs is changed, and runs again with as many replicas as it had.
+
+use super::{hasty, roll_out, verify};
+use crate::laws::clusters::{unmarked, wanted};
+use crate::world::Shop;
+
+const DATABASE: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 1
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: app, image: 'postgres:15.4'}]
+";
+
+/// A shop of four replicas, which is no number that stands in a procedure.
+fn shop() -> Shop {
+    let shop = Shop::open();
+    hasty(&shop, "deployment/web");
+    shop.namespace()
+        .kubectl(&["scale", "deployment/web", "--replicas=4"]);
+    shop.namespace().until_rolled_out("deployment/web");
+    shop.granting("k8s-rollout").granting("service-verify")
+}
+
+fn pods(shop: &Shop) -> usize {
+    let selected = ["get", "pods", "--selector=app=web", "--output=name"];
+    shop.namespace().kubectl(&selected).lines().count()
+}
+
+#[test]
+fn a_database_is_updated_while_its_application_stands_still() {
+    let shop = shop();
+    shop.namespace().apply(DATABASE);
+    shop.namespace().until_rolled_out("statefulset/db");
+    let before = shop.namespace().object("deployment/web")["spec"].clone();
+    verify(&shop, &["baseline=true"]).expect(0);
+    let stopped = roll_out(&shop, &["stop=true"]).expect(0);
+    assert_eq!(stopped.summary(), "4 → 0 replicas");
+    assert_eq!(pods(&shop), 0);
+    // Of what stands still on purpose nobody can say that it is well.
+    assert_eq!(verify(&shop, &[]).code, 4);
+    let update = ["name=db", "kind=stateful-set", "images=app=postgres:15.5"];
+    roll_out(&shop, &update).expect(0);
+    let started = roll_out(&shop, &["start=true"]).expect(0);
+    assert_eq!(started.summary(), "0 → 4 replicas");
+    assert_eq!(shop.namespace().object("deployment/web")["spec"], before);
+    let report = verify(&shop, &[]).expect(0);
+    report.said("info", "StatefulSet/db: postgres:15.4 → postgres:15.5");
+}
+
+#[test]
+fn a_start_that_fails_stands_still_again_and_can_be_tried_once_more() {
+    let shop = shop();
+    let before = unmarked(&shop);
+    roll_out(&shop, &["stop=true"]).expect(0);
+    let image = |image: &str| {
+        let words = ["set", "image", "deployment/web", image];
+        shop.namespace().kubectl(&words);
+    };
+    image("app=shop:bad");
+    let still = unmarked(&shop);
+    let report = roll_out(&shop, &["start=true", "within=30s"]).expect(1);
+    assert!(
+        report.summary().contains("ImagePull"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(unmarked(&shop), still);
+    image("app=shop:1");
+    // Stopping what stands still keeps the number that counts.
+    roll_out(&shop, &["stop=true"]).expect(0);
+    roll_out(&shop, &["start=true"]).expect(0);
+    assert_eq!(unmarked(&shop), before);
+}
+
+#[test]
+fn what_nobody_stopped_is_not_started_to_a_number_that_is_made_up() {
+    let shop = shop();
+    let before = wanted(&shop);
+    let running = roll_out(&shop, &["start=true"]).expect(0);
+    running.said("info", "it is not stopped");
+    assert_eq!(wanted(&shop)[0]["spec"], before[0]["spec"]);
+    shop.namespace()
+        .kubectl(&["scale", "deployment/web", "--replicas=0"]);
+    let report = roll_out(&shop, &["start=true"]).expect(1);
+    assert!(
+        report.summary().contains("nobody knows how many replicas"),
+        "{}",
+        report.summary()
+    );
+}
+
+/// What was taken back was not stopped: the number before it counts.
+#[test]
+fn a_stop_that_is_undone_is_none() {
+    let shop = shop();
+    let before = wanted(&shop);
+    roll_out(&shop, &["stop=true"]).expect(0);
+    shop.undo_the_last().expect(0);
+    assert_eq!(wanted(&shop), before);
+    shop.namespace()
+        .kubectl(&["scale", "deployment/web", "--replicas=0"]);
+    roll_out(&shop, &["start=true"]).expect(1);
+}
+
+/// It would put back what is scaled, so its owner has to have it step aside first.
+#[test]
+fn who_scales_it_is_not_fought() {
+    let shop = shop();
+    shop.namespace()
+        .kubectl(&["autoscale", "deployment/web", "--min=1", "--max=2"]);
+    // Above its maximum it scales down at once, without any metric.
+    shop.namespace()
+        .until("deployment/web", "jsonpath={.spec.replicas}=2");
+    let before = wanted(&shop);
+    let report = roll_out(&shop, &["stop=true"]).expect(1);
+    assert!(
+        report.summary().contains("Autoscaler"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(wanted(&shop), before);
+}
