@@ -7,6 +7,10 @@ use windlass_sdk::parameters::{Manifest, Manifests, Span};
 /// One workload, and one change of it.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter that an operator sets by its name"
+)]
 pub(crate) struct Parameters {
     /// The namespace of the workload.
     pub namespace: String,
