@@ -18,6 +18,16 @@ pub(crate) fn own_roots(pem: &[u8]) -> Option<Arc<RootCertStore>> {
     (!roots.is_empty()).then(|| Arc::new(roots))
 }
 
+/// The serial number of a certificate, in hexadecimal digits.
+pub(crate) fn serial(certificate: &x509_cert::Certificate) -> String {
+    hex::encode(certificate.tbs_certificate.serial_number.as_bytes())
+}
+
+/// When a certificate's validity begins or ends, in milliseconds since 1970.
+pub(crate) fn milliseconds(time: &x509_cert::time::Time) -> u64 {
+    u64::try_from(time.to_unix_duration().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What says whether a server's certificates are to be believed.
 pub(crate) fn verifier(
     roots: Option<&Arc<RootCertStore>>,

@@ -11,10 +11,10 @@ use serde_json::Value;
 pub use crate::bindings::windlass::procedure::cluster_config::{Applied, FieldEdit};
 pub use crate::bindings::windlass::procedure::cluster_nodes::{DrainOptions, Drained};
 pub use crate::bindings::windlass::procedure::cluster_types::{
-    CertificateFacts, CertificateState, ClusterFacts, Container, DisruptionBudget, JobFacts,
-    JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts, ObjectName, PodFacts, Revision,
-    Rollout, RolloutState, RouteFacts, RouteKind, RouteName, WorkloadFacts, WorkloadKind,
-    WorkloadName,
+    CertificateFacts, CertificateState, ClusterFacts, Container, DisruptionBudget,
+    IssuedCertificate, JobFacts, JobOutcome, Manager, ManagerKind, Namespaced, NodeFacts,
+    ObjectName, PodFacts, Revision, Rollout, RolloutState, RouteFacts, RouteKind, RouteName,
+    WorkloadFacts, WorkloadKind, WorkloadName,
 };
 
 /// A cluster by its logical name. Each method is one call to the host and needs the verb that it names.
@@ -98,6 +98,11 @@ impl Cluster {
     /// Certificates of cert-manager. Verb: `certificates`.
     pub fn certificates(&self, namespace: &str) -> Result<Vec<CertificateFacts>, Error> {
         Ok(cluster_read::certificates(&self.name, namespace)?)
+    }
+
+    /// What was issued for the revision that a certificate has now, without a look at its Secret. Verb: `certificates`.
+    pub fn issued(&self, certificate: &Namespaced) -> Result<IssuedCertificate, Error> {
+        Ok(cluster_read::issued(&self.name, certificate)?)
     }
 
     /// What an apply-set has. Verb: `members`.

@@ -76,4 +76,19 @@ impl Endpoint {
             &self.name, status, times, every, within,
         )?)
     }
+
+    /// Waits until the server shows the certificate of this serial so many times in a row; answers the last chain, which is empty in a plan.
+    /// Verb: `tls`.
+    pub fn await_serial(
+        &self,
+        serial: &str,
+        times: u32,
+        every: Span,
+        within: Span,
+    ) -> Result<Chain, Error> {
+        let (every, within) = (every.as_milliseconds(), within.as_milliseconds());
+        Ok(probe_read::await_serial(
+            &self.name, serial, times, every, within,
+        )?)
+    }
 }

@@ -36,6 +36,7 @@ pub enum Kind {
     #[serde(rename = "HTTPRoute")]
     HttpRoute,
     Certificate,
+    CertificateRequest,
     /// Any other, as its server told of it.
     Other(Box<Resource>),
 }
@@ -60,6 +61,7 @@ impl Kind {
             Self::Ingress => ("networking.k8s.io", "v1", "ingresses"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "v1", "httproutes"),
             Self::Certificate => ("cert-manager.io", "v1", "certificates"),
+            Self::CertificateRequest => ("cert-manager.io", "v1", "certificaterequests"),
             Self::Other(other) => (other.group(), other.version(), other.plural()),
         }
     }
@@ -110,6 +112,7 @@ impl fmt::Display for Kind {
             Self::Ingress => "Ingress",
             Self::HttpRoute => "HTTPRoute",
             Self::Certificate => "Certificate",
+            Self::CertificateRequest => "CertificateRequest",
             Self::Other(other) => other.kind(),
         })
     }

@@ -54,6 +54,7 @@ pub(super) fn rollout(kind: &Kind, workload: &Value) -> Rollout {
         | Kind::Ingress
         | Kind::HttpRoute
         | Kind::Certificate
+        | Kind::CertificateRequest
         | Kind::Other(_) => deployment(workload),
     };
     match message {

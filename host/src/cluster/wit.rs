@@ -7,8 +7,9 @@ use crate::contract::CallError;
 use crate::contract::cluster_config::{self, Applied, FieldEdit};
 use crate::contract::cluster_nodes::{self, DrainOptions, Drained};
 use crate::contract::cluster_types::{
-    self, CertificateFacts, ClusterFacts, DisruptionBudget, JobFacts, Namespaced, NodeFacts,
-    ObjectName, PodFacts, Revision, Rollout, RouteFacts, RouteName, WorkloadFacts, WorkloadName,
+    self, CertificateFacts, ClusterFacts, DisruptionBudget, IssuedCertificate, JobFacts,
+    Namespaced, NodeFacts, ObjectName, PodFacts, Revision, Rollout, RouteFacts, RouteName,
+    WorkloadFacts, WorkloadName,
 };
 use crate::contract::{
     cluster_certificates, cluster_jobs, cluster_manifest_jobs, cluster_read, cluster_routes,
@@ -147,6 +148,14 @@ impl cluster_read::Host for Guest {
         namespace: String,
     ) -> Answer<Vec<CertificateFacts>> {
         read(self, cluster, Look::Certificates { namespace }).await
+    }
+
+    async fn issued(
+        &mut self,
+        cluster: String,
+        certificate: Namespaced,
+    ) -> Answer<IssuedCertificate> {
+        read(self, cluster, Look::Issued { certificate }).await
     }
 
     async fn route(&mut self, cluster: String, route: RouteName) -> Answer<RouteFacts> {

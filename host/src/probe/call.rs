@@ -43,6 +43,12 @@ pub enum Look {
         every: u64,
         within: u64,
     },
+    AwaitSerial {
+        serial: String,
+        times: u32,
+        every: u64,
+        within: u64,
+    },
     Watch {
         every: u64,
     },
@@ -76,7 +82,12 @@ impl Read {
             Look::AwaitStatus { status, .. } if !(100..600).contains(&status) => {
                 invalid("no server answers with such a status")
             }
-            Look::AwaitPasses { times, every, .. } | Look::AwaitStatus { times, every, .. } => {
+            Look::AwaitSerial { ref serial, .. } if !is_serial(serial) => {
+                invalid("a serial number has hexadecimal digits, two for each byte, at most 64")
+            }
+            Look::AwaitPasses { times, every, .. }
+            | Look::AwaitStatus { times, every, .. }
+            | Look::AwaitSerial { times, every, .. } => {
                 if !(1..=MOST_TIMES).contains(&times) {
                     return invalid("what is waited for has to pass 1 to 1,000 times");
                 }
@@ -99,16 +110,16 @@ impl Read {
             | Look::AwaitPasses { .. }
             | Look::AwaitStatus { .. }
             | Look::Watch { .. } => Verb::Http,
-            Look::Tls => Verb::Tls,
+            Look::Tls | Look::AwaitSerial { .. } => Verb::Tls,
         }
     }
 
     /// For how long it waits, if it does.
     pub fn waits(&self) -> Option<Duration> {
         match self.look {
-            Look::AwaitPasses { within, .. } | Look::AwaitStatus { within, .. } => {
-                Some(Duration::from_millis(within))
-            }
+            Look::AwaitPasses { within, .. }
+            | Look::AwaitStatus { within, .. }
+            | Look::AwaitSerial { within, .. } => Some(Duration::from_millis(within)),
             Look::Http | Look::Tls | Look::Watch { .. } => None,
         }
     }
@@ -119,6 +130,12 @@ impl Read {
     }
 }
 
+/// Whether it is written as a chain writes it.
+fn is_serial(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (2..=64).contains(&text.len()) && text.len() % 2 == 0 && text.bytes().all(is_digit)
+}
+
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.look {
@@ -127,6 +144,10 @@ impl fmt::Display for Read {
             Look::AwaitPasses { times, .. } => write!(f, "wait for {times} passes in a row"),
             Look::AwaitStatus { status, times, .. } => {
                 write!(f, "wait for status {status}, {times} times in a row")
+            }
+            // Not which: in a plan nobody knows the one that is to come.
+            Look::AwaitSerial { times, .. } => {
+                write!(f, "wait for its new certificate, {times} times in a row")
             }
             Look::Watch { .. } => f.write_str("watch until the end"),
         }
@@ -154,6 +175,12 @@ mod tests {
             every: 100,
             within: 0,
         };
+        let serial = |serial: &str| Look::AwaitSerial {
+            serial: serial.into(),
+            times: 1,
+            every: 100,
+            within: 0,
+        };
         for name in ["", "Shop", "http://shop", "shop/", "*", &"a".repeat(64)] {
             assert!(check(name, Look::Http).is_err(), "{name}");
         }
@@ -163,6 +190,7 @@ mod tests {
             passes(1, 100),
             passes(1_000, 100),
             status(503),
+            serial("0afe"),
         ] {
             check("shop", look).unwrap();
         }
@@ -172,6 +200,10 @@ mod tests {
             passes(1, 99),
             status(99),
             status(600),
+            serial(""),
+            serial("afe"),
+            serial("0AFE"),
+            serial(&"00".repeat(33)),
         ] {
             assert!(check("shop", look.clone()).is_err(), "{look:?}");
         }

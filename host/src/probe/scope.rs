@@ -21,6 +21,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("probe-read", "tls", Verb::Tls),
     ("probe-read", "await-passes", Verb::Http),
     ("probe-read", "await-status", Verb::Http),
+    ("probe-read", "await-serial", Verb::Tls),
     ("probe-read", "watch", Verb::Http),
 ];
 

@@ -62,6 +62,23 @@ impl probe_read::Host for Guest {
         read(self, endpoint, look).await
     }
 
+    async fn await_serial(
+        &mut self,
+        endpoint: String,
+        serial: String,
+        times: u32,
+        every: u64,
+        within: u64,
+    ) -> Answer<Chain> {
+        let look = Look::AwaitSerial {
+            serial,
+            times,
+            every,
+            within,
+        };
+        read(self, endpoint, look).await
+    }
+
     async fn watch(&mut self, endpoint: String, every: u64) -> Answer<()> {
         read(self, endpoint, Look::Watch { every }).await
     }

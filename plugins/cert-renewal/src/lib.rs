@@ -5,6 +5,7 @@
 
 mod judge;
 mod parameters;
+mod served;
 
 use parameters::Parameters;
 use windlass_sdk::cluster::{CertificateFacts, CertificateState, WorkloadKind, WorkloadName};
@@ -51,13 +52,18 @@ fn renew_all(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<St
             busy.name.name
         )));
     }
+    let shown = served::look(parameters, run, cluster, &found)?;
     run.step("renew");
     for (certificate, done) in due.iter().zip(0..) {
         run.progress(done, due.len() as u64, &certificate.name.name);
-        renew(parameters, run, cluster, certificate)?;
+        let renewed = renew(parameters, run, cluster, certificate);
+        renewed.map_err(|error| with_those_before(error, &due[..done as usize]))?;
     }
-    if !due.is_empty() {
+    if due.is_empty() {
+        served::check(run, &shown);
+    } else {
         restart(parameters, run, cluster)?;
+        served::wait(parameters, run, cluster, shown)?;
     }
     run.step("check");
     check(parameters, run, cluster, &due)?;
@@ -82,6 +88,22 @@ fn renew(
         certificate.name.name, renewed.revision
     ));
     Ok(())
+}
+
+/// What a failure leaves: what was renewed before it stays renewed.
+fn with_those_before(error: Error, renewed: &[&CertificateFacts]) -> Error {
+    let names: Vec<_> = renewed.iter().map(|one| one.name.name.as_str()).collect();
+    if names.is_empty() {
+        return error;
+    }
+    Error {
+        message: format!(
+            "{}; renewed before it, and staying so: {}",
+            error.message,
+            names.join(", ")
+        ),
+        ..error
+    }
 }
 
 fn restart(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<(), Error> {

@@ -17,12 +17,21 @@ pub(crate) struct Parameters {
     /// Renew them however long they are valid.
     #[serde(default)]
     pub force: bool,
-    /// How long one renewal, and one restart, may take.
+    /// How long one renewal, one restart, and an endpoint may take.
     #[serde(default = "ten_minutes")]
     pub within: Span,
     /// Deployments that load a certificate only when they start; restarted after the last renewal, one by one.
     #[serde(default)]
     pub restart: Vec<String>,
+    /// Endpoints that show one of the certificates. In the end each has to show the one that is stored.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+    /// How often in a row an endpoint has to show it.
+    #[serde(default = "three")]
+    pub passes: u32,
+    /// From one look at an endpoint to the next.
+    #[serde(default = "two_seconds")]
+    pub every: Span,
     /// A channel that is told when a run starts and how it ended. Absent: nobody is.
     #[serde(default)]
     pub notify: Option<String>,
@@ -30,6 +39,14 @@ pub(crate) struct Parameters {
 
 fn thirty_days() -> Span {
     Span::hours(30 * 24)
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn two_seconds() -> Span {
+    Span::seconds(2)
 }
 
 fn ten_minutes() -> Span {

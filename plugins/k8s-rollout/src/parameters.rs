@@ -9,7 +9,7 @@ use windlass_sdk::parameters::{Manifest, Manifests, Span};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a parameter of its own on the command line"
+    reason = "each is a parameter that an operator sets by its name"
 )]
 pub(crate) struct Parameters {
     /// The namespace of the workload.

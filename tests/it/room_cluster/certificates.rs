@@ -2,12 +2,15 @@
 
 use super::acts::{bare, failed};
 use super::{Bench, LONG, refused};
+use crate::room_probe::served::expired;
 use crate::world::Namespace;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use windlass::call::Confirmed;
 use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_types::{CertificateFacts, CertificateState};
+use windlass::contract::cluster_types::{CertificateFacts, CertificateState, IssuedCertificate};
 use xtask::kubernetes::Options;
 
 /// A certificate called `web`.
@@ -247,4 +250,54 @@ fn a_cluster_without_cert_manager_is_told_from_one_without_the_certificate() {
     ] {
         assert!(why.contains("cert-manager is not installed"), "{why}");
     }
+}
+
+/// A request for a revision of a certificate, answered with this chain in PEM, as cert-manager keeps it.
+pub(crate) fn answered(namespace: &Namespace, certificate: &str, revision: u32, pem: &str) {
+    let name = format!("{certificate}-{revision}");
+    namespace.apply(&format!(
+        "
+apiVersion: cert-manager.io/v1
+kind: CertificateRequest
+metadata:
+  name: {name}
+  annotations:
+    cert-manager.io/certificate-name: {certificate}
+    cert-manager.io/certificate-revision: '{revision}'
+spec: {{request: LS0t, issuerRef: {{name: own, kind: Issuer}}}}
+"
+    ));
+    let chain = BASE64_STANDARD.encode(pem);
+    let patch = json!({"status": {"certificate": chain}}).to_string();
+    namespace.kubectl(&[
+        "patch",
+        &format!("certificaterequest/{name}"),
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        &patch,
+    ]);
+}
+
+#[test]
+fn what_was_issued_is_told_by_the_request_of_its_revision() {
+    let bench = issued();
+    let look = || Look::Issued {
+        certificate: bench.named("web"),
+    };
+    answered(&bench.namespace, "web", 2, &expired().0);
+    answered(&bench.namespace, "other", 1, &expired().0);
+    let error = bench.read::<IssuedCertificate>(look()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    answered(&bench.namespace, "web", 1, "no certificate");
+    let error = bench.read::<IssuedCertificate>(look()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Damaged);
+    answered(&bench.namespace, "web", 1, &expired().0);
+    let told: IssuedCertificate = bench.facts(look());
+    let expected = IssuedCertificate {
+        revision: 1,
+        serial: "0afe".into(),
+        not_after: 1_585_699_200_000,
+    };
+    assert_eq!(told, expected);
 }

@@ -1,7 +1,7 @@
 //! The cluster room alone, without a gate: each promise of `wit/cluster.wit` against a real API server.
 
 mod acts;
-mod certificates;
+pub(crate) mod certificates;
 mod config;
 mod config_fields;
 mod config_sets;

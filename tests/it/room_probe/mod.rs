@@ -2,6 +2,6 @@
 
 mod place;
 mod samples;
-mod served;
+pub(crate) mod served;
 mod waits;
 mod watched;

@@ -14,7 +14,7 @@ fn look(endpoint: Endpoint) -> Result<Chain, CallError> {
 }
 
 /// A certificate for `localhost` that was valid in 2020, its key, and the authority.
-fn expired() -> (String, String, String) {
+pub(crate) fn expired() -> (String, String, String) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -122,4 +122,37 @@ fn who_shakes_no_hands_is_unavailable() {
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert_eq!(error.message, format!("endpoint `shop`: {why}"));
     }
+}
+
+#[test]
+fn a_certificate_is_waited_for_by_its_serial_number() {
+    let (own, key, root) = expired();
+    let receiver = Receiver::encrypted([], &own, &key);
+    let place = Place::new(server(&format!("localhost:{}", receiver.port()), &root));
+    let wait = |place: &Place, serial: &str| {
+        place.read::<Chain>(Look::AwaitSerial {
+            serial: serial.into(),
+            times: 2,
+            every: 100,
+            within: 1_000,
+        })
+    };
+    let chain = wait(&place, "0afe").unwrap();
+    assert_eq!(receiver.connections(), 2);
+    assert_eq!(chain.why, "it has expired");
+    let error = wait(&place, "0a").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Limit);
+    assert_eq!(
+        error.message,
+        "endpoint `shop`: it passed 0 of 2 times in a row within 1.0 s; when it last did not: it shows the certificate 0afe, not 0a"
+    );
+    let plain = Receiver::start([]);
+    let place = Place::new(server(&format!("localhost:{}", plain.port()), &root));
+    let error = wait(&place, "0afe").unwrap_err();
+    assert!(
+        error
+            .message
+            .ends_with("when it last did not: the handshake broke off"),
+        "{error:?}"
+    );
 }

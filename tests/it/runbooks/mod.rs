@@ -2,6 +2,7 @@
 
 mod application;
 mod backend;
+mod certificates;
 mod config;
 mod frontend;
 mod stop;

@@ -20,6 +20,7 @@ const NEEDS: [(&str, &[&str]); 3] = [
             "get",
             "crd",
             "certificates.cert-manager.io",
+            "certificaterequests.cert-manager.io",
             "httproutes.gateway.networking.k8s.io",
             "prometheusrules.monitoring.coreos.com",
         ],

@@ -66,6 +66,9 @@ pub enum Look {
     Certificates {
         namespace: String,
     },
+    Issued {
+        certificate: Namespaced,
+    },
     Route {
         route: RouteName,
     },
@@ -153,6 +156,7 @@ impl Read {
             | Look::Logs { .. }
             | Look::Budgets { .. }
             | Look::Certificates { .. }
+            | Look::Issued { .. }
             | Look::Route { .. }
             | Look::AwaitRollout { .. }
             | Look::AwaitNoPods { .. }
@@ -190,7 +194,7 @@ impl Read {
             }
             Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
             Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
-            Look::AwaitCertificate { certificate, .. } => {
+            Look::Issued { certificate } | Look::AwaitCertificate { certificate, .. } => {
                 Place::Object(named(Kind::Certificate, certificate)?)
             }
             Look::Route { route } => Place::Object(Object::route(route)?),
@@ -223,6 +227,9 @@ impl Read {
             Look::Logs { pod: object, .. }
             | Look::AwaitBudget { budget: object, .. }
             | Look::AwaitJob { job: object, .. }
+            | Look::Issued {
+                certificate: object,
+            }
             | Look::AwaitCertificate {
                 certificate: object,
                 ..
@@ -251,7 +258,9 @@ impl Read {
             Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
             Look::Budgets { .. } | Look::AwaitBudget { .. } => Verb::Budgets,
             Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
-            Look::Certificates { .. } | Look::AwaitCertificate { .. } => Verb::Certificates,
+            Look::Certificates { .. } | Look::Issued { .. } | Look::AwaitCertificate { .. } => {
+                Verb::Certificates
+            }
             Look::Route { .. } => Verb::Routes,
         }
     }
@@ -276,6 +285,7 @@ impl Read {
             | Look::Budgets { .. }
             | Look::Jobs { .. }
             | Look::Certificates { .. }
+            | Look::Issued { .. }
             | Look::Members { .. }
             | Look::Consumers { .. }
             | Look::Compare { .. }
@@ -301,6 +311,7 @@ impl fmt::Display for Read {
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),
             Look::Revisions { .. } => write!(f, "read revisions{object}"),
+            Look::Issued { .. } => write!(f, "read the issued one{object}"),
             Look::Consumers { .. } => write!(f, "read consumers{object}"),
             Look::Compare { .. } => write!(f, "read differences{object}"),
             Look::Facts

@@ -40,6 +40,7 @@ pub fn assumed(read: &Read) -> Option<Value> {
         | Look::Budgets { .. }
         | Look::Jobs { .. }
         | Look::Certificates { .. }
+        | Look::Issued { .. }
         | Look::Members { .. }
         | Look::Consumers { .. }
         | Look::Compare { .. }

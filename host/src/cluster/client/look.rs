@@ -2,8 +2,8 @@
 
 use super::api::Api;
 use super::{
-    Connected, budgets, certificates, config, job_facts, nodes, pods, revisions, routes, value,
-    wait, workloads,
+    Connected, budgets, certificates, config, issued, job_facts, nodes, pods, revisions, routes,
+    value, wait, workloads,
 };
 use crate::cluster::Read;
 use crate::cluster::call::{Look, named};
@@ -54,6 +54,10 @@ pub(super) async fn look(
         } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
         Look::Certificates { namespace } => {
             value(&certificates::list(api, permit, namespace, &shows).await?)
+        }
+        Look::Issued { certificate } => {
+            let object = named(Kind::Certificate, certificate)?;
+            value(&issued::read(api, permit, &object).await?)
         }
         Look::Route { route } => routes::read(api, permit, &Object::route(route)?).await,
         Look::Members { .. } | Look::Consumers { .. } | Look::Compare { .. } => {
@@ -108,6 +112,7 @@ async fn awaited(api: &Api, permit: &Permit, read: &Read) -> Result<Value, CallE
         | Look::Budgets { .. }
         | Look::Jobs { .. }
         | Look::Certificates { .. }
+        | Look::Issued { .. }
         | Look::Members { .. }
         | Look::Consumers { .. }
         | Look::Compare { .. }

@@ -40,6 +40,7 @@ fn kind_of(kind: &Kind) -> WorkloadKind {
         | Kind::Ingress
         | Kind::HttpRoute
         | Kind::Certificate
+        | Kind::CertificateRequest
         | Kind::Other(_) => WorkloadKind::Deployment,
     }
 }

@@ -1,6 +1,6 @@
 //! The certificates that a server shows, whether they verify or not. Nothing but the handshake is sent.
 
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::contract::probe_types::{Certificate, Chain};
 use crate::contract::{CallError, ErrorKind};
 use crate::dial::{Door, NoWay};
@@ -215,17 +215,13 @@ fn certificate(der: &CertificateDer<'static>) -> Certificate {
         };
     };
     let told = &parsed.tbs_certificate;
-    let instant = |time: &x509_cert::time::Time| {
-        let since = time.to_unix_duration().as_millis();
-        Millis(u64::try_from(since).unwrap_or(u64::MAX)).0
-    };
     Certificate {
         subject: told.subject.to_string(),
         issuer: told.issuer.to_string(),
         names: names(told),
-        serial: hex::encode(told.serial_number.as_bytes()),
-        not_before: instant(&told.validity.not_before),
-        not_after: instant(&told.validity.not_after),
+        serial: tls::serial(&parsed),
+        not_before: tls::milliseconds(&told.validity.not_before),
+        not_after: tls::milliseconds(&told.validity.not_after),
     }
 }
 

@@ -203,7 +203,11 @@ pub(super) fn case(procedure: &str) -> Case {
 impl Case {
     /// A shop with a grant for the procedure.
     pub(super) fn shop(self) -> Shop {
-        let shop = Shop::with_nodes(self.nodes);
+        self.prepared(Shop::with_nodes(self.nodes))
+    }
+
+    /// The same in this shop.
+    pub(super) fn prepared(self, shop: Shop) -> Shop {
         if !self.objects.is_empty() {
             shop.namespace().apply(self.objects);
         }

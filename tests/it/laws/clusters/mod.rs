@@ -2,6 +2,7 @@
 //! are, and their generation, which counts each change of what is wanted.
 
 mod case;
+mod server;
 
 use super::in_parallel;
 use crate::world::{Output, Shop};
