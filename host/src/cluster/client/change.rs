@@ -74,6 +74,12 @@ pub(super) fn mark(permit: &Permit, effect: u64) -> String {
     format!("{}/{effect}", permit.run())
 }
 
+/// The mark that an object has.
+pub(super) fn mark_of(object: &Value) -> Option<String> {
+    let mark = Path::annotation(MARK).get(object)?;
+    Some(mark.as_str()?.to_owned())
+}
+
 /// Says what would change, and refuses what another controller would put back. In a plan the server rehearses it.
 pub(super) async fn prepare(
     api: &Api,
@@ -119,6 +125,7 @@ pub(super) async fn prepare(
             object: object.clone(),
             uid: text("/metadata/uid"),
             changes: changes.clone(),
+            mark: mark_of(found),
         }))
     };
     let request = patch(found, &changes).ok_or_else(|| changed(object))?;
@@ -287,7 +294,7 @@ pub(super) async fn confirm_before(
         return Ok(not_done("the object is as it was"));
     }
     let own = mark(permit, effect);
-    if Path::annotation(MARK).get(&found).and_then(Value::as_str) == Some(&own) {
+    if mark_of(&found).as_ref() == Some(&own) {
         return Ok(Confirmed::Done(applied(before)));
     }
     if before.changes.iter().all(|change| change.is_before(&found)) {
@@ -300,13 +307,15 @@ pub(super) async fn confirm_before(
     )))
 }
 
-/// Gives the fields back what they had. What another hand changed since is left as it is.
+/// Gives the fields back what they had, and with them the mark: what made or changed the object before can be taken back then. What another
+/// hand changed since is left as it is.
 pub(super) async fn restore(
     api: &Api,
-    permit: &Permit,
+    permit: &ChangePermit,
     object: &Object,
     uid: &str,
     changes: &[FieldChange],
+    before: Option<&str>,
 ) -> Result<Reverted, CallError> {
     for _ in 0..TRIES {
         let Some(found) = api.find(permit.deadline(), object).await? else {
@@ -331,7 +340,9 @@ pub(super) async fn restore(
             )));
         }
         let mut back: Vec<_> = changes.iter().map(FieldChange::reversed).collect();
-        back.push(Path::annotation(MARK).change(&found, None));
+        if mark_of(&found) == Some(mark(permit, permit.effect())) {
+            back.push(Path::annotation(MARK).change(&found, before.map(Value::from)));
+        }
         let request = patch(&found, &back).ok_or_else(|| changed(object))?;
         match api
             .patch(permit.deadline(), object, "", &request, false)
