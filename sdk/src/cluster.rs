@@ -365,7 +365,7 @@ impl Cluster {
     }
 
     /// Sets fields of one object. Verb: `patch`, also for each field.
-    pub fn patch(&self, object: &ObjectName, changes: &[FieldEdit]) -> Result<(), Error> {
+    pub fn patch(&self, object: &ObjectName, changes: &[FieldEdit]) -> Result<Applied, Error> {
         Ok(cluster_config::patch(&self.name, object, changes)?)
     }
 }

@@ -1,6 +1,5 @@
 //! Fields as people name them, `spec.template.spec.containers[app].resources`: which may be set, and which a grant covers. Pure.
 
-use super::field::{FieldChange, Path, Step};
 use super::policy;
 use crate::contract::cluster_config::FieldEdit;
 use crate::contract::{CallError, ErrorKind};
@@ -8,6 +7,9 @@ use serde_json::{Value, json};
 
 /// Steps that a path has at most.
 const MOST_STEPS: usize = 32;
+
+/// The list of a container's variables.
+const VARIABLES: &str = "env";
 
 /// One step of a path as it is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,25 +68,63 @@ fn check_place(path: &str, steps: &[Written]) -> Result<(), CallError> {
     }
 }
 
-/// What changes in the object as it is.
-pub fn changes(object: &Value, edits: &[FieldEdit]) -> Result<Vec<FieldChange>, CallError> {
-    let change = |FieldEdit { path, value }: &FieldEdit| {
-        let mut found = Path(Vec::new());
-        for step in parse(path)? {
-            let is_list = found.get(object).is_some_and(Value::is_array);
-            let named = is_list && matches!(step, Written::Bracket(_));
-            found = found.and(match step {
-                Written::Bracket(name) if is_list => Step::Named(name),
-                Written::Key(key) | Written::Bracket(key) => Step::Key(key),
-            });
-            if named && found.get(object).is_none() {
-                let message = format!("there is no {found}");
-                return Err(CallError::new(ErrorKind::NotFound, message));
-            }
-        }
-        Ok(found.change(object, parsed(path, value.as_deref())?))
+/// The object with these fields set.
+pub fn edited(object: &Value, edits: &[FieldEdit]) -> Result<Value, CallError> {
+    let mut edited = object.clone();
+    for FieldEdit { path, value } in edits {
+        let absent = || CallError::new(ErrorKind::NotFound, format!("there is no {path}"));
+        let value = parsed(path, value.as_deref())?;
+        set(&mut edited, &parse(path)?, value).ok_or_else(absent)?;
+    }
+    Ok(edited)
+}
+
+/// Sets what the steps lead to, and makes the maps on the way; none if a list has no such element, or the way leads through a text or a
+/// number. A list that has nothing left is absent, as the server keeps it.
+fn set(at: &mut Value, steps: &[Written], value: Option<Value>) -> Option<()> {
+    let Some((step, rest)) = steps.split_first() else {
+        *at = value?;
+        return Some(());
     };
-    edits.iter().map(change).collect()
+    if let (Value::Array(list), Written::Bracket(name)) = (&mut *at, step) {
+        let place = list.iter().position(|element| element["name"] == *name)?;
+        if rest.is_empty() && value.is_none() {
+            list.remove(place);
+            return Some(());
+        }
+        return set(&mut list[place], rest, value);
+    }
+    if at.is_null() {
+        *at = json!({});
+    }
+    let (Written::Key(key) | Written::Bracket(key)) = step;
+    let fields = at.as_object_mut()?;
+    if value.is_none() && (rest.is_empty() || !fields.contains_key(key)) {
+        fields.remove(key);
+        return Some(());
+    }
+    let field = fields.entry(key.clone()).or_insert(Value::Null);
+    if let (VARIABLES, [Written::Bracket(name), ..]) = (key.as_str(), rest) {
+        with_variable(field, name, value.is_some());
+    }
+    set(field, rest, value)?;
+    if *field == json!([]) {
+        fields.remove(key);
+    }
+    Some(())
+}
+
+/// A variable that a container does not have yet is one more of its list.
+fn with_variable(variables: &mut Value, name: &str, is_wanted: bool) {
+    if variables.is_null() {
+        *variables = json!([]);
+    }
+    if let Value::Array(list) = variables
+        && is_wanted
+        && !list.iter().any(|variable| variable["name"] == *name)
+    {
+        list.push(json!({ "name": name }));
+    }
 }
 
 /// Whether one of the patterns covers the path: it, or what it is in. `[*]` stands for each element.
@@ -147,8 +187,10 @@ fn invalid(message: String) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldEdit, changes, check, is_covered};
-    use serde_json::json;
+    use super::{FieldEdit, check, edited, is_covered};
+    use crate::cluster::field::changes;
+    use crate::contract::CallError;
+    use serde_json::{Value, json};
 
     fn edit(path: &str, value: Option<&str>) -> [FieldEdit; 1] {
         [FieldEdit {
@@ -178,20 +220,55 @@ mod tests {
         assert!(!covers("*", "spec") && !is_covered(&[], "spec"));
     }
 
+    /// What differs then, as a person reads it.
+    fn told(object: &Value, path: &str, value: Option<&str>) -> Result<Vec<String>, CallError> {
+        let edited = edited(object, &edit(path, value))?;
+        let all = changes(object, &edited);
+        Ok(all.iter().map(ToString::to_string).collect())
+    }
+
     #[test]
     fn a_path_is_found_in_the_object_as_it_is() {
         let object = json!({"spec": {"containers": [{"name": "app", "image": "a:1"}]}, "data": {"a.b": "c"}});
-        let text =
-            |path: &str, value| changes(&object, &edit(path, Some(value))).unwrap()[0].to_string();
+        let text = |path: &str, value| told(&object, path, Some(value)).unwrap();
         assert_eq!(
             text("spec.containers[app].image", "\"a:2\""),
-            "spec.containers[app].image: a:1 → a:2"
+            ["spec.containers[app].image: a:1 → a:2"]
         );
-        assert_eq!(text("data[a.b]", "\"d\""), "data[a.b]: c → d");
-        assert_eq!(text("spec.minReplicas", "2"), "spec.minReplicas: – → 2");
+        assert_eq!(text("data[a.b]", "\"d\""), ["data[a.b]: c → d"]);
+        assert_eq!(text("spec.minReplicas", "2"), ["spec.minReplicas: – → 2"]);
+        assert_eq!(text("data[a.b]", "\"c\""), [""; 0]);
+        assert_eq!(told(&object, "data.x", None), Ok(Vec::new()));
         for path in ["", ".", "a..b", "a[", "a[]", "a]b", "[a]b", "a\n"] {
-            assert!(changes(&object, &edit(path, None)).is_err(), "{path:?}");
+            assert!(told(&object, path, None).is_err(), "{path:?}");
         }
+        for path in [
+            "spec.containers[none].image",
+            "data[a.b].c",
+            "spec.containers.image",
+        ] {
+            assert!(told(&object, path, Some("1")).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn variables_come_and_go() {
+        let object =
+            json!({"c": [{"name": "app"}, {"name": "log", "env": [{"name": "A", "value": "1"}]}]});
+        let all = [
+            ("c[app].env[MODE].value", Some("\"x\"")),
+            ("c[app].env[SIZE].value", Some("\"y\"")),
+            ("c[log].env[A]", None),
+        ];
+        let all = all.map(|(path, value)| edit(path, value)[0].clone());
+        let with = edited(&object, &all).unwrap();
+        let variables = json!([{"name": "MODE", "value": "x"}, {"name": "SIZE", "value": "y"}]);
+        assert_eq!(
+            with,
+            json!({"c": [{"name": "app", "env": variables}, {"name": "log"}]})
+        );
+        let nothing = edited(&object, &edit("c[app].env[MODE]", None));
+        assert!(nothing.is_err());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub mod manifest;
 pub mod object;
 pub mod part;
 pub mod policy;
+pub mod quantity;
+pub mod quota;
 pub mod resource;
 mod rollout;
 pub mod scope;

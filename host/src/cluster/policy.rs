@@ -29,6 +29,8 @@ pub fn manifest(manifest: &Value) -> Result<Vec<String>, CallError> {
     let mut walk = Walk::default();
     let empty = Map::new();
     let is_text_only = manifest["apiVersion"] == "v1" && manifest["kind"] == "ConfigMap";
+    let kind = manifest["kind"].as_str();
+    let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
     // A definition describes fields; it has none of them.
     let is_definition = manifest["apiVersion"]
         .as_str()
@@ -37,6 +39,7 @@ pub fn manifest(manifest: &Value) -> Result<Vec<String>, CallError> {
         match key.as_str() {
             "metadata" => own_metadata(value)?,
             "status" => return Err(invalid("status", "it is its controller's to say")),
+            "items" if is_list => return Err(invalid("items", "each object has its own")),
             _ if is_text_only || is_definition => {}
             key => walk.field(key, value, key)?,
         }
@@ -349,5 +352,7 @@ mod tests {
         let nested = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {}, "spec": {"volumeClaimTemplates": [{"metadata": {"name": "a", "finalizers": ["x"]}}]}});
         refused(&nested, "spec.volumeClaimTemplates[0].metadata.finalizers");
         refused(&json!({"metadata": {}, "status": {}}), "status");
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": []});
+        refused(&list, "items");
     }
 }

@@ -453,7 +453,7 @@ impl cluster_config::Host for Guest {
         cluster: String,
         object: ObjectName,
         changes: Vec<FieldEdit>,
-    ) -> Answer<()> {
+    ) -> Answer<Applied> {
         effect(self, cluster, Change::Patch { object, changes }).await
     }
 }

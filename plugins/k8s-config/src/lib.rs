@@ -1,14 +1,15 @@
-//! Applies manifests to a namespace, and follows what they change.
+//! Applies manifests to a namespace, or sets fields of one object, and follows what they change.
 //!
-//! Which objects there are, in which order, and which ones left is decided in [`desired`], without a host; this file asks and records. A
-//! rollout that fails is an error, and windlass takes back all that was applied.
+//! Which objects there are, in which order, and which ones left is decided in [`desired`], which fields are meant in [`fields`], without a
+//! host; this file asks and records. A rollout that fails is an error, and windlass takes back all that was changed.
 #![forbid(unsafe_code)]
 
 mod desired;
+mod fields;
 mod parameters;
 
 use desired::{Desired, all, kinds, left};
-use parameters::Parameters;
+use parameters::{Parameters, Way};
 use windlass_sdk::cluster::{Applied, WorkloadName};
 use windlass_sdk::notify::Message;
 use windlass_sdk::parameters::Manifests;
@@ -22,15 +23,28 @@ impl Procedure for K8sConfig {
     type Parameters = Parameters;
 
     fn run(parameters: Parameters, run: &Run) -> Result<String, Error> {
-        parameters.check()?;
+        let way = parameters.way()?;
         let channel = parameters.notify.as_deref();
         let cluster = run.cluster();
         let whole = format!("{} on {}", parameters.namespace, cluster.name());
-        Message::info(format!("{whole}: applying manifests")).tell(run, channel, "start");
-        let ended = configure(&parameters, run, &cluster);
+        let (doing, undone) = match way {
+            Way::Manifests | Way::Back => (
+                "applying manifests".into(),
+                "the manifests were not applied".into(),
+            ),
+            Way::Fields(object, _) => (
+                format!("setting fields of {object}"),
+                format!("the fields of {object} were not set"),
+            ),
+        };
+        Message::info(format!("{whole}: {doing}")).tell(run, channel, "start");
+        let ended = match way {
+            Way::Manifests | Way::Back => configure(&parameters, run, &cluster),
+            Way::Fields(object, written) => set_fields(&parameters, run, &cluster, object, written),
+        };
         match &ended {
             Ok(sentence) => Message::success(format!("{whole}: {sentence}")),
-            Err(error) => Message::failure(format!("{whole}: the manifests were not applied"))
+            Err(error) => Message::failure(format!("{whole}: {undone}"))
                 .text(format!("{error}\nWhat was changed is put back.")),
         }
         .tell(run, channel, "end");
@@ -57,10 +71,7 @@ fn configure(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<St
     let mut changes = Changes::default();
     apply(parameters, run, cluster, &desired, &mut changes)?;
     restart(parameters, run, cluster, &mut changes)?;
-    run.step("follow");
-    for workload in &changes.rolling {
-        cluster.await_rollout(workload, parameters.within)?;
-    }
+    follow(parameters, run, cluster, &changes)?;
     run.step("check");
     let mut findings = Vec::new();
     for one in &desired {
@@ -73,6 +84,43 @@ fn configure(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<St
     });
     run.check("every object is what its manifest says", finding);
     Ok(sentence(&changes))
+}
+
+fn set_fields(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    object: &str,
+    written: &[String],
+) -> Result<String, Error> {
+    let object = fields::object(object, &parameters.namespace)?;
+    let edits = fields::edits(&object, written)?;
+    let mut changes = Changes::default();
+    run.step("set");
+    if cluster.patch(&object, &edits)? == Applied::Unchanged {
+        return Ok(sentence(&changes));
+    }
+    changes.changed = 1;
+    changes.rolling.extend(fields::workload(&object));
+    if object.kind == "ConfigMap" {
+        changes.settings.push(object.name.clone());
+    }
+    restart(parameters, run, cluster, &mut changes)?;
+    follow(parameters, run, cluster, &changes)?;
+    Ok(sentence(&changes))
+}
+
+fn follow(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    changes: &Changes,
+) -> Result<(), Error> {
+    run.step("follow");
+    for workload in &changes.rolling {
+        cluster.await_rollout(workload, parameters.within)?;
+    }
+    Ok(())
 }
 
 /// The manifests of this run, remembered for the next one together with those before.

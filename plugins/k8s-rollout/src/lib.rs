@@ -9,7 +9,7 @@ mod migrate;
 mod parameters;
 
 use parameters::{Change, Parameters};
-use windlass_sdk::cluster::{Revision, WorkloadFacts};
+use windlass_sdk::cluster::{ManagerKind, Revision, WorkloadFacts};
 use windlass_sdk::notify::Message;
 use windlass_sdk::parameters::Span;
 use windlass_sdk::{Cluster, Error, Procedure, Run, text};
@@ -59,9 +59,9 @@ fn roll_out(
         run.endpoint(endpoint).watch(WATCHED_EVERY)?;
     }
     for manager in &before.managers {
+        let (who, name) = (tool(manager.kind), &manager.name);
         run.warning(format!(
-            "{:?} `{}` manages it too: change its source as well, or it may come back",
-            manager.kind, manager.name
+            "{who} (`{name}`) manages it too: change its source as well, or it may come back"
         ));
     }
     if let Some(job) = parameters::job("expand", &parameters.expand)? {
@@ -158,6 +158,16 @@ fn make(
         }
     }
     Ok(made)
+}
+
+fn tool(kind: ManagerKind) -> &'static str {
+    match kind {
+        ManagerKind::ArgoCd => "Argo CD",
+        ManagerKind::Flux => "Flux",
+        ManagerKind::Helm => "Helm",
+        ManagerKind::Autoscaler => "an autoscaler",
+        ManagerKind::Other => "another tool",
+    }
 }
 
 /// How many replicas there are to be. What was started already is left as it is.

@@ -3,6 +3,7 @@
 
 mod artifact;
 mod gates;
+mod manifests;
 mod messages;
 mod table;
 

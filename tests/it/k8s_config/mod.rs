@@ -1,9 +1,11 @@
 //! `k8s-config` on a real control plane: what it applies, what it restarts, what it takes back, and what it does not read.
 
+mod fields;
+mod outage;
 mod reading;
 
 use crate::report::{Report, run_on};
-use crate::world::Shop;
+use crate::world::{Output, Shop};
 use serde_json::Value;
 
 /// A shop with a grant for the procedure.
@@ -70,10 +72,8 @@ fn wanted(shop: &Shop) -> Value {
     all.into()
 }
 
-fn undo_the_last(shop: &Shop) {
-    let runs = shop.windlass(&["runs", "--output", "json"]).json();
-    let run = runs["runs"][0]["run"].as_str().unwrap();
-    shop.windlass(&["undo", run]).expect(0);
+fn undo_the_last(shop: &Shop) -> Output {
+    shop.undo_the_last().expect(0)
 }
 
 fn pods(shop: &Shop) -> String {
@@ -285,4 +285,8 @@ fn the_role_of_its_readme_is_enough() {
         "1 changed, 1 pruned, 1 workload restarted"
     );
     undo_the_last(&shop);
+    let limit = "fields=spec.template.spec.containers[app].resources.limits.memory=64Mi";
+    configure(&shop, &["object=deployment/api", limit]).expect(0);
+    let said = undo_the_last(&shop);
+    assert!(!said.all().contains("no right to list"), "{said}");
 }

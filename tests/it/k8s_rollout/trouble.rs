@@ -49,7 +49,7 @@ fn an_autoscaler_is_not_fought() {
         .until("deployment/web", "jsonpath={.spec.replicas}=2");
     let report = roll_out(&shop, &["replicas=3"]).expect(1);
     assert!(
-        report.summary().contains("Autoscaler"),
+        report.summary().contains("autoscaler"),
         "{}",
         report.summary()
     );

@@ -161,15 +161,18 @@ fn what_was_made_is_deleted_and_what_was_changed_is_restored_exactly() {
     let prepared = bench.prepare(&change).unwrap();
     bench.apply_as(2, &change, &prepared).unwrap();
     assert_ne!(seen(&bench, "deployment/web"), before);
-    assert!(matches!(bench.undo(&prepared), Reverted::Restored(_)));
+    assert!(matches!(bench.undo_as(2, &prepared), Reverted::Restored(_)));
     assert_eq!(seen(&bench, "deployment/web"), before);
-    assert!(matches!(bench.undo(&prepared), Reverted::NothingToDo(_)));
+    assert!(matches!(
+        bench.undo_as(2, &prepared),
+        Reverted::NothingToDo(_)
+    ));
     // What was taken back is ours, though the server knows it under another name: applying it once more is no conflict.
     let again = bench.prepare(&change).unwrap();
     bench.apply_as(3, &change, &again).unwrap();
-    bench.undo(&again);
-    // The mark of what prepared it is gone with what came after, so it is not known whose it is.
-    assert!(matches!(bench.undo(&first), Reverted::LeftAlone(_)));
+    bench.undo_as(3, &again);
+    // What came after gave the mark of what made it back, so it is known whose it is.
+    assert!(matches!(bench.undo(&first), Reverted::Restored(_)));
 }
 
 #[test]

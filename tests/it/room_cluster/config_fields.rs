@@ -5,10 +5,10 @@ use super::config::{seen, settings};
 use super::{Bench, effect, refused};
 use crate::world::Namespace;
 use serde_json::{Value, json};
-use windlass::call::Reverted;
+use windlass::call::{Prepared, Reverted};
 use windlass::cluster::call::Change;
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_config::FieldEdit;
+use windlass::contract::cluster_config::{Applied, FieldEdit};
 use windlass::contract::cluster_types::ObjectName;
 
 const WEB: &str = "
@@ -173,4 +173,122 @@ fn what_is_not_there_is_told() {
         bench.namespace.object("configmap/settings")["data"],
         json!({"a": "2"})
     );
+}
+
+#[test]
+fn a_variable_is_added_and_taken_away_again() {
+    let bench = Bench::having(WEB);
+    let before = seen(&bench, "deployment/web");
+    let variables = "spec.template.spec.containers[app].env";
+    let mode = format!("{variables}[MODE].value");
+    let size = format!("{variables}[SIZE].value");
+    let change = of_web(
+        &bench,
+        &[(&mode, Some(json!("a"))), (&size, Some(json!("1")))],
+    );
+    let (_, added) = bench.act(&change);
+    let env = |bench: &Bench| {
+        let web = bench.namespace.object("deployment/web");
+        web["spec"]["template"]["spec"]["containers"][0]["env"].clone()
+    };
+    let both = json!([{"name": "MODE", "value": "a"}, {"name": "SIZE", "value": "1"}]);
+    assert_eq!(env(&bench), both);
+    let without = of_web(&bench, &[(&format!("{variables}[MODE]"), None)]);
+    let prepared = bench.prepare(&without).unwrap();
+    bench.apply_as(2, &without, &prepared).unwrap();
+    assert_eq!(env(&bench), json!([{"name": "SIZE", "value": "1"}]));
+    assert!(matches!(bench.undo_as(2, &prepared), Reverted::Restored(_)));
+    assert_eq!(env(&bench), both);
+    assert!(matches!(bench.undo(&added), Reverted::Restored(_)));
+    assert_eq!(seen(&bench, "deployment/web"), before);
+}
+
+#[test]
+fn what_is_so_already_is_not_written() {
+    let bench = Bench::having(WEB);
+    let change = of_web(&bench, &[("spec.replicas", Some(json!(1)))]);
+    let mark = bench.namespace.cluster().requests_length();
+    let (applied, _) = bench.act(&change);
+    assert_eq!(applied.answer, json!(Applied::Unchanged));
+    assert_eq!(bench.requests(mark), ["get"]);
+    let change = of_web(&bench, &[("spec.replicas", Some(json!(2)))]);
+    assert_eq!(bench.act(&change).0.answer, json!(Applied::Changed));
+}
+
+const MEMORY: &str = "spec.template.spec.containers[app].resources.limits.memory";
+
+/// A namespace with room for 1Gi, of which `web` has 256Mi; each container has at least 16Mi.
+fn bounded() -> Bench {
+    let bench = Bench::having(
+        "
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: most}
+spec: {hard: {limits.memory: 1Gi}}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: each}
+spec: {limits: [{type: Container, default: {memory: 128Mi}, defaultRequest: {memory: 64Mi}, min: {memory: 16Mi}}]}
+",
+    );
+    bench.namespace.apply(WEB);
+    bench.namespace.until_rolled_out("deployment/web");
+    bench.namespace.until(
+        "resourcequota/most",
+        "jsonpath={.status.used.limits\\.memory}=256Mi",
+    );
+    bench
+}
+
+fn said(planned: &Prepared) -> String {
+    planned.details.join("\n")
+}
+
+#[test]
+fn pods_that_a_quota_has_no_room_for_are_told_in_a_plan_and_refused_in_a_run() {
+    let bench = bounded();
+    let memory = |size: &str| of_web(&bench, &[(MEMORY, Some(json!(size)))]);
+    // 900Mi and the 128Mi of the other container; 256Mi go.
+    let planned = bench.plan(&memory("900Mi")).unwrap();
+    let why = "quota most has 1Gi of limits.memory, 256Mi are used, and it would be 1028Mi";
+    assert!(said(&planned).contains(why), "{planned:?}");
+    let refused_as = refused(bench.prepare(&memory("900Mi")), ErrorKind::Limit);
+    assert!(refused_as.contains(why), "{refused_as}");
+    // It would fit without the old pod, but that goes only after the new one is there.
+    let tight = refused(bench.prepare(&memory("700Mi")), ErrorKind::Limit);
+    assert!(tight.contains("before the first old pod goes"), "{tight}");
+    let small = refused(bench.prepare(&memory("8Mi")), ErrorKind::Limit);
+    assert!(
+        small.contains("limit range each has min 16Mi of memory"),
+        "{small}"
+    );
+    let web = bench.namespace.object("deployment/web");
+    assert_eq!(web["metadata"]["generation"], 1);
+    bench.act(&memory("512Mi"));
+    bench.namespace.until_rolled_out("deployment/web");
+}
+
+/// What is refused here the server takes, and wedges on.
+#[test]
+fn the_server_itself_would_have_taken_it() {
+    let bench = bounded();
+    let patch = r#"[{"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {"limits": {"memory": "900Mi"}}}]"#;
+    let patch = ["patch", "deployment/web", "--type=json", "--patch", patch];
+    let rehearsed = [&patch[..], &["--dry-run=server"]].concat();
+    bench.namespace.kubectl(&rehearsed);
+    bench.namespace.kubectl(&patch);
+    bench
+        .namespace
+        .until("deployment/web", "condition=ReplicaFailure");
+}
+
+#[test]
+fn whoever_may_not_see_quotas_is_told_so() {
+    let mut bench = bounded();
+    bench.log_in(xtask::kubernetes::User::Windlass);
+    bench.allow("get,patch", "deployments");
+    let change = of_web(&bench, &[(MEMORY, Some(json!("512Mi")))]);
+    let planned = bench.plan(&change).unwrap();
+    assert!(said(&planned).contains("no right to list"), "{planned:?}");
 }

@@ -17,7 +17,12 @@ pub(super) fn drain(node: &str) -> Change {
     drain_with(node, false, false, LONG)
 }
 
-fn drain_with(node: &str, delete_empty_dir: bool, unmanaged: bool, within: Duration) -> Change {
+pub(super) fn drain_with(
+    node: &str,
+    delete_empty_dir: bool,
+    unmanaged: bool,
+    within: Duration,
+) -> Change {
     Change::Drain {
         node: node.into(),
         options: DrainOptions {
@@ -45,7 +50,7 @@ spec:
     )
 }
 
-fn pod(name: &str, spec: &str, annotations: &str) -> String {
+pub(super) fn pod(name: &str, spec: &str, annotations: &str) -> String {
     format!(
         "---
 apiVersion: v1

@@ -1,12 +1,14 @@
 //! The cluster room alone, without a gate: each promise of `wit/cluster.wit` against a real API server.
 
 mod acts;
+mod between;
 pub(crate) mod certificates;
 mod config;
 mod config_fields;
 mod config_sets;
 mod drain;
 mod endless;
+mod expired;
 pub(crate) mod jobs;
 mod labels;
 mod nodes;
@@ -15,7 +17,7 @@ mod rollouts;
 mod routes;
 mod waits;
 
-use crate::world::Namespace;
+use crate::world::{Namespace, Relay};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fs;
@@ -74,6 +76,11 @@ impl Bench {
     /// The room works as another user from here on.
     fn log_in(&mut self, user: User) {
         self.room = room(&self.namespace, user);
+    }
+
+    /// The room asks by way of this relay from here on.
+    fn go_through(&mut self, relay: &Relay) {
+        self.room = room_with(&self.namespace, relay.kubeconfig().to_string());
     }
 
     /// The scope is everything, but for these keys.
@@ -155,12 +162,16 @@ impl Bench {
         self.runtime.block_on(asked).unwrap()
     }
 
-    /// Takes back what was prepared.
+    /// Takes back what was prepared, as the first effect of the run.
     fn undo(&self, prepared: &Prepared) -> Reverted {
+        self.undo_as(1, prepared)
+    }
+
+    fn undo_as(&self, number: u64, prepared: &Prepared) -> Reverted {
         let Undo::By(Revert::Cluster(revert)) = &prepared.undo else {
             panic!("nothing to take back: {}", prepared.undo);
         };
-        let permit = self.change(None);
+        let permit = self.numbered(number);
         let reverted = self.room.revert(&permit, revert);
         self.runtime.block_on(reverted).unwrap()
     }
@@ -199,6 +210,10 @@ impl Started {
 
 fn room(namespace: &Namespace, user: User) -> Arc<Client> {
     let kubeconfig = fs::read_to_string(namespace.cluster().kubeconfig(user)).unwrap();
+    room_with(namespace, kubeconfig)
+}
+
+fn room_with(namespace: &Namespace, kubeconfig: String) -> Arc<Client> {
     let target = Target {
         name: CLUSTER.into(),
         kubeconfig: Secret::new(kubeconfig),

@@ -26,7 +26,7 @@ metadata: {name: page, labels: {app: page}}
 spec: {containers: [{name: app, image: \"page:1.0\", ports: [{containerPort: 8080}]}]}
 ";
 
-const INGRESS: &str = "
+pub(super) const INGRESS: &str = "
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: shop, annotations: {team.example/note: keep}}
@@ -63,7 +63,7 @@ spec:
     filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]
 ";
 
-fn bench(route: &str) -> Bench {
+pub(super) fn bench(route: &str) -> Bench {
     let bench = Bench::having(route);
     bench.namespace.apply(PAGE);
     bench.namespace.until("pod/page", "condition=Ready");
@@ -93,11 +93,11 @@ fn divert_to(bench: &Bench, kind: RouteKind, service: &str, port: u16) -> Change
     }
 }
 
-fn divert(bench: &Bench, kind: RouteKind) -> Change {
+pub(super) fn divert(bench: &Bench, kind: RouteKind) -> Change {
     divert_to(bench, kind, "page", 80)
 }
 
-fn restore(bench: &Bench, kind: RouteKind) -> Change {
+pub(super) fn restore(bench: &Bench, kind: RouteKind) -> Change {
     Change::Restore {
         route: named(bench, kind),
     }

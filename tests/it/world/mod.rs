@@ -5,6 +5,7 @@ mod namespace;
 mod output;
 mod project;
 mod redact;
+mod relay;
 mod shop;
 mod steps;
 mod wire;
@@ -12,6 +13,7 @@ mod wire;
 pub(crate) use namespace::Namespace;
 pub(crate) use output::{Output, Running};
 pub(crate) use project::Project;
+pub(crate) use relay::{Act, Relay};
 pub(crate) use shop::Shop;
 
 use fixture::Fixture;

@@ -18,8 +18,11 @@ pub enum Revert {
         object: Object,
         /// And by uid, for certainty.
         uid: String,
-        /// What the run did, as it was done; the mark is among it.
+        /// What the run did, as it was done.
         changes: Vec<FieldChange>,
+        /// The mark that the object had before; run and effect, which the mark it got tells, are those of the undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// Delete the job that the effect made; run and effect, which its name is made of, are those of the undo.
     DeleteJob {

@@ -1,7 +1,7 @@
 //! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
 
 use super::api::{Api, Failure};
-use super::managers::{who_insists, writers};
+use super::managers::{refuse_managed, writers};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::Revert;
 use crate::cluster::call::is_mark;
@@ -74,6 +74,12 @@ pub(super) fn mark(permit: &Permit, effect: u64) -> String {
     format!("{}/{effect}", permit.run())
 }
 
+/// The mark that an object has.
+pub(super) fn mark_of(object: &Value) -> Option<String> {
+    let mark = Path::annotation(MARK).get(object)?;
+    Some(mark.as_str()?.to_owned())
+}
+
 /// Says what would change, and refuses what another controller would put back. In a plan the server rehearses it.
 pub(super) async fn prepare(
     api: &Api,
@@ -83,13 +89,7 @@ pub(super) async fn prepare(
     found: &Value,
     wanted: Wanted,
 ) -> Result<Prepared, CallError> {
-    if let Some(manager) = who_insists(found, &wanted.changes) {
-        let message = format!(
-            "{object} is managed by {:?} `{}`, which would put it back; pause that first",
-            manager.kind, manager.name
-        );
-        return Err(CallError::new(ErrorKind::Conflict, message));
-    }
+    refuse_managed(object, found, &wanted.changes)?;
     let changes: Vec<_> = wanted
         .changes
         .into_iter()
@@ -119,6 +119,7 @@ pub(super) async fn prepare(
             object: object.clone(),
             uid: text("/metadata/uid"),
             changes: changes.clone(),
+            mark: mark_of(found),
         }))
     };
     let request = patch(found, &changes).ok_or_else(|| changed(object))?;
@@ -287,7 +288,7 @@ pub(super) async fn confirm_before(
         return Ok(not_done("the object is as it was"));
     }
     let own = mark(permit, effect);
-    if Path::annotation(MARK).get(&found).and_then(Value::as_str) == Some(&own) {
+    if mark_of(&found).as_ref() == Some(&own) {
         return Ok(Confirmed::Done(applied(before)));
     }
     if before.changes.iter().all(|change| change.is_before(&found)) {
@@ -300,13 +301,15 @@ pub(super) async fn confirm_before(
     )))
 }
 
-/// Gives the fields back what they had. What another hand changed since is left as it is.
+/// Gives the fields back what they had, and with them the mark: what made or changed the object before can be taken back then. What another
+/// hand changed since is left as it is.
 pub(super) async fn restore(
     api: &Api,
-    permit: &Permit,
+    permit: &ChangePermit,
     object: &Object,
     uid: &str,
     changes: &[FieldChange],
+    before: Option<&str>,
 ) -> Result<Reverted, CallError> {
     for _ in 0..TRIES {
         let Some(found) = api.find(permit.deadline(), object).await? else {
@@ -331,7 +334,9 @@ pub(super) async fn restore(
             )));
         }
         let mut back: Vec<_> = changes.iter().map(FieldChange::reversed).collect();
-        back.push(Path::annotation(MARK).change(&found, None));
+        if mark_of(&found) == Some(mark(permit, permit.effect())) {
+            back.push(Path::annotation(MARK).change(&found, before.map(Value::from)));
+        }
         let request = patch(&found, &back).ok_or_else(|| changed(object))?;
         match api
             .patch(permit.deadline(), object, "", &request, false)

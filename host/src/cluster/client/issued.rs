@@ -50,7 +50,7 @@ pub(super) async fn read(
 /// What a request was answered, if it is that of the certificate and its revision. One that was refused has no answer.
 fn answer<'a>(request: &'a Value, name: &str, revision: u32) -> Option<&'a str> {
     let annotations = &request["metadata"]["annotations"];
-    let is_its = annotations[NAME] == name && annotations[REVISION] == revision.to_string();
+    let is_its = annotations[NAME] == name && annotations[REVISION] == *revision.to_string();
     let answer = request["status"]["certificate"].as_str()?;
     (is_its && !answer.is_empty()).then_some(answer)
 }

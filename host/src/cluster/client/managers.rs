@@ -1,7 +1,9 @@
 //! Other hands on an object: who else writes the fields that windlass could change, and who of them puts them back. Pure.
 
 use crate::cluster::field::{FieldChange, Path, Step};
+use crate::cluster::object::Object;
 use crate::contract::cluster_types::{Manager, ManagerKind};
+use crate::contract::{CallError, ErrorKind};
 use serde_json::Value;
 
 /// Labels and annotations by which others say that an object is theirs.
@@ -62,8 +64,29 @@ pub(super) fn managers(object: &Value) -> Vec<Manager> {
     found
 }
 
-/// The one who would put the change back, if there is one. An autoscaler cares about replicas only.
-pub(super) fn who_insists(object: &Value, changes: &[FieldChange]) -> Option<Manager> {
+/// `conflict` where another controller would put the change back, or make the object again. An autoscaler cares about replicas only.
+pub(super) fn refuse_managed(
+    object: &Object,
+    found: &Value,
+    changes: &[FieldChange],
+) -> Result<(), CallError> {
+    let Some(manager) = who_insists(found, changes) else {
+        return Ok(());
+    };
+    let name = manager.name;
+    let who = match manager.kind {
+        ManagerKind::ArgoCd => format!("Argo CD (`{name}`)"),
+        ManagerKind::Flux => format!("Flux (`{name}`)"),
+        ManagerKind::Helm => format!("Helm (`{name}`)"),
+        ManagerKind::Autoscaler | ManagerKind::Other => name,
+    };
+    let message = format!(
+        "{object} is managed by {who}, which would put it back; change it there, or pause that first"
+    );
+    Err(CallError::new(ErrorKind::Conflict, message))
+}
+
+fn who_insists(object: &Value, changes: &[FieldChange]) -> Option<Manager> {
     let replicas = Path::of(&["spec", "replicas"]);
     let scales = changes.iter().any(|change| change.path == replicas);
     managers(object)

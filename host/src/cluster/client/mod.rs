@@ -276,8 +276,12 @@ impl Client {
                 object,
                 uid,
                 changes,
+                mark,
                 ..
-            } => change::restore(&room.api, permit, object, uid, changes).await,
+            } => {
+                let mark = mark.as_deref();
+                change::restore(&room.api, permit, object, uid, changes, mark).await
+            }
             Revert::DeleteJob { cron_job, .. } => {
                 jobs::take_back(&room.api, permit, cron_job).await
             }

@@ -4,23 +4,25 @@ mod consumers;
 mod discovery;
 mod prune;
 mod rehearsal;
+mod room;
 
 pub(super) use prune::make_again;
 
 use super::api::{Api, MANAGER};
 use super::change::{
-    self, TRIES, Wanted, changed, confirm_before, failed, internal, is_as_before, mark, not_done,
+    self, TRIES, Wanted, changed, confirm_before, failed, internal, is_as_before, mark, mark_of,
+    not_done,
 };
-use super::managers::who_insists;
+use super::managers::refuse_managed;
 use super::{jobs, value};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::call::{Change, Look};
-use crate::cluster::field::{FieldChange, MARK, Path, changes, difference, shown};
+use crate::cluster::field::{FieldChange, changes, difference, shown};
 use crate::cluster::manifest::applied_by;
 use crate::cluster::object::Object;
 use crate::cluster::part::{has_part, part_of};
 use crate::cluster::{Effect, Read, Revert, edit};
-use crate::contract::cluster_config::Applied as Kind;
+use crate::contract::cluster_config::{Applied as Kind, FieldEdit};
 use crate::contract::cluster_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -59,15 +61,14 @@ pub(super) async fn prepare(
         return prune::prepare(api, permit, cluster, object, set).await;
     }
     if let Change::Patch { changes, .. } = &effect.change {
-        let object = locate(api, permit, object).await?;
-        let found = api.get(permit.deadline(), &object).await?;
-        let wanted = fields(edit::changes(&found, changes)?);
-        return change::prepare(api, permit, cluster, &object, &found, wanted).await;
+        return prepare_fields(api, permit, cluster, object, changes).await;
     }
     let asked = Asked::by(&effect.change)?;
     let object = locate(api, permit, &asked.name).await?;
     let rehearsed = rehearse(api, permit, &object, &asked).await?;
-    let (kind, there, undo, details) = match &rehearsed.found {
+    let found = rehearsed.found.as_ref();
+    let room = room::check(api, permit, &object, found, &rehearsed.result).await?;
+    let (kind, there, undo, mut details) = match &rehearsed.found {
         None => {
             let undo = made(cluster, &object, &asked, &rehearsed);
             (Kind::Created, None, undo, Vec::new())
@@ -79,10 +80,11 @@ pub(super) async fn prepare(
             } else {
                 Kind::Unchanged
             };
-            let undo = restored(cluster, &object, &there);
+            let undo = restored(cluster, &object, &there, mark_of(found));
             (kind, Some(there), undo, lines(found, &rehearsed.result))
         }
     };
+    details.extend(room);
     Ok(Prepared {
         before: value(&Seen { object, there })?,
         foreseen: value(&kind)?,
@@ -99,19 +101,42 @@ pub(super) fn elsewhere() -> CallError {
     CallError::new(ErrorKind::Invalid, "this is no change of configuration")
 }
 
+/// Looks at the object, and says which of its fields get another value.
+async fn prepare_fields(
+    api: &Api,
+    permit: &Permit,
+    cluster: &str,
+    name: &ObjectName,
+    edits: &[FieldEdit],
+) -> Result<Prepared, CallError> {
+    let object = locate(api, permit, name).await?;
+    let found = api.get(permit.deadline(), &object).await?;
+    let edited = edit::edited(&found, edits)?;
+    let room = room::check(api, permit, &object, Some(&found), &edited).await?;
+    let wanted = fields(changes(&found, &edited))?;
+    let mut prepared = change::prepare(api, permit, cluster, &object, &found, wanted).await?;
+    prepared.details.extend(room);
+    Ok(prepared)
+}
+
 /// Fields that are set, as any other effect sets them.
-fn fields(changes: Vec<FieldChange>) -> Wanted {
+fn fields(changes: Vec<FieldChange>) -> Result<Wanted, CallError> {
     let told = |value: fn(&FieldChange) -> Option<&Value>| {
         let all = changes.iter().map(|change| shown(value(change)));
         all.collect::<Vec<_>>().join(", ")
     };
-    Wanted {
-        answer: Value::Null,
+    let kind = if changes.is_empty() {
+        Kind::Unchanged
+    } else {
+        Kind::Changed
+    };
+    Ok(Wanted {
+        answer: value(&kind)?,
         now: told(|change| change.before.as_ref()),
         after: told(|change| change.set.as_ref()),
         part: "",
         changes,
-    }
+    })
 }
 
 fn words(kind: Kind) -> &'static str {
@@ -129,13 +154,7 @@ fn lines(found: &Value, result: &Value) -> Vec<String> {
 
 fn compared(object: &Object, found: &Value, rehearsed: &Rehearsed) -> Result<There, CallError> {
     let changes = changes(found, &rehearsed.result);
-    if let Some(manager) = who_insists(found, &changes) {
-        let message = format!(
-            "{object} is managed by {:?} `{}`, which would put it back; change its source instead",
-            manager.kind, manager.name
-        );
-        return Err(CallError::new(ErrorKind::Conflict, message));
-    }
+    refuse_managed(object, found, &changes)?;
     // Without it, what a later manifest leaves out would stay.
     let is_ours = applied_by(found, MANAGER) == applied_by(&rehearsed.result, MANAGER);
     let write = !changes.is_empty() || !is_ours;
@@ -162,7 +181,7 @@ fn made(cluster: &str, object: &Object, asked: &Asked, rehearsed: &Rehearsed) ->
     }))
 }
 
-fn restored(cluster: &str, object: &Object, there: &There) -> Undo {
+fn restored(cluster: &str, object: &Object, there: &There, mark: Option<String>) -> Undo {
     let before = &there.before;
     if before.changes.is_empty() {
         return Undo::NotNeeded("no field gets another value".into());
@@ -172,6 +191,7 @@ fn restored(cluster: &str, object: &Object, there: &There) -> Undo {
         object: object.clone(),
         uid: before.uid.clone(),
         changes: before.changes.clone(),
+        mark,
     }))
 }
 
@@ -362,7 +382,7 @@ pub(super) async fn confirm(
 }
 
 fn is_marked(object: &Value, own: &str) -> bool {
-    Path::annotation(MARK).get(object).and_then(Value::as_str) == Some(own)
+    mark_of(object).as_deref() == Some(own)
 }
 
 /// Takes back: deletes the object that an effect of this run made, if it still is what was made.

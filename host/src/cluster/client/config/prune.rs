@@ -2,7 +2,7 @@
 
 use super::super::api::{Api, Failure, Listed};
 use super::super::change::{TRIES, changed, internal, not_done};
-use super::super::managers::who_insists;
+use super::super::managers::refuse_managed;
 use super::super::{jobs, value};
 use super::discovery::{locate, preferred};
 use super::rehearsal::never_still;
@@ -113,13 +113,7 @@ pub(super) async fn prepare(
     let object = locate(api, permit, name).await?;
     let found = api.get(permit.deadline(), &object).await?;
     check_member(&object, &found, set)?;
-    if let Some(manager) = who_insists(&found, &[]) {
-        let message = format!(
-            "{object} is managed by {:?} `{}`, which would make it again; change its source instead",
-            manager.kind, manager.name
-        );
-        return Err(CallError::new(ErrorKind::Conflict, message));
-    }
+    refuse_managed(&object, &found, &[])?;
     let doomed = doomed(object, &found);
     if permit.is_plan() {
         let options = options(&doomed.uid, Some(&doomed.version), true);

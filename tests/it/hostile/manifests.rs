@@ -1,0 +1,36 @@
+//! Components that say in manifests and fields what they may not, on a real API server that tells what it was asked.
+
+use crate::world::{Namespace, Shop};
+use windlass::cli::hostile_component;
+use xtask::kubernetes::{Options, User};
+
+#[test]
+fn manifests_are_refused_before_the_api_server_is_asked_anything() {
+    let namespace = Namespace::alone(&Options::default().audit());
+    let shop = Shop::on(namespace, User::Admin);
+    let cluster = shop.namespace().cluster();
+    for case in ["cluster-manifests", "cluster-fields"] {
+        let component = hostile_component(case).unwrap();
+        std::fs::write(shop.path().join("hostile.wasm"), component).unwrap();
+        let on_target = |verb| [verb, "./hostile.wasm", "--target", "staging"];
+        shop.windlass(&on_target("grant")).expect(0);
+        for verb in ["plan", "run"] {
+            let mark = cluster.requests_length();
+            let said = shop.windlass(&on_target(verb)).expect(0);
+            let asked: Vec<_> = cluster
+                .requests(mark)
+                .into_iter()
+                .filter(|request| !request.agent.starts_with("kube"))
+                .map(|request| format!("{} {}", request.verb, request.uri))
+                .collect();
+            // Its version, and the lock of a run.
+            let other = asked
+                .iter()
+                .find(|asked| !asked.contains("/leases") && !asked.ends_with(" /version"));
+            assert_eq!(other, None, "{case}: {said}");
+        }
+    }
+    let left = ["get", "all,secrets,configmaps,roles", "--all-namespaces"];
+    let left = shop.namespace().kubectl(&left);
+    assert!(!left.contains("windlass-hostile"), "{left}");
+}
