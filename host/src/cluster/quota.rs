@@ -194,7 +194,7 @@ impl Bound<'_> {
     }
 }
 
-/// What is above or below what a LimitRange has for containers or pods.
+/// What is above or below what a `LimitRange` has for containers or pods.
 fn beyond(limit: &Value, pod: &Demand) -> Vec<String> {
     let range = limit["metadata"]["name"].as_str().unwrap_or_default();
     let mut found = Vec::new();
