@@ -7,7 +7,7 @@ use crate::call;
 use crate::cluster::call::Named;
 use crate::cluster::object::kind_in_scope;
 use crate::cluster::resource::is_far_reaching;
-use crate::cluster::{Scope, Verb};
+use crate::cluster::{Scope, Verb, edit};
 
 /// Every verb on every cluster that is needed and not granted, not even for one object.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
@@ -38,6 +38,7 @@ pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing>
 
 fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<Lack> {
     let apart = |one: &[Pattern], other: &[Pattern]| !meet(one, other, Pattern::covers);
+    let fields = |one: &Pattern, other: &Pattern| edit::is_covered(&[one.0.as_str()], &other.0);
     if apart(std::slice::from_ref(cluster), &grant.clusters) {
         return Some(Lack::Database);
     }
@@ -51,7 +52,6 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
         (Lack::Names, &need.names, &grant.names),
         (Lack::Nodes, &need.nodes, &grant.nodes),
         (Lack::Labels, &need.labels, &grant.labels),
-        (Lack::Fields, &need.fields, &grant.fields),
         (
             Lack::Accounts,
             &need.service_accounts,
@@ -60,7 +60,10 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
     ];
     let mut lists = lists.into_iter();
     let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
-    found.map(|(lack, ..)| lack)
+    let lacks_fields = || !need.fields.is_empty() && !meet(&need.fields, &grant.fields, fields);
+    found
+        .map(|(lack, ..)| lack)
+        .or_else(|| lacks_fields().then_some(Lack::Fields))
 }
 
 /// What a scope of a cluster lacks first, and which word.

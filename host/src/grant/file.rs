@@ -314,10 +314,10 @@ fn check_patterns(
 }
 
 fn is_pattern(text: &str) -> bool {
-    !text
-        .strip_suffix('*')
-        .unwrap_or(text)
-        .contains(['*', '{', '}'])
+    // In a field it stands for each element of a list.
+    let plain = text.replace("[*]", "");
+    let start = plain.strip_suffix('*').unwrap_or(&plain);
+    !start.contains(['*', '{', '}'])
 }
 
 fn is_digest(text: &str) -> bool {

@@ -237,7 +237,11 @@ impl Capabilities {
                 scopes.any(|scope| scope.allows_namespace(verb, at, &namespace))
             }
             Ok(Place::Object(object)) => scopes.any(|scope| scope.allows_object(verb, at, &object)),
-            Ok(Place::Named(object)) => scopes.any(|scope| scope.allows_named(verb, at, &object)),
+            Ok(Place::Named(object)) => {
+                let manifest = read.named().manifest;
+                let lacks = |scope: &room::Scope| scope.account_lacking(manifest?);
+                scopes.any(|scope| scope.allows_named(verb, at, &object) && lacks(scope).is_none())
+            }
             // It names nothing.
             Err(_) => false,
         }

@@ -76,7 +76,9 @@ pub(super) fn check(pattern: &Pattern, parameters: &Parameters) -> Result<(), Te
 }
 
 fn star_is_last(pattern: &str) -> Result<(), TemplateError> {
-    let start = pattern.strip_suffix('*').unwrap_or(pattern);
+    // In a field it stands for each element of a list.
+    let plain = pattern.replace("[*]", "");
+    let start = plain.strip_suffix('*').unwrap_or(&plain);
     if start.contains('*') {
         return Err(TemplateError::Star(pattern.to_owned()));
     }

@@ -1,4 +1,4 @@
-;; Each field is set to `true` in a deployment, and one in a secret. All are denied (0) or invalid (1).
+;; Each field is set to a text in a deployment, and one in a secret. All are denied (0) or invalid (1).
 (import "windlass:procedure/cluster-config@0.1.0" "patch"
   (func $patch (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
 (data (i32.const 1024) "staging")
@@ -8,7 +8,7 @@
 (data (i32.const 1088) "windlass-hostile")
 (data (i32.const 1120) "v1")
 (data (i32.const 1136) "Secret")
-(data (i32.const 1152) "true")
+(data (i32.const 1152) "\"a\"")
 (data (i32.const 1168) "data.a")
 ;; A line each; an empty one ends them.
 (data (i32.const 4096)
@@ -38,7 +38,7 @@
   (i32.store (i32.const 3076) (local.get $length))
   (i32.store (i32.const 3080) (i32.const 1))
   (i32.store (i32.const 3084) (i32.const 1152))
-  (i32.store (i32.const 3088) (i32.const 4))
+  (i32.store (i32.const 3088) (i32.const 3))
   (call $patch (i32.const 1024) (i32.const 7)
     (local.get $version) (local.get $version_length) (local.get $kind) (local.get $kind_length)
     (i32.const 1) (i32.const 1072) (i32.const 4) (i32.const 1088) (i32.const 16)

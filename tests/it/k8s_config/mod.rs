@@ -154,6 +154,23 @@ fn what_cannot_run_is_taken_back_with_all_that_was_applied() {
     shop.namespace().until_rolled_out("deployment/api");
 }
 
+/// What is made and restarted in one run is known as its own when that run is taken back.
+#[test]
+fn what_was_made_and_then_restarted_is_taken_back() {
+    let shop = shop();
+    shop.write("manifests/10-settings.yaml", &settings("a"));
+    configure(&shop, &[FOLDER]).expect(0);
+    let before = wanted(&shop);
+    write(&shop, "b", "api:bad", "");
+    let report = configure(&shop, &[FOLDER]).expect(1);
+    assert!(
+        report.summary().contains("the rollout of api failed"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(wanted(&shop), before);
+}
+
 #[test]
 fn the_way_back_leads_to_what_was_applied_before_the_last_time() {
     let shop = shop();

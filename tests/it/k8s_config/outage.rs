@@ -78,10 +78,8 @@ fn one_that_was_never_sent_is_done_when_the_server_is_back() {
         .start_api_server()
         .unwrap();
     let run = only_run(&shop);
-    assert!(
-        ended.stderr.contains(&format!("resume {}", run.0)),
-        "{ended}"
-    );
+    let hint = format!("windlass resume {}", run.0);
+    assert!(ended.stdout.contains(&hint), "{ended}");
     shop.windlass(&["resume", &run.0]).expect(0);
     let made = shop.namespace().object("configmap/settings");
     assert_eq!(made["data"]["mode"], "a");

@@ -397,8 +397,21 @@ fn a_grant_covers_each_object_by_its_kind_and_its_name() {
     let mut account = deployment("a:1");
     account["spec"]["template"]["spec"]["serviceAccountName"] = json!("runner");
     assert!(!may(&bench, account.clone()));
+    // Nor is it rehearsed for whoever only wants to see what would differ.
+    let look = Look::Compare {
+        manifest: apply_manifest(&apply(&bench, account.clone())),
+        set: None,
+    };
+    let compares = |bench: &Bench| {
+        let read = windlass::call::Read::Cluster(windlass::cluster::Read {
+            cluster: super::CLUSTER.into(),
+            look: look.clone(),
+        });
+        bench.effective().refuses_read(&read).is_none()
+    };
+    assert!(!compares(&bench));
     bench.narrow(&json!({"service-accounts": ["runner"]}));
-    assert!(may(&bench, account));
+    assert!(may(&bench, account.clone()) && compares(&bench));
     let hook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "a"}});
     assert!(!may(&bench, hook));
 }

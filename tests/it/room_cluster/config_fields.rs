@@ -287,8 +287,8 @@ fn the_server_itself_would_have_taken_it() {
 fn whoever_may_not_see_quotas_is_told_so() {
     let mut bench = bounded();
     bench.log_in(xtask::kubernetes::User::Windlass);
-    bench.allow("get,patch", "deployments");
+    bench.allow("get", "deployments");
     let change = of_web(&bench, &[(MEMORY, Some(json!("512Mi")))]);
-    let planned = bench.plan(&change).unwrap();
+    let planned = bench.prepare(&change).unwrap();
     assert!(said(&planned).contains("no right to list"), "{planned:?}");
 }

@@ -112,7 +112,14 @@ fn pass(
     seen: &Mutex<Seen>,
 ) -> io::Result<()> {
     let head = head(client)?;
-    let (line, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
+    let (line, headers) = head.split_once("\r\n").unwrap_or((&head, ""));
+    // kubectl brings its own.
+    let is_login = |header: &&str| header.to_ascii_lowercase().starts_with("authorization:");
+    let headers: Vec<_> = headers
+        .split("\r\n")
+        .filter(|header| !is_login(header))
+        .collect();
+    let rest = headers.join("\r\n");
     let act = act(line);
     seen.lock().unwrap().requests.push(line.to_owned());
     let line = match &act {

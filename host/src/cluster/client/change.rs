@@ -111,17 +111,7 @@ pub(super) async fn prepare(
             .unwrap_or_default()
             .to_owned()
     };
-    let undo = if changes.is_empty() {
-        Undo::NotNeeded("it is so already".into())
-    } else {
-        Undo::By(crate::call::Revert::Cluster(Revert::RestoreFields {
-            cluster: cluster.to_owned(),
-            object: object.clone(),
-            uid: text("/metadata/uid"),
-            changes: changes.clone(),
-            mark: mark_of(found),
-        }))
-    };
+    let undo = back(cluster, object, found, &changes);
     let request = patch(found, &changes).ok_or_else(|| changed(object))?;
     let before = Before {
         uid: text("/metadata/uid"),
@@ -142,6 +132,20 @@ pub(super) async fn prepare(
         after: wanted.after,
         details: lines,
     })
+}
+
+fn back(cluster: &str, object: &Object, found: &Value, changes: &[FieldChange]) -> Undo {
+    if changes.is_empty() {
+        return Undo::NotNeeded("it is so already".into());
+    }
+    let uid = found.pointer("/metadata/uid").and_then(Value::as_str);
+    Undo::By(crate::call::Revert::Cluster(Revert::RestoreFields {
+        cluster: cluster.to_owned(),
+        object: object.clone(),
+        uid: uid.unwrap_or_default().to_owned(),
+        changes: changes.to_vec(),
+        mark: mark_of(found),
+    }))
 }
 
 async fn rehearse(

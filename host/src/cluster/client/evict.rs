@@ -262,7 +262,10 @@ impl Drain<'_> {
             let watched = self.api.watch(&path, &query, &version, rest, see).await;
             let listed = match watched {
                 Ok(Some(())) => return Ok(()),
-                Ok(None) => on_node(self.api, self.permit, self.node).await,
+                Ok(None) => {
+                    tokio::time::sleep(PAUSES.0).await;
+                    on_node(self.api, self.permit, self.node).await
+                }
                 Err(failure) => Err(failure),
             };
             match listed {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long is paused before a server that cannot be reached is asked again.
+/// How long is paused before a server that ended a watch, or cannot be reached, is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How far it is.
@@ -49,7 +49,8 @@ pub(super) async fn object<R>(
         loop {
             match round(api, permit, object, end, &mut |value| see(value, &mut said)).await {
                 Ok(Some(result)) => return result,
-                Ok(None) => {}
+                // Its server may end each watch at once.
+                Ok(None) => tokio::time::sleep(PAUSE).await,
                 Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
                     said = failure.error.message;
                     tokio::time::sleep(PAUSE).await;
@@ -253,7 +254,8 @@ async fn pods<R>(
         loop {
             match pods_round(api, permit, (namespace, &pods_of), end, &mut see).await {
                 Ok(Some(result)) => return Ok(result),
-                Ok(None) => {}
+                // Its server may end each watch at once.
+                Ok(None) => tokio::time::sleep(PAUSE).await,
                 Err(failure) if failure.error.kind == ErrorKind::Unavailable => {
                     tokio::time::sleep(PAUSE).await;
                 }

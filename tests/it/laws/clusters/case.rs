@@ -147,6 +147,17 @@ const K8S_CONFIG: Case = Case {
     ..PLAIN
 };
 
+const K8S_CONFIG_FIELDS: Case = Case {
+    procedure: "k8s-config",
+    parameters: &[
+        "namespace={namespace}",
+        "object=deployment/web",
+        "fields=spec.template.spec.containers[app].resources.limits.memory=64Mi",
+        "within=1min",
+    ],
+    ..PLAIN
+};
+
 const CERT_RENEWAL: Case = Case {
     procedure: "cert-renewal",
     parameters: &["namespace={namespace}", "force=true", "restart=web"],
@@ -187,11 +198,13 @@ const NODE_MAINTENANCE: Case = Case {
     ..PLAIN
 };
 
-pub(super) fn case(procedure: &str) -> Case {
-    match procedure {
+/// By the name of a procedure, or of a second thing that it does.
+pub(super) fn case(name: &str) -> Case {
+    match name {
         "k8s-rollout" => K8S_ROLLOUT,
         "backup-job" => BACKUP_JOB,
         "k8s-config" => K8S_CONFIG,
+        "k8s-config-fields" => K8S_CONFIG_FIELDS,
         "cert-renewal" => CERT_RENEWAL,
         "maintenance-mode" => MAINTENANCE_MODE,
         "service-verify" => SERVICE_VERIFY,

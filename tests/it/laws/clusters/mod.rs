@@ -304,7 +304,7 @@ fn observed_within_granted(case: Case) {
     }
 }
 
-/// One test for each law and procedure.
+/// One test for each law and case.
 macro_rules! laws {
     (of $procedures:tt: $($law:ident)*) => {
         $(mod $law {
@@ -317,14 +317,14 @@ macro_rules! procedures {
     ($law:ident of [$($procedure:ident)*]) => {
         $(#[test]
         fn $procedure() {
-            let procedure = stringify!($procedure).replace('_', "-");
-            super::$law(super::case::case(&procedure));
+            let name = stringify!($procedure).replace('_', "-");
+            super::$law(super::case::case(&name));
         })*
     };
 }
 
 laws! {
-    of [backup_job cert_renewal k8s_config k8s_rollout maintenance_mode node_maintenance service_verify]:
+    of [backup_job cert_renewal k8s_config k8s_config_fields k8s_rollout maintenance_mode node_maintenance service_verify]:
     plan_changes_nothing
     run_follows_its_plan
     fails_anywhere_and_unwinds
@@ -335,7 +335,7 @@ laws! {
 
 // Of those that change something.
 laws! {
-    of [backup_job cert_renewal k8s_config k8s_rollout maintenance_mode node_maintenance]:
+    of [backup_job cert_renewal k8s_config k8s_config_fields k8s_rollout maintenance_mode node_maintenance]:
     taken_back_after_a_crash
     unwinds_twice_the_same
 }
