@@ -177,12 +177,35 @@ fn what_another_hand_changed_is_left_alone_and_named() {
     assert_eq!(site.route(), theirs);
 }
 
+const UNREADY: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: unready}
+spec: {selector: {app: unready}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: unready, labels: {app: unready}}
+spec: {containers: [{name: app, image: 'page:unready'}]}
+";
+
 #[test]
 fn nobody_is_led_to_nothing() {
     let site = Site::new("ingress");
     let before = site.route();
+    // There, and not ready.
+    let namespace = site.shop.namespace();
+    namespace.apply(UNREADY);
+    namespace.kubectl(&[
+        "wait",
+        "endpointslices",
+        "--selector=kubernetes.io/service-name=unready",
+        "--for=jsonpath={.endpoints[0].conditions.ready}=false",
+        "--timeout=60s",
+    ]);
     for (service, why) in [
         ("service=empty", "has no endpoint that is ready"),
+        ("service=unready", "has no endpoint that is ready"),
         ("service=missing", "there is no"),
         ("service=", "no object can be called"),
     ] {

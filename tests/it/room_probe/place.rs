@@ -14,7 +14,7 @@ use windlass::journal::RunId;
 use windlass::probe::client::{Expected, Kind};
 use windlass::probe::{Client, Endpoint, Look, Read};
 
-/// Expects 200, and nothing else, within a second.
+/// Expects 200, and nothing else, and waits long enough for a machine that is busy.
 pub(super) fn page(url: &str) -> Endpoint {
     expecting(url, expected(200))
 }
@@ -35,9 +35,17 @@ pub(super) fn expecting(url: &str, expected: Expected) -> Endpoint {
             expected,
             header: None,
         },
-        timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(20),
         ca: None,
         allow_address: Vec::new(),
+    }
+}
+
+/// The same, and gives up after a second.
+pub(super) fn hasty(endpoint: Endpoint) -> Endpoint {
+    Endpoint {
+        timeout: Duration::from_secs(1),
+        ..endpoint
     }
 }
 

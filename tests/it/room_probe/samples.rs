@@ -1,6 +1,6 @@
 //! What one request finds.
 
-use super::place::{Place, expected, expecting, page, server};
+use super::place::{Place, expected, expecting, hasty, page, server};
 use crate::room_database::tls::certificate;
 use crate::room_notify::receiver::{Act, Receiver};
 use serde_json::json;
@@ -24,7 +24,7 @@ fn a_status_is_expected_exactly() {
     let sample = place.sample();
     assert!(sample.passed && sample.why.is_empty(), "{sample:?}");
     assert_eq!(sample.status, Some(200));
-    assert!(sample.at > 0 && sample.latency < 1_000, "{sample:?}");
+    assert!(sample.at > 0 && sample.latency < 20_000, "{sample:?}");
     assert_eq!(place.objection(), "it answered 204, not 200");
     assert_eq!(place.objection(), "it answered 500, not 200");
     let maintained = Place::new(expecting(&receiver.url(), expected(503)));
@@ -76,7 +76,7 @@ fn a_large_body_is_not_read_to_its_end() {
 #[test]
 fn what_is_slow_does_not_pass() {
     let receiver = Receiver::start([Act::Silence, Act::Drip, Act::Half, Act::Hangup]);
-    let place = Place::new(page(&receiver.url()));
+    let place = Place::new(hasty(page(&receiver.url())));
     assert_eq!(place.objection(), "no whole answer within 1.0 s");
     assert_eq!(place.objection(), "no whole answer within 1.0 s");
     let broken = "the connection broke before the end of the answer";

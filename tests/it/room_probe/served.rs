@@ -1,6 +1,6 @@
 //! The certificates that servers show.
 
-use super::place::{Place, page, server};
+use super::place::{Place, hasty, page, server};
 use crate::room_database::tls::certificate;
 use crate::room_notify::receiver::Receiver;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -118,7 +118,7 @@ fn who_shakes_no_hands_is_unavailable() {
         (nobody, "nothing answers there"),
     ] {
         let endpoint = server(&format!("localhost:{port}"), &certificate("localhost").2);
-        let error = look(endpoint).unwrap_err();
+        let error = look(hasty(endpoint)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert_eq!(error.message, format!("endpoint `shop`: {why}"));
     }

@@ -55,7 +55,7 @@ fn for_how_long_users_were_hit_is_told() {
     let receiver = Receiver::start([up, down]);
     let shop = shop(&receiver);
     let run = windlass(&shop, &[], &words(&shop, "run")).expect(0);
-    assert!(run.stdout.contains("✗ shop: down 1.0 s of "), "{run}");
+    assert!(run.stdout.contains("✗ shop: down "), "{run}");
     assert!(run.stdout.contains("it answered 503, not 200"), "{run}");
     assert!(
         run.stderr.contains("shop does not pass: it answered 503"),
@@ -64,7 +64,7 @@ fn for_how_long_users_were_hit_is_told() {
     let watched = report(&shop);
     assert_eq!(watched["endpoint"], "shop");
     let down = watched["down-ms"].as_u64().unwrap();
-    assert!((900..2_000).contains(&down), "{watched:#}");
+    assert!((900..10_000).contains(&down), "{watched:#}");
     assert!(
         watched["watched-ms"].as_u64().unwrap() > down,
         "{watched:#}"
@@ -89,16 +89,19 @@ fn what_nobody_watched_after_a_crash_is_told() {
     assert_eq!(killed.code, 128 + 9, "{killed}");
     let runs = shop.windlass(&["runs", "--output", "json"]).json();
     let run = runs["runs"][0]["run"].as_str().unwrap();
+    // Who goes on with the run goes on watching: only that sees it.
+    receiver.always(Act::status(503));
     let resumed = shop.windlass(&["resume", run]).expect(0);
     assert!(
         resumed.stdout.contains("windlass was not there"),
         "{resumed}"
     );
     let watched = report(&shop);
-    assert_eq!(watched["down-ms"], 0);
-    assert_eq!(watched["unwatched"].as_array().unwrap().len(), 1);
-    // It was watched from its past on, once.
-    assert!(watched["watched-ms"].as_u64().unwrap() > 0, "{watched:#}");
+    let (down, unwatched) = (&watched["down"], &watched["unwatched"]);
+    assert_eq!(down.as_array().unwrap().len(), 1, "{watched:#}");
+    assert_eq!(unwatched.as_array().unwrap().len(), 1, "{watched:#}");
+    assert_eq!(unwatched[0]["until"], down[0]["from"], "{watched:#}");
+    assert!(watched["down-ms"].as_u64().unwrap() > 0, "{watched:#}");
 }
 
 #[test]

@@ -55,6 +55,57 @@ fn a_database_is_updated_while_its_application_stands_still() {
     report.said("info", "StatefulSet/db: postgres:15.4 → postgres:15.5");
 }
 
+/// Its application can be started again with the database that it had.
+#[test]
+fn a_database_that_cannot_be_updated_is_as_before_and_its_application_too() {
+    let shop = shop();
+    shop.namespace().apply(DATABASE);
+    shop.namespace().until_rolled_out("statefulset/db");
+    verify(&shop, &["baseline=true"]).expect(0);
+    let before = unmarked(&shop);
+    roll_out(&shop, &["stop=true"]).expect(0);
+    let update = [
+        "name=db",
+        "kind=stateful-set",
+        "images=app=postgres:bad",
+        "within=5s",
+    ];
+    roll_out(&shop, &update).expect(1);
+    let evicted = format!(
+        "evicted {}/db-0, which was not ready",
+        shop.namespace().name()
+    );
+    let told = shop.show_the_last();
+    assert!(told.contains(&evicted), "{told}");
+    roll_out(&shop, &["start=true"]).expect(0);
+    assert_eq!(unmarked(&shop), before);
+    shop.namespace().until_rolled_out("statefulset/db");
+    verify(&shop, &[]).expect(0);
+}
+
+/// Its controller waits for ever, so who has to delete the pod is not left in the dark.
+#[test]
+fn a_pod_that_may_not_be_evicted_is_named() {
+    let readme = include_str!("../../../plugins/k8s-rollout/README.md");
+    let right = "- {apiGroups: [\"\"], resources: [pods/eviction], verbs: [create]}\n";
+    assert!(readme.contains(right));
+    let shop = Shop::with_the_role_of(&readme.replace(right, "")).granting("k8s-rollout");
+    shop.namespace().apply(DATABASE);
+    shop.namespace().until_rolled_out("statefulset/db");
+    let update = [
+        "name=db",
+        "kind=stateful-set",
+        "images=app=postgres:bad",
+        "within=5s",
+    ];
+    roll_out(&shop, &update).expect(1);
+    let told = shop.show_the_last();
+    assert!(
+        told.contains("/db-0 is not ready and has to be deleted") && told.contains("forbidden"),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_start_that_fails_stands_still_again_and_can_be_tried_once_more() {
     let shop = shop();

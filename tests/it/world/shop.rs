@@ -64,9 +64,19 @@ impl Shop {
 
     /// Takes back the run that was begun last.
     pub(crate) fn undo_the_last(&self) -> Output {
+        self.windlass(&["undo", &self.last()])
+    }
+
+    /// The report of the run that was begun last, as JSON.
+    pub(crate) fn show_the_last(&self) -> String {
+        let show = ["show", &self.last(), "--output", "json"];
+        self.windlass(&show).stdout
+    }
+
+    /// The run that was begun last.
+    fn last(&self) -> String {
         let runs = self.windlass(&["runs", "--output", "json"]).json();
-        let run = runs["runs"][0]["run"].as_str().unwrap();
-        self.windlass(&["undo", run])
+        runs["runs"][0]["run"].as_str().unwrap().to_owned()
     }
 
     /// With a grant for the procedure.

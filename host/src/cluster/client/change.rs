@@ -1,6 +1,7 @@
 //! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
 
 use super::api::{Api, Failure};
+use super::freed;
 use super::managers::{refuse_managed, writers};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::Revert;
@@ -325,7 +326,10 @@ pub(super) async fn restore(
             )));
         }
         if changes.iter().all(|change| change.is_before(&found)) {
-            return Ok(Reverted::NothingToDo(format!("{object} is as it was")));
+            let pods = freed::pods(api, permit, object, changes).await;
+            return Ok(Reverted::NothingToDo(format!(
+                "{object} is as it was{pods}"
+            )));
         }
         if let Some(other) = changes
             .iter()
@@ -346,7 +350,10 @@ pub(super) async fn restore(
             .patch(permit.deadline(), object, "", &request, false)
             .await
         {
-            Ok(_) => return Ok(Reverted::Restored(restored(changes))),
+            Ok(_) => {
+                let pods = freed::pods(api, permit, object, changes).await;
+                return Ok(Reverted::Restored(restored(changes) + &pods));
+            }
             Err(failure) if failure.status == Some(409) => {}
             Err(failure) => return Err(failure.into()),
         }

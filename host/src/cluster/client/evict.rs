@@ -42,6 +42,22 @@ impl Leaving {
         }
     }
 
+    /// One as the server has it.
+    pub(super) fn pod(pod: &serde_json::Value) -> Self {
+        let text = |name: &str| {
+            pod["metadata"][name]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            namespace: text("namespace"),
+            name: text("name"),
+            uid: text("uid"),
+            ending: false,
+        }
+    }
+
     /// `shop/web-0`.
     pub(super) fn text(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -78,6 +94,16 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Why, for people.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Gone => "it is gone",
+            Self::Held { why, .. } => why,
+            Self::SeveralBudgets => "several disruption budgets are about it",
+            Self::Failed(error) => &error.message,
+        }
+    }
+
     pub(super) fn of(failure: Failure) -> Self {
         let seconds = failure
             .details

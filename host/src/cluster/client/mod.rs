@@ -10,6 +10,7 @@ mod connect;
 mod drain;
 mod evict;
 mod foresee;
+mod freed;
 mod issued;
 mod job_facts;
 mod jobs;
