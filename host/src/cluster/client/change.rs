@@ -1,12 +1,15 @@
 //! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
 
 use super::api::{Api, Failure};
+use super::looked;
 use super::managers::{who_insists, writers};
+use super::nodes;
+use super::rehearse::Rehearsal;
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
-use crate::cluster::Revert;
 use crate::cluster::call::is_mark;
-use crate::cluster::field::{FieldChange, MARK, Path, difference, patch};
+use crate::cluster::field::{FieldChange, MARK, Path, patch};
 use crate::cluster::object::Object;
+use crate::cluster::{Effect, Revert};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use serde::{Deserialize, Serialize};
@@ -78,7 +81,7 @@ pub(super) fn mark(permit: &Permit, effect: u64) -> String {
 pub(super) async fn prepare(
     api: &Api,
     permit: &Permit,
-    cluster: &str,
+    effect: &Effect,
     object: &Object,
     found: &Value,
     wanted: Wanted,
@@ -97,11 +100,15 @@ pub(super) async fn prepare(
         .collect();
     let mut lines = Vec::new();
     if permit.is_plan() && !changes.is_empty() {
-        let rehearsed = rehearse(api, permit, object, found, &changes, wanted.part).await?;
-        lines = difference(found, &rehearsed)
-            .iter()
-            .map(FieldChange::to_string)
-            .collect();
+        let rehearsal = Rehearsal {
+            api: api.clone(),
+            end: permit.deadline(),
+            object: object.clone(),
+            found: found.clone(),
+            changes: changes.clone(),
+            part: wanted.part,
+        };
+        lines = looked::rehearse(permit, api, effect, rehearsal).await?;
     }
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {
@@ -115,7 +122,7 @@ pub(super) async fn prepare(
         Undo::NotNeeded("it is so already".into())
     } else {
         Undo::By(crate::call::Revert::Cluster(Revert::RestoreFields {
-            cluster: cluster.to_owned(),
+            cluster: effect.cluster.clone(),
             object: object.clone(),
             uid: text("/metadata/uid"),
             changes: changes.clone(),
@@ -141,32 +148,6 @@ pub(super) async fn prepare(
         after: wanted.after,
         details: lines,
     })
-}
-
-async fn rehearse(
-    api: &Api,
-    permit: &Permit,
-    object: &Object,
-    found: &Value,
-    changes: &[FieldChange],
-    part: &str,
-) -> Result<Value, CallError> {
-    let mut request = patch(found, changes).ok_or_else(|| changed(object))?;
-    for _ in 0..TRIES {
-        match api
-            .patch(permit.deadline(), object, part, &request, true)
-            .await
-        {
-            Ok(rehearsed) => return Ok(rehearsed),
-            // Others write to it too, and a plan does not look at each object anew.
-            Err(failure) if failure.status == Some(409) => {
-                let found = api.get(permit.deadline(), object).await?;
-                request = patch(&found, changes).ok_or_else(|| changed(object))?;
-            }
-            Err(failure) => return Err(failure.into()),
-        }
-    }
-    Err(changed(object))
 }
 
 /// Changes what was prepared, and writes the mark in the same request.
@@ -200,9 +181,17 @@ pub(super) async fn apply(
     Err(not_done(CallError::new(ErrorKind::Conflict, message)))
 }
 
+/// Whether the effect leaves no mark of its own: it ends what the mark tells of.
+fn takes_the_mark_away(before: &Before) -> bool {
+    before.changes.iter().any(is_mark)
+}
+
 /// The patch that was prepared, with the mark.
 fn marked(before: &Before, mark: &Value) -> Value {
     let mut request = before.request.clone();
+    if takes_the_mark_away(before) {
+        return request;
+    }
     if let Some(operations) = request.as_array_mut() {
         if !before.annotated {
             operations.push(json!({"op": "add", "path": ANNOTATIONS, "value": {}}));
@@ -226,7 +215,9 @@ async fn again(
         return Err(changed(object));
     }
     let mut changes = before.changes.clone();
-    changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
+    if !takes_the_mark_away(before) {
+        changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
+    }
     patch(&found, &changes).ok_or_else(|| changed(object))
 }
 
@@ -290,6 +281,9 @@ pub(super) async fn confirm_before(
     if Path::annotation(MARK).get(&found).and_then(Value::as_str) == Some(&own) {
         return Ok(Confirmed::Done(applied(before)));
     }
+    if takes_the_mark_away(before) && before.changes.iter().all(|change| change.is_set(&found)) {
+        return Ok(Confirmed::Done(applied(before)));
+    }
     if before.changes.iter().all(|change| change.is_before(&found)) {
         return Ok(not_done(
             "the object does not have the mark of this effect, and its fields are as they were",
@@ -319,6 +313,9 @@ pub(super) async fn restore(
         }
         if changes.iter().all(|change| change.is_before(&found)) {
             return Ok(Reverted::NothingToDo(format!("{object} is as it was")));
+        }
+        if let Some(why) = nodes::not_ours(object, &found, changes) {
+            return Ok(Reverted::LeftAlone(why));
         }
         if let Some(other) = changes
             .iter()

@@ -21,6 +21,8 @@ pub(super) struct Case {
     pub(super) names: &'static [&'static str],
     /// Effects that it has then.
     pub(super) effects: usize,
+    /// Whether what it changes is as before when it has succeeded.
+    pub(super) restores: bool,
 }
 
 const PLAIN: Case = Case {
@@ -32,6 +34,7 @@ const PLAIN: Case = Case {
     nodes: 0,
     names: &["web"],
     effects: 1,
+    restores: false,
 };
 
 const CRON_JOB: &str = "
@@ -145,6 +148,7 @@ const NODE_MAINTENANCE: Case = Case {
     parameters: &["nodes={node}", "update=none"],
     nodes: 1,
     effects: 3,
+    restores: true,
     ..PLAIN
 };
 

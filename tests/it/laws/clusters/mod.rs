@@ -184,7 +184,8 @@ fn unwinds_twice_the_same(case: Case) {
     let before = wanted(&shop);
     case.run(&shop, &[]).expect(0);
     let (run, done, _) = only_run(&shop);
-    assert!(!can_be_taken_back(&done) || wanted(&shop) != before);
+    let shows = can_be_taken_back(&done) && !case.restores;
+    assert!(!shows || wanted(&shop) != before);
     shop.windlass(&["undo", &run.0]).expect(0);
     assert_eq!(wanted(&shop), before);
     let changed = changes(&shop);

@@ -62,7 +62,7 @@ pub(super) async fn prepare(
         let object = locate(api, permit, object).await?;
         let found = api.get(permit.deadline(), &object).await?;
         let wanted = fields(edit::changes(&found, changes)?);
-        return change::prepare(api, permit, cluster, &object, &found, wanted).await;
+        return change::prepare(api, permit, effect, &object, &found, wanted).await;
     }
     let asked = Asked::by(&effect.change)?;
     let object = locate(api, permit, &asked.name).await?;
