@@ -171,6 +171,9 @@ impl Gate {
             return Ok(past.answer);
         }
         self.safe_point()?;
+        if effect.changes_target() {
+            self.locks.keep().await;
+        }
         if let Some((side, error)) = self.refusal(&effect) {
             let line = effect.to_string();
             return self.refuse(line, &effect, side, error, None).await;

@@ -142,6 +142,13 @@ impl Locks {
         Ok(())
     }
 
+    /// Renews the target's own lock if it ran out and nobody took it.
+    pub(super) async fn keep(&self) {
+        if let Some(held) = &self.target {
+            held.at_target.keep().await;
+        }
+    }
+
     /// Whether the target is still ours.
     pub(super) fn are_held(&self, target: &str) -> bool {
         self.target

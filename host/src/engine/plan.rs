@@ -9,7 +9,7 @@ use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -150,6 +150,7 @@ impl Plan {
         let Collected {
             entries,
             foreseen,
+            problems,
             before,
         } = collected;
         let mut plan = Self {
@@ -170,13 +171,19 @@ impl Plan {
             summary: String::new(),
             refusals: Vec::new(),
         };
+        let mut known = BTreeSet::new();
         for (place, stamped) in entries.into_iter().enumerate() {
             plan.note(&stamped.entry);
             if let Entry::Observed { call, answer } = &stamped.entry {
-                plan.observe(call, answer, place >= before);
+                let assumed = plan.observe(call, answer, place >= before);
+                let new = assumed.filter(|what| known.insert(what.clone()));
+                plan.assumed.extend(new);
             } else if let Entry::Refused { .. } = &stamped.entry {
                 plan.refusals.push(stamped);
             }
+        }
+        for problem in &problems {
+            plan.problem(problem);
         }
         match end {
             Ok(summary) => plan.summary = summary,
@@ -194,14 +201,13 @@ impl Plan {
     }
 
     /// A look that failed leaves a gap in what the plan knows; a procedure that got over it does not close it. A change that the room
-    /// declined is none: the run would meet the same.
-    fn observe(&mut self, call: &Call, answer: &Answer, after_effects: bool) {
+    /// declined is none: the run would meet the same. Answers what is assumed of it.
+    fn observe(&mut self, call: &Call, answer: &Answer, after_effects: bool) -> Option<String> {
         let asked = match call {
             Call::Read(read) => read.to_string(),
             Call::Ask(Ask::Sleep { milliseconds }) => {
                 let span = crate::text::duration(Duration::from_millis(*milliseconds));
-                self.assume(format!("{span} of waiting pass without event"));
-                return;
+                return Some(format!("{span} of waiting pass without event"));
             }
             Call::Ask(ask) => ask.name().to_owned(),
             Call::Effect(effect) => effect.to_string(),
@@ -210,20 +216,15 @@ impl Plan {
         match answer {
             Err(error) if is_gap(error.kind) && !(declined && error.kind == ErrorKind::Denied) => {
                 self.problem(&error.message);
+                None
             }
             Ok(_) if matches!(call, Call::Read(read) if read.waits().is_some()) => {
-                self.assume(format!("{asked}: it ends well"));
+                Some(format!("{asked}: it ends well"))
             }
             Ok(_) if after_effects && matches!(call, Call::Read(_)) => {
-                self.assume(format!("{asked}: as of now, before these effects"));
+                Some(format!("{asked}: as of now, before these effects"))
             }
-            Ok(_) | Err(_) => {}
-        }
-    }
-
-    fn assume(&mut self, what: String) {
-        if !self.assumed.contains(&what) {
-            self.assumed.push(what);
+            Ok(_) | Err(_) => None,
         }
     }
 

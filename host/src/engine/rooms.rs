@@ -135,6 +135,14 @@ impl TargetLock {
             Self::Cluster(lock) => lock.is_held(),
         }
     }
+
+    /// Renews at once what ran out while the target did not answer. What somebody else took meanwhile stays lost, and so does a session.
+    pub(super) async fn keep(&self) {
+        match self {
+            Self::Database(_) => {}
+            Self::Cluster(lock) => lock.keep().await,
+        }
+    }
 }
 
 /// Why a target's own lock could not be had.

@@ -9,6 +9,7 @@ use super::settle::{self, Settled, Verdict};
 use crate::call::{Applied, Revert};
 use crate::journal::{EffectState, Entry, Outcome, State};
 use crate::text::{counted, shortened};
+use std::error::Error as _;
 use std::time::Duration;
 
 /// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
@@ -152,7 +153,8 @@ impl Gate {
     ) -> Result<Result<(), String>, Halt> {
         // A target that came back from a crash has forgotten whose it was; meanwhile it may have become another run's.
         if let Err(error) = self.locks.renew(&self.rooms, &self.run).await {
-            return Ok(Err(error.to_string()));
+            let why = error.source().map(|why| format!(": {why}"));
+            return Ok(Err(format!("{error}{}", why.unwrap_or_default())));
         }
         let permit = self.unwind_permit(UNDO_DEADLINE);
         settle::revert(&self.rooms, &mut self.ledger, permit, effect, revert).await

@@ -1,9 +1,11 @@
 //! `node-maintenance` on a real control plane whose nodes are the test's own: what it does, what it refuses, and what it takes back.
 
+mod elsewhere;
+mod many;
 mod parity;
 mod trouble;
 
-use crate::report::{Report, run_on};
+use crate::report::{Report, run_on, with};
 use crate::world::{Namespace, Output, Running, Shop};
 use serde_json::Value;
 use xtask::kubernetes::User;
@@ -28,15 +30,16 @@ fn two(shop: &Shop) -> [String; 2] {
     <[String; 2]>::try_from(shop.namespace().nodes().to_vec()).unwrap()
 }
 
-/// What an operator sets for all nodes of a shop.
+/// What an operator sets for all nodes of a shop. What never comes is given up soon.
 fn whole(shop: &Shop, parameters: &[&str]) -> Vec<String> {
     let name = shop.namespace().name();
-    let own = [
+    let (pool, namespaces) = (
         format!("pool=windlass-test={name}"),
         format!("namespaces={name}"),
-    ];
-    let given = parameters.iter().map(|&set| set.to_owned());
-    own.into_iter().chain(given).collect()
+    );
+    let usual = [&pool, &namespaces, "drain-within=20s", "within=1min"];
+    let all = with(&usual, parameters);
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// Runs it to its end.
@@ -256,7 +259,8 @@ fn a_deployment_with_one_pod_is_available_all_the_time() {
     let nodes = format!("nodes={first}");
     let name = format!("namespaces={}", namespace.name());
     let only_first = |more: &[&str]| {
-        let all = [&[nodes.as_str(), name.as_str(), "update=none"], more].concat();
+        let usual = [&nodes, &name, "update=none", "drain-within=20s"];
+        let all = with(&usual, more);
         run_on(&shop, "staging", &[], "node-maintenance", &all)
     };
     let report = only_first(&["surge=false", "drain-within=3s"]).expect(1);

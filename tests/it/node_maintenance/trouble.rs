@@ -2,7 +2,7 @@
 
 use super::{
     budget, fleet, fleet_with, is_cordoned, is_touched, maintain, node, only_run, pods_on, reboot,
-    start, two, undo,
+    start, two, undo, whole,
 };
 use crate::report::run_on;
 use crate::world::{Namespace, Shop};
@@ -112,6 +112,38 @@ fn a_node_that_does_not_come_back_is_let_work_again_and_the_next_is_not_touched(
     assert!(why.contains("still has the boot and the kubelet"), "{why}");
     assert!(!is_cordoned(&shop, &first) && !is_touched(&shop, &first));
     assert!(!is_touched(&shop, &second));
+}
+
+/// What a node has been through stays so: only the one that is out is let work again.
+#[test]
+fn an_earlier_node_is_not_touched_when_a_later_one_fails() {
+    let shop = fleet(2);
+    let [first, second] = two(&shop);
+    let columns = "--output=jsonpath=cordoned {.spec.unschedulable} by {.metadata.annotations.windlass\\.dev/cordoned} at {.metadata.annotations.at}{\"\\n\"}";
+    let watch = ["get", "node", &first, "--watch", columns];
+    let watched = shop.namespace().start_kubectl(User::Admin, &watch);
+    watched.until_printed("cordoned  by ");
+    let before = node(&shop, &second);
+    // Cordon, drain and uncordon of the first; cordon, and no drain, of the second.
+    let all = whole(&shop, &["update=none"]);
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    let fault = [("WINDLASS_TEST_FAIL_EFFECT", "5")];
+    let report = run_on(&shop, "staging", &fault, "node-maintenance", &all).expect(1);
+    assert_eq!(report.done().len(), 4, "{:?}", report.done());
+    assert_eq!(node(&shop, &second), before);
+
+    let end = ["annotate", "node", &first, "at=end"];
+    shop.namespace().kubectl(&end);
+    watched.until_printed("at end");
+    let seen = watched.kill().stdout;
+    let mut states: Vec<_> = seen
+        .lines()
+        .map(|line| line.starts_with("cordoned true by "))
+        .collect();
+    states.dedup();
+    assert_eq!(states, [false, true, false], "{seen}");
+    let last = seen.lines().last().unwrap();
+    assert_eq!(last, "cordoned  by  at end", "{seen}");
 }
 
 #[test]

@@ -81,7 +81,9 @@ fn only_a_cordon_of_windlass_is_lifted() {
     let bench = Bench::new(Namespace::with_nodes(2));
     let [own, foreign] = <[String; 2]>::try_from(bench.namespace.nodes().to_vec()).unwrap();
     bench.namespace.kubectl(&["cordon", &foreign]);
-    assert_eq!(bench.apply(&cordon(&own)).unwrap().answer, json!(false));
+    let made = bench.prepare(&cordon(&own)).unwrap();
+    let applied = bench.start_prepared(&cordon(&own), made.clone());
+    assert_eq!(applied.wait(&bench).unwrap().answer, json!(false));
     // It was so before, and stays another's.
     assert_eq!(bench.apply(&cordon(&foreign)).unwrap().answer, json!(true));
 
@@ -91,19 +93,51 @@ fn only_a_cordon_of_windlass_is_lifted() {
         "{message}"
     );
     assert_eq!(spec(&bench, &foreign)["unschedulable"], true);
-    let lifted = bench.prepare(&uncordon(&own)).unwrap();
-    bench
-        .start_prepared(&uncordon(&own), lifted.clone())
-        .wait(&bench)
-        .unwrap();
-    let node = bench.namespace.object(&format!("node/{own}"));
-    assert!(node["spec"]["unschedulable"].is_null());
-    assert!(node["metadata"]["annotations"]["windlass.dev/cordoned"].is_null());
-    // Once more changes nothing, and taken back it is cordoned again.
+    let annotations = |node: &str| {
+        bench.namespace.object(&format!("node/{node}"))["metadata"]["annotations"].clone()
+    };
+    let lift = || {
+        let lifted = bench.prepare(&uncordon(&own)).unwrap();
+        let asked = bench.confirm(&uncordon(&own), &lifted);
+        assert!(matches!(asked, Confirmed::NotDone { .. }), "{asked:?}");
+        let lifting = bench.start_prepared(&uncordon(&own), lifted.clone());
+        lifting.wait(&bench).unwrap();
+        let asked = bench.confirm(&uncordon(&own), &lifted);
+        assert!(matches!(asked, Confirmed::Done(_)), "{asked:?}");
+        assert!(spec(&bench, &own)["unschedulable"].is_null());
+        assert!(annotations(&own)["windlass.dev/cordoned"].is_null());
+        lifted
+    };
+    // The run's own cordon and its end leave nothing, and nothing to take back.
+    let lifted = lift();
+    assert!(matches!(lifted.undo, Undo::NotNeeded(_)));
+    assert!(annotations(&own)["windlass.dev/effect"].is_null());
+    assert!(matches!(bench.undo(&made), Reverted::NothingToDo(_)));
+    // Once more changes nothing.
     bench.apply(&uncordon(&own)).unwrap();
+    // What a person did since is left alone.
+    bench.namespace.kubectl(&["cordon", &own]);
+    assert!(matches!(bench.undo(&made), Reverted::LeftAlone(_)));
+    assert_eq!(spec(&bench, &own)["unschedulable"], true);
+    bench.namespace.kubectl(&["uncordon", &own]);
+
+    // That of another run is put back as it was, unless a person was there.
+    bench.apply(&cordon(&own)).unwrap();
+    let another = [
+        "annotate",
+        "--overwrite",
+        "node",
+        &own,
+        "windlass.dev/cordoned=another",
+    ];
+    bench.namespace.kubectl(&another);
+    let lifted = lift();
+    bench.namespace.kubectl(&["cordon", &own]);
+    assert!(matches!(bench.undo(&lifted), Reverted::LeftAlone(_)));
+    bench.namespace.kubectl(&["uncordon", &own]);
     assert!(matches!(bench.undo(&lifted), Reverted::Restored(_)));
     assert_eq!(spec(&bench, &own)["unschedulable"], true);
-    // What a person did since is left alone.
+    assert_eq!(annotations(&own)["windlass.dev/cordoned"], "another");
     bench.namespace.kubectl(&["uncordon", &own]);
     let recordoned = bench.prepare(&cordon(&own)).unwrap();
     bench.namespace.kubectl(&["cordon", &own]);

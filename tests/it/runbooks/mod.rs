@@ -5,6 +5,7 @@ mod backend;
 mod certificates;
 mod config;
 mod frontend;
+mod nodes;
 mod stop;
 
 use crate::report::{Report, with};

@@ -8,7 +8,7 @@ use http::{Method, Request};
 use kube::core::response::StatusDetails;
 use kube::core::{Status, WatchEvent};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use url::form_urlencoded;
 
 /// Objects that one page of a list has.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Objects that one list has at most.
 pub(super) const MOST: usize = 5_000;
 /// Pages that one list has at most, whatever is on them: a server may name a further one for ever.
@@ -123,6 +123,8 @@ struct PageFacts {
     further: Option<String>,
     #[serde(default, rename = "resourceVersion")]
     version: Option<String>,
+    #[serde(default, rename = "remainingItemCount")]
+    remaining: Option<usize>,
 }
 
 /// All objects of a list that count, and the version that a watch goes on from.
@@ -289,6 +291,19 @@ impl Api {
             }
         }
         Err(too_many(&kind))
+    }
+
+    /// How many objects of a kind there are in all namespaces; none if the server does not tell.
+    pub(super) async fn count(&self, end: Instant, kind: &Kind) -> Outcome<Option<usize>> {
+        let path = format!("{}?limit=1", kind.path(None));
+        let page: Page<IgnoredAny> = self.call(end, Method::GET, &path, None).await?;
+        let is_all = page.metadata.further.is_none_or(|token| token.is_empty());
+        let more = if is_all {
+            Some(0)
+        } else {
+            page.metadata.remaining
+        };
+        Ok(more.map(|more| more + page.items.len()))
     }
 
     /// Text that is no JSON, such as a log.

@@ -2,12 +2,15 @@
 
 use super::api::{Api, Failure};
 use super::freed;
+use super::looked;
 use super::managers::{refuse_managed, writers};
+use super::nodes;
+use super::rehearse::Rehearsal;
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
-use crate::cluster::Revert;
 use crate::cluster::call::is_mark;
-use crate::cluster::field::{FieldChange, MARK, Path, difference, patch};
+use crate::cluster::field::{FieldChange, MARK, Path, patch};
 use crate::cluster::object::Object;
+use crate::cluster::{Effect, Revert};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use serde::{Deserialize, Serialize};
@@ -85,7 +88,7 @@ pub(super) fn mark_of(object: &Value) -> Option<String> {
 pub(super) async fn prepare(
     api: &Api,
     permit: &Permit,
-    cluster: &str,
+    effect: &Effect,
     object: &Object,
     found: &Value,
     wanted: Wanted,
@@ -98,11 +101,15 @@ pub(super) async fn prepare(
         .collect();
     let mut lines = Vec::new();
     if permit.is_plan() && !changes.is_empty() {
-        let rehearsed = rehearse(api, permit, object, found, &changes, wanted.part).await?;
-        lines = difference(found, &rehearsed)
-            .iter()
-            .map(FieldChange::to_string)
-            .collect();
+        let rehearsal = Rehearsal {
+            api: api.clone(),
+            end: permit.deadline(),
+            object: object.clone(),
+            found: found.clone(),
+            changes: changes.clone(),
+            part: wanted.part,
+        };
+        lines = looked::rehearse(permit, api, effect, rehearsal).await?;
     }
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {
@@ -112,7 +119,7 @@ pub(super) async fn prepare(
             .unwrap_or_default()
             .to_owned()
     };
-    let undo = back(cluster, object, found, &changes);
+    let undo = back(&effect.cluster, object, found, &changes);
     let request = patch(found, &changes).ok_or_else(|| changed(object))?;
     let before = Before {
         uid: text("/metadata/uid"),
@@ -149,32 +156,6 @@ fn back(cluster: &str, object: &Object, found: &Value, changes: &[FieldChange]) 
     }))
 }
 
-async fn rehearse(
-    api: &Api,
-    permit: &Permit,
-    object: &Object,
-    found: &Value,
-    changes: &[FieldChange],
-    part: &str,
-) -> Result<Value, CallError> {
-    let mut request = patch(found, changes).ok_or_else(|| changed(object))?;
-    for _ in 0..TRIES {
-        match api
-            .patch(permit.deadline(), object, part, &request, true)
-            .await
-        {
-            Ok(rehearsed) => return Ok(rehearsed),
-            // Others write to it too, and a plan does not look at each object anew.
-            Err(failure) if failure.status == Some(409) => {
-                let found = api.get(permit.deadline(), object).await?;
-                request = patch(&found, changes).ok_or_else(|| changed(object))?;
-            }
-            Err(failure) => return Err(failure.into()),
-        }
-    }
-    Err(changed(object))
-}
-
 /// Changes what was prepared, and writes the mark in the same request.
 pub(super) async fn apply(
     api: &Api,
@@ -206,9 +187,17 @@ pub(super) async fn apply(
     Err(not_done(CallError::new(ErrorKind::Conflict, message)))
 }
 
+/// Whether the effect leaves no mark of its own: it ends what the mark tells of.
+fn takes_the_mark_away(before: &Before) -> bool {
+    before.changes.iter().any(is_mark)
+}
+
 /// The patch that was prepared, with the mark.
 fn marked(before: &Before, mark: &Value) -> Value {
     let mut request = before.request.clone();
+    if takes_the_mark_away(before) {
+        return request;
+    }
     if let Some(operations) = request.as_array_mut() {
         if !before.annotated {
             operations.push(json!({"op": "add", "path": ANNOTATIONS, "value": {}}));
@@ -232,7 +221,9 @@ async fn again(
         return Err(changed(object));
     }
     let mut changes = before.changes.clone();
-    changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
+    if !takes_the_mark_away(before) {
+        changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
+    }
     patch(&found, &changes).ok_or_else(|| changed(object))
 }
 
@@ -296,6 +287,9 @@ pub(super) async fn confirm_before(
     if mark_of(&found).as_ref() == Some(&own) {
         return Ok(Confirmed::Done(applied(before)));
     }
+    if takes_the_mark_away(before) && before.changes.iter().all(|change| change.is_set(&found)) {
+        return Ok(Confirmed::Done(applied(before)));
+    }
     if before.changes.iter().all(|change| change.is_before(&found)) {
         return Ok(not_done(
             "the object does not have the mark of this effect, and its fields are as they were",
@@ -330,6 +324,9 @@ pub(super) async fn restore(
             return Ok(Reverted::NothingToDo(format!(
                 "{object} is as it was{pods}"
             )));
+        }
+        if let Some(why) = nodes::not_ours(object, &found, changes) {
+            return Ok(Reverted::LeftAlone(why));
         }
         if let Some(other) = changes
             .iter()

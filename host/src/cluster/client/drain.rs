@@ -3,6 +3,7 @@
 use super::api::{Api, Failure, Listed};
 use super::change::not_done;
 use super::evict::{Leaving, drain};
+use super::fleet;
 use super::foresee::foresee;
 use super::looked;
 use super::nodes::{is_cordoned, refuse_control_plane};
@@ -94,6 +95,9 @@ pub(super) async fn on_node(
     permit: &Permit,
     node: &Object,
 ) -> Result<Listed<Pod>, Failure> {
+    if let Some(known) = fleet::on_node(api, permit, node).await {
+        return Ok(known);
+    }
     let selector = format!("spec.nodeName={}", node.name);
     let mut query = vec![("fieldSelector", selector.as_str())];
     // As fresh as the first list of a plan is fresh enough: where much is written, a server takes a tenth of a second to be sure of more.

@@ -10,7 +10,7 @@ use crate::contract::CallError;
 use crate::journal::RunId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The name of the Lease.
@@ -66,12 +66,19 @@ impl LockError {
 
 /// Proof that no other run works on the target, as long as it is renewed.
 pub struct Lock {
+    hold: Hold,
+    renewing: tokio::task::JoinHandle<()>,
+    releasing: Releasing,
+}
+
+/// A lease with this run's name in it.
+#[derive(Clone)]
+struct Hold {
     api: Api,
     object: Object,
     holder: String,
+    clock: Clock,
     held: Arc<Mutex<Held>>,
-    renewing: tokio::task::JoinHandle<()>,
-    releasing: Releasing,
 }
 
 /// What the server has of us, and until when it holds.
@@ -86,7 +93,7 @@ pub(super) type Releasing = Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>;
 impl std::fmt::Debug for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lock")
-            .field("object", &self.object)
+            .field("object", &self.hold.object)
             .finish_non_exhaustive()
     }
 }
@@ -94,9 +101,11 @@ impl std::fmt::Debug for Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.renewing.abort();
-        let lease = known(&self.held);
-        let (api, object, holder) = (self.api.clone(), self.object.clone(), self.holder.clone());
-        let release = async move { release(&api, &object, lease, &holder).await };
+        // One that was lost is somebody else's, or this run has taken it anew.
+        if !self.is_held() {
+            return;
+        }
+        let release = self.hold.clone().release();
         // Without a runtime the process is at its end, and the lease ends by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let mut releasing = self
@@ -108,34 +117,17 @@ impl Drop for Lock {
     }
 }
 
-/// Gives it back at once. Where that does not arrive, the next run waits until it ends by itself.
-async fn release(api: &Api, object: &Object, lease: Value, holder: &str) {
-    let end = Clock::system().instant() + REQUEST;
-    let without_us = |mut lease: Value| {
-        lease["spec"]["holderIdentity"] = json!("");
-        lease
-    };
-    let first = api.replace(end, object, &without_us(lease)).await;
-    // Written by another hand since: it is given back only if it is still ours.
-    if first.is_err_and(|failure| failure.status == Some(409))
-        && let Ok(lease) = api.get(end, object).await
-        && lease["spec"]["holderIdentity"] == holder
-    {
-        let _ = api.replace(end, object, &without_us(lease)).await;
-    }
-}
-
-/// The lease as we wrote it last.
-fn known(held: &Mutex<Held>) -> Value {
-    let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-    held.lease.clone()
-}
-
 impl Lock {
     /// Whether it is still ours. Asks nobody.
     pub fn is_held(&self) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        Clock::system().instant() < held.until
+        self.hold.clock.instant() < self.hold.held().until
+    }
+
+    /// Renews it at once if it ran out, as it does while the server does not answer. One that somebody else took meanwhile stays lost.
+    pub async fn keep(&self) {
+        if !self.is_held() {
+            self.hold.renew().await;
+        }
     }
 }
 
@@ -183,8 +175,18 @@ pub(super) async fn take(
         match write(api, &object, found, &holder, &clock).await {
             Ok(lease) => {
                 let until = now + DURATION;
-                let held = Held { lease, until };
-                return Ok(keep(api, object, holder, held, clock, releasing));
+                let hold = Hold {
+                    api: api.clone(),
+                    object,
+                    holder,
+                    clock,
+                    held: Arc::new(Mutex::new(Held { lease, until })),
+                };
+                return Ok(Lock {
+                    renewing: tokio::spawn(hold.clone().keep()),
+                    hold,
+                    releasing: Arc::clone(releasing),
+                });
             }
             // Somebody else was quicker.
             Err(failure) if failure.status == Some(409) => {}
@@ -234,63 +236,84 @@ async fn write(
     }
 }
 
-/// Renews it in the background, until it is somebody else's. While there is no answer it runs out.
-fn keep(
-    api: &Api,
-    object: Object,
-    holder: String,
-    held: Held,
-    clock: Clock,
-    releasing: &Releasing,
-) -> Lock {
-    let held = Arc::new(Mutex::new(held));
-    let renewing = tokio::spawn({
-        let (api, object, holder) = (api.clone(), object.clone(), holder.clone());
-        let held = Arc::clone(&held);
-        async move {
-            loop {
-                tokio::time::sleep(RENEWAL).await;
-                let begun = clock.instant();
-                let renewed = renew(&api, &object, known(&held), &holder, &clock).await;
-                let Ok(lease) = renewed else { continue };
-                let Some(lease) = lease else { return };
-                let until = begun + DURATION;
-                *held.lock().unwrap_or_else(PoisonError::into_inner) = Held { lease, until };
+impl Hold {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews it until it is lost. While there is no answer it runs out.
+    async fn keep(self) {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            if !self.renew().await {
+                return;
             }
         }
-    });
-    Lock {
-        api: api.clone(),
-        object,
-        holder,
-        held,
-        renewing,
-        releasing: Arc::clone(releasing),
     }
-}
 
-/// Answers the lease as it then is, or none if it is somebody else's.
-async fn renew(
-    api: &Api,
-    object: &Object,
-    known: Value,
-    holder: &str,
-    clock: &Clock,
-) -> Result<Option<Value>, Failure> {
-    let failure = match write(api, object, Some(known), holder, clock).await {
-        Ok(lease) => return Ok(Some(lease)),
-        Err(failure) => failure,
-    };
-    // Gone, or written by another hand since.
-    if !matches!(failure.status, Some(404 | 409)) {
-        return Err(failure);
+    /// Renews it, as far as the server answers. False if it is lost: somebody else has it, or had it meanwhile.
+    async fn renew(&self) -> bool {
+        let begun = self.clock.instant();
+        match self.written().await {
+            Ok(Some(lease)) => {
+                let until = begun + DURATION;
+                *self.held() = Held { lease, until };
+                true
+            }
+            Ok(None) => {
+                // However long it would have held: nothing more is done under it.
+                self.held().until = begun;
+                false
+            }
+            Err(_) => true,
+        }
     }
-    let found = api.find(clock.instant() + REQUEST, object).await?;
-    let other = found
-        .as_ref()
-        .and_then(|lease| held_by_another(lease, holder));
-    if other.is_some() {
-        return Ok(None);
+
+    /// Answers the lease as it then is, or none if it is not ours any more.
+    async fn written(&self) -> Result<Option<Value>, Failure> {
+        let Self {
+            api,
+            object,
+            holder,
+            clock,
+            ..
+        } = self;
+        let known = self.held().lease.clone();
+        let failure = match write(api, object, Some(known), holder, clock).await {
+            Ok(lease) => return Ok(Some(lease)),
+            Err(failure) => failure,
+        };
+        // Gone, or written by another hand since.
+        if !matches!(failure.status, Some(404 | 409)) {
+            return Err(failure);
+        }
+        let found = api.find(clock.instant() + REQUEST, object).await?;
+        if !found.as_ref().is_none_or(|lease| self.is_in(lease)) {
+            return Ok(None);
+        }
+        write(api, object, found, holder, clock).await.map(Some)
     }
-    write(api, object, found, holder, clock).await.map(Some)
+
+    fn is_in(&self, lease: &Value) -> bool {
+        lease["spec"]["holderIdentity"] == self.holder
+    }
+
+    /// Gives it back at once. Where that does not arrive, the next run waits until it ends by itself.
+    async fn release(self) {
+        let Self { api, object, .. } = &self;
+        let end = self.clock.instant() + REQUEST;
+        let without_us = |mut lease: Value| {
+            lease["spec"]["holderIdentity"] = json!("");
+            lease
+        };
+        let known = self.held().lease.clone();
+        let first = api.replace(end, object, &without_us(known)).await;
+        // Written by another hand since: it is given back only if it is still ours.
+        if first.is_err_and(|failure| failure.status == Some(409))
+            && let Ok(lease) = api.get(end, object).await
+            && self.is_in(&lease)
+        {
+            let _ = api.replace(end, object, &without_us(lease)).await;
+        }
+    }
 }

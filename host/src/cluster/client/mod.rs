@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod drain;
 mod evict;
+mod fleet;
 mod foresee;
 mod freed;
 mod issued;
@@ -21,6 +22,7 @@ mod managers;
 mod nodes;
 mod pods;
 mod probe;
+mod rehearse;
 mod revisions;
 mod routes;
 mod target;
@@ -31,6 +33,7 @@ pub use assumed::assumed;
 pub use lock::{Lock, LockError};
 pub use looked::Looked;
 pub use probe::Probe;
+pub use rehearse::Lines;
 pub use target::{Target, TargetError};
 
 use self::api::Api;
@@ -157,7 +160,7 @@ impl Client {
                 let found = api.get(permit.deadline(), &object).await?;
                 let wanted =
                     workloads::wanted(api, permit, &object, &found, &effect.change).await?;
-                change::prepare(api, permit, &effect.cluster, &object, &found, wanted).await
+                change::prepare(api, permit, effect, &object, &found, wanted).await
             }
             Change::Cordon { .. } | Change::Uncordon { .. } | Change::Label { .. } => {
                 nodes::prepare(api, permit, effect, &object).await

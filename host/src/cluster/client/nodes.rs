@@ -4,10 +4,10 @@ use super::api::Api;
 use super::change::{self, Wanted};
 use super::looked;
 use super::wait::{self, Step};
-use crate::call::Prepared;
+use crate::call::{Prepared, Undo};
 use crate::cluster::Effect;
-use crate::cluster::call::{Change, Look, is_of_kubernetes};
-use crate::cluster::field::{FieldChange, Path, shown};
+use crate::cluster::call::{Change, Look, is_mark, is_of_kubernetes};
+use crate::cluster::field::{FieldChange, MARK, Path, shown};
 use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_types::NodeFacts;
 use crate::contract::{CallError, ErrorKind};
@@ -83,6 +83,10 @@ fn is_cordoned_by_windlass(node: &Value) -> bool {
     is_cordoned(node) && Path::annotation(CORDONED).get(node).is_some()
 }
 
+fn is_cordoned_by_another(node: &Value) -> bool {
+    is_cordoned(node) && !is_cordoned_by_windlass(node)
+}
+
 fn is_control_plane(node: &Value) -> bool {
     let taints = node["spec"]["taints"].as_array();
     let mut taints = taints.into_iter().flatten();
@@ -140,9 +144,14 @@ pub(super) async fn prepare(
         }
         cordoned(permit, &node)
     } else {
-        uncordoned(object, &node)?
+        uncordoned(permit, object, &node)?
     };
-    change::prepare(api, permit, &effect.cluster, object, &node, wanted).await
+    let ends_own = wanted.changes.iter().any(is_mark);
+    let mut prepared = change::prepare(api, permit, effect, object, &node, wanted).await?;
+    if ends_own {
+        prepared.undo = Undo::NotNeeded("this run cordoned it".into());
+    }
+    Ok(prepared)
 }
 
 fn labelled(node: &Value, labels: &[(String, Option<String>)]) -> Wanted {
@@ -200,19 +209,21 @@ fn cordoned(permit: &Permit, node: &Value) -> Wanted {
     }
 }
 
-fn uncordoned(object: &Object, node: &Value) -> Result<Wanted, CallError> {
-    if is_cordoned(node) && !is_cordoned_by_windlass(node) {
+/// A run that lets go of the node that it cordoned leaves nothing of itself there, so that taking the run back has nothing to do with it.
+fn uncordoned(permit: &Permit, object: &Object, node: &Value) -> Result<Wanted, CallError> {
+    if is_cordoned_by_another(node) {
         let message = format!(
             "{object} was cordoned by another hand; whoever did so can let it work again: kubectl uncordon {}",
             object.name
         );
         return Err(CallError::new(ErrorKind::Conflict, message));
     }
+    let by = Path::annotation(CORDONED).change(node, None);
+    let is_own = by.before == Some(json!(permit.run().to_string()));
+    let mark = is_own.then(|| Path::annotation(MARK).change(node, None));
+    let changes = [Some(unschedulable().change(node, None)), Some(by), mark];
     Ok(Wanted {
-        changes: vec![
-            unschedulable().change(node, None),
-            Path::annotation(CORDONED).change(node, None),
-        ],
+        changes: changes.into_iter().flatten().collect(),
         answer: Value::Null,
         now: state(node).into(),
         after: "schedulable".into(),
@@ -222,6 +233,13 @@ fn uncordoned(object: &Object, node: &Value) -> Result<Wanted, CallError> {
 
 fn unschedulable() -> Path {
     Path::of(&["spec", "unschedulable"])
+}
+
+/// Why a cordon is not taken back, or put back: somebody else cordoned the node meanwhile, and the field alone does not tell whose it is.
+pub(super) fn not_ours(object: &Object, node: &Value, changes: &[FieldChange]) -> Option<String> {
+    let cordon = changes.iter().any(|change| change.path == unschedulable());
+    (cordon && is_cordoned_by_another(node))
+        .then(|| format!("{object} is cordoned by another hand by now"))
 }
 
 fn state(node: &Value) -> &'static str {

@@ -127,7 +127,7 @@ pub(super) async fn prepare(
     } else {
         restore(object, &found)?
     };
-    change::prepare(api, permit, &effect.cluster, object, &found, wanted).await
+    change::prepare(api, permit, effect, object, &found, wanted).await
 }
 
 async fn divert(

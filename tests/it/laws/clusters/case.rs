@@ -26,6 +26,8 @@ pub(super) struct Case {
     made_again: Option<(&'static str, &'static str)>,
     /// Effects that it has then.
     pub(super) effects: usize,
+    /// Whether what it changes is as before when it has succeeded.
+    pub(super) restores: bool,
 }
 
 const PLAIN: Case = Case {
@@ -39,6 +41,7 @@ const PLAIN: Case = Case {
     names: &["web"],
     made_again: None,
     effects: 1,
+    restores: false,
 };
 
 const CRON_JOB: &str = "
@@ -195,6 +198,7 @@ const NODE_MAINTENANCE: Case = Case {
     parameters: &["nodes={node}", "update=none"],
     nodes: 1,
     effects: 3,
+    restores: true,
     ..PLAIN
 };
 

@@ -185,7 +185,8 @@ fn unwinds_twice_the_same(case: Case) {
     let before = case.wanted(&shop);
     case.run(&shop, &[]).expect(0);
     let (run, done, _) = only_run(&shop);
-    assert!(!can_be_taken_back(&done) || case.wanted(&shop) != before);
+    let shows = can_be_taken_back(&done) && !case.restores;
+    assert!(!shows || case.wanted(&shop) != before);
     shop.windlass(&["undo", &run.0]).expect(0);
     assert_eq!(case.wanted(&shop), before);
     let changed = changes(&shop);

@@ -61,7 +61,7 @@ pub(super) async fn prepare(
         return prune::prepare(api, permit, cluster, object, set).await;
     }
     if let Change::Patch { changes, .. } = &effect.change {
-        return prepare_fields(api, permit, cluster, object, changes).await;
+        return prepare_fields(api, permit, effect, object, changes).await;
     }
     let asked = Asked::by(&effect.change)?;
     let object = locate(api, permit, &asked.name).await?;
@@ -105,7 +105,7 @@ pub(super) fn elsewhere() -> CallError {
 async fn prepare_fields(
     api: &Api,
     permit: &Permit,
-    cluster: &str,
+    effect: &Effect,
     name: &ObjectName,
     edits: &[FieldEdit],
 ) -> Result<Prepared, CallError> {
@@ -114,7 +114,7 @@ async fn prepare_fields(
     let edited = edit::edited(&found, edits)?;
     let room = room::check(api, permit, &object, Some(&found), &edited).await?;
     let wanted = fields(changes(&found, &edited))?;
-    let mut prepared = change::prepare(api, permit, cluster, &object, &found, wanted).await?;
+    let mut prepared = change::prepare(api, permit, effect, &object, &found, wanted).await?;
     prepared.details.extend(room);
     Ok(prepared)
 }
