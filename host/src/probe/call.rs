@@ -133,7 +133,7 @@ impl Read {
 /// Whether it is written as a chain writes it.
 fn is_serial(text: &str) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (2..=64).contains(&text.len()) && text.len() % 2 == 0 && text.bytes().all(is_digit)
+    (2..=64).contains(&text.len()) && text.len().is_multiple_of(2) && text.bytes().all(is_digit)
 }
 
 impl fmt::Display for Read {

@@ -54,10 +54,10 @@ fn renew_all(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<St
     }
     let shown = served::look(parameters, run, cluster, &found)?;
     run.step("renew");
-    for (certificate, done) in due.iter().zip(0..) {
-        run.progress(done, due.len() as u64, &certificate.name.name);
+    for (done, certificate) in due.iter().enumerate() {
+        run.progress(done as u64, due.len() as u64, &certificate.name.name);
         let renewed = renew(parameters, run, cluster, certificate);
-        renewed.map_err(|error| with_those_before(error, &due[..done as usize]))?;
+        renewed.map_err(|error| with_those_before(error, &due[..done]))?;
     }
     if due.is_empty() {
         served::check(run, &shown);

@@ -69,9 +69,10 @@ pub(crate) fn wait(
         } = *parameters;
         let endpoint = run.endpoint(&shown.endpoint);
         let chain = endpoint.await_serial(&serial, passes, every, within)?;
-        let finding = match chain.certificates.is_empty() {
-            true => Finding::pass(format!("{} is assumed to show it", shown.endpoint)),
-            false => judge(&shown.endpoint, &chain, &serial),
+        let finding = if chain.certificates.is_empty() {
+            Finding::pass(format!("{} is assumed to show it", shown.endpoint))
+        } else {
+            judge(&shown.endpoint, &chain, &serial)
         };
         now.push(Shown { finding, ..shown });
     }
