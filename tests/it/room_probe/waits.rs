@@ -32,7 +32,7 @@ fn what_flaps_has_to_pass_so_many_times_in_a_row() {
     assert_eq!(requests.len(), 8);
     // From the beginning of one to that of the next, not from its end.
     let took = requests[7].at - requests[0].at;
-    assert!((650..5_000).contains(&took.as_millis()), "{took:?}");
+    assert!((500..15_000).contains(&took.as_millis()), "{took:?}");
 }
 
 #[test]

@@ -39,16 +39,14 @@ pub(super) async fn pods(
     let mut told = String::new();
     for pod in left {
         let name = pod.text();
-        told += &match evict(api, permit.deadline(), &pod, false)
-            .await
-            .map_err(Refusal::of)
-        {
+        let evicted = evict(api, permit.deadline(), &pod, false).await;
+        told.push_str(&match evicted.map_err(Refusal::of) {
             Ok(()) | Err(Refusal::Gone) => format!("; evicted {name}, which was not ready"),
             Err(why) => format!(
                 "; {name} is not ready and has to be deleted: {}",
                 why.text()
             ),
-        };
+        });
     }
     told
 }

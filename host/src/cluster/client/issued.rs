@@ -50,7 +50,9 @@ pub(super) async fn read(
 /// What a request was answered, if it is that of the certificate and its revision. One that was refused has no answer.
 fn answer<'a>(request: &'a Value, name: &str, revision: u32) -> Option<&'a str> {
     let annotations = &request["metadata"]["annotations"];
-    let is_its = annotations[NAME] == name && annotations[REVISION] == *revision.to_string();
+    let written = |annotation: &str| annotations[annotation].as_str();
+    let is_its =
+        written(NAME) == Some(name) && written(REVISION) == Some(revision.to_string().as_str());
     let answer = request["status"]["certificate"].as_str()?;
     (is_its && !answer.is_empty()).then_some(answer)
 }
