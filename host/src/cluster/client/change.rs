@@ -93,11 +93,8 @@ pub(super) async fn prepare(
         );
         return Err(CallError::new(ErrorKind::Conflict, message));
     }
-    let changes: Vec<_> = wanted
-        .changes
-        .into_iter()
-        .filter(|change| !change.is_none())
-        .collect();
+    let mut changes = wanted.changes;
+    changes.retain(|change| !change.is_none());
     let mut lines = Vec::new();
     if permit.is_plan() && !changes.is_empty() {
         let rehearsal = Rehearsal {
@@ -112,11 +109,8 @@ pub(super) async fn prepare(
     }
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {
-        found
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        let found = found.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_default().to_owned()
     };
     let undo = if changes.is_empty() {
         Undo::NotNeeded("it is so already".into())
