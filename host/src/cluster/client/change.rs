@@ -94,11 +94,8 @@ pub(super) async fn prepare(
     wanted: Wanted,
 ) -> Result<Prepared, CallError> {
     refuse_managed(object, found, &wanted.changes)?;
-    let changes: Vec<_> = wanted
-        .changes
-        .into_iter()
-        .filter(|change| !change.is_none())
-        .collect();
+    let mut changes = wanted.changes;
+    changes.retain(|change| !change.is_none());
     let mut lines = Vec::new();
     if permit.is_plan() && !changes.is_empty() {
         let rehearsal = Rehearsal {
@@ -113,11 +110,8 @@ pub(super) async fn prepare(
     }
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {
-        found
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        let found = found.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_default().to_owned()
     };
     let undo = back(&effect.cluster, object, found, &changes);
     let request = patch(found, &changes).ok_or_else(|| changed(object))?;
