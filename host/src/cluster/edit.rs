@@ -87,12 +87,13 @@ fn set(at: &mut Value, steps: &[Written], value: Option<Value>) -> Option<()> {
         return Some(());
     };
     if let (Value::Array(list), Written::Bracket(name)) = (&mut *at, step) {
-        let place = list.iter().position(|element| element["name"] == *name)?;
         if rest.is_empty() && value.is_none() {
-            list.remove(place);
+            list.retain(|element| element["name"] != *name);
             return Some(());
         }
-        return set(&mut list[place], rest, value);
+        let mut elements = list.iter_mut();
+        let element = elements.find(|element| element["name"] == *name)?;
+        return set(element, rest, value);
     }
     if at.is_null() {
         *at = json!({});
@@ -267,8 +268,11 @@ mod tests {
             with,
             json!({"c": [{"name": "app", "env": variables}, {"name": "log"}]})
         );
-        let nothing = edited(&object, &edit("c[app].env[MODE]", None));
-        assert!(nothing.is_err());
+        // What is not there is gone already.
+        for path in ["c[app].env[MODE]", "c[log].env[MODE]", "c[none]"] {
+            assert_eq!(edited(&object, &edit(path, None)), Ok(object.clone()));
+        }
+        assert!(edited(&object, &edit("c[none].env[A]", None)).is_err());
     }
 
     #[test]
