@@ -36,11 +36,11 @@ pub(super) async fn pods(
             );
         }
     };
-    let mut told = String::new();
+    let mut told = Vec::new();
     for pod in left {
         let name = pod.text();
         let evicted = evict(api, permit.deadline(), &pod, false).await;
-        told.push_str(&match evicted.map_err(Refusal::of) {
+        told.push(match evicted.map_err(Refusal::of) {
             Ok(()) | Err(Refusal::Gone) => format!("; evicted {name}, which was not ready"),
             Err(why) => format!(
                 "; {name} is not ready and has to be deleted: {}",
@@ -48,7 +48,7 @@ pub(super) async fn pods(
             ),
         });
     }
-    told
+    told.concat()
 }
 
 /// Pods of the set that are neither ready nor of the template that it has. None where the controller replaces no pods by itself.
