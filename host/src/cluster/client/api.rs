@@ -1,26 +1,19 @@
 //! Requests to one API server: bounded in time and size, their failures in our words.
 
 use crate::clock::Clock;
-use crate::cluster::object::{Kind, Object};
+use crate::cluster::object::Object;
 use crate::contract::{CallError, ErrorKind};
 use futures_util::{AsyncReadExt as _, StreamExt as _};
 use http::{Method, Request};
 use kube::core::response::StatusDetails;
 use kube::core::{Status, WatchEvent};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::form_urlencoded;
 
-/// Objects that one page of a list has.
-pub(super) const PAGE: usize = 500;
-/// Objects that one list has at most.
-pub(super) const MOST: usize = 5_000;
-/// Pages that one list has at most, whatever is on them: a server may name a further one for ever.
-const PAGES: usize = 200;
 /// Bytes that one answer has at most.
 const ANSWER_BYTES: u64 = 64 << 20;
 /// How long one request may take that waits for nothing.
@@ -44,7 +37,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             status: None,
             error: CallError::new(kind, message),
@@ -108,31 +101,6 @@ pub(super) struct Api {
 
 /// What the server says of its kinds, by group and version.
 pub(super) type Kinds = Arc<Mutex<BTreeMap<String, Arc<Vec<Value>>>>>;
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    metadata: PageFacts,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageFacts {
-    #[serde(default, rename = "continue")]
-    further: Option<String>,
-    #[serde(default, rename = "resourceVersion")]
-    version: Option<String>,
-    #[serde(default, rename = "remainingItemCount")]
-    remaining: Option<usize>,
-}
-
-/// All objects of a list that count, and the version that a watch goes on from.
-#[derive(Debug)]
-pub(super) struct Listed<T> {
-    pub(super) items: Vec<T>,
-    pub(super) version: String,
-}
 
 impl Api {
     pub(super) fn new(client: kube::Client, name: &str) -> Self {
@@ -256,54 +224,6 @@ impl Api {
             Some(("application/json", options)),
         )
         .await
-    }
-
-    /// All objects of a kind in a namespace (or in all) that a query means, page by page; what `keep` makes nothing of is forgotten at once.
-    pub(super) async fn list<T: DeserializeOwned, K>(
-        &self,
-        end: Instant,
-        kind: Kind,
-        namespace: Option<&str>,
-        query: &[(&str, &str)],
-        mut keep: impl FnMut(T) -> Option<K>,
-    ) -> Outcome<Listed<K>> {
-        let mut items = Vec::new();
-        let mut further: Option<String> = None;
-        let page = PAGE.to_string();
-        for _ in 0..PAGES {
-            let mut pairs = query.to_vec();
-            pairs.push(("limit", &page));
-            if let Some(token) = &further {
-                // The token says of which version.
-                pairs.retain(|(name, _)| !name.starts_with("resourceVersion"));
-                pairs.push(("continue", token));
-            }
-            let path = format!("{}?{}", kind.path(namespace), encoded(&pairs));
-            let page: Page<T> = self.call(end, Method::GET, &path, None).await?;
-            items.extend(page.items.into_iter().filter_map(&mut keep));
-            if items.len() > MOST {
-                return Err(too_many(&kind));
-            }
-            further = page.metadata.further.filter(|token| !token.is_empty());
-            if further.is_none() {
-                let version = page.metadata.version.unwrap_or_default();
-                return Ok(Listed { items, version });
-            }
-        }
-        Err(too_many(&kind))
-    }
-
-    /// How many objects of a kind there are in all namespaces; none if the server does not tell.
-    pub(super) async fn count(&self, end: Instant, kind: &Kind) -> Outcome<Option<usize>> {
-        let path = format!("{}?limit=1", kind.path(None));
-        let page: Page<IgnoredAny> = self.call(end, Method::GET, &path, None).await?;
-        let is_all = page.metadata.further.is_none_or(|token| token.is_empty());
-        let more = if is_all {
-            Some(0)
-        } else {
-            page.metadata.remaining
-        };
-        Ok(more.map(|more| more + page.items.len()))
     }
 
     /// Text that is no JSON, such as a log.
@@ -481,13 +401,6 @@ pub(super) enum Watched<T> {
     There(T),
     /// It was so last.
     Gone(T),
-}
-
-fn too_many(kind: &Kind) -> Failure {
-    let message = format!(
-        "more than {MOST} objects of kind {kind} are meant; a narrower selector shows fewer"
-    );
-    Failure::new(ErrorKind::Limit, message)
 }
 
 fn request(method: Method, path: &str, body: Option<(&str, &Value)>) -> Outcome<Request<Vec<u8>>> {

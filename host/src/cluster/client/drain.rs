@@ -1,10 +1,11 @@
 //! Draining a node: which pods would go, what would hold them back, and whether they went.
 
-use super::api::{Api, Failure, Listed};
+use super::api::{Api, Failure};
 use super::change::not_done;
 use super::evict::{Leaving, drain};
 use super::fleet;
 use super::foresee::foresee;
+use super::list::Listed;
 use super::looked;
 use super::nodes::{is_cordoned, refuse_control_plane};
 use crate::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Touch, Undo};

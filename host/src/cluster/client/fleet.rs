@@ -1,6 +1,7 @@
 //! The pods of a fleet, for a plan that asks about many of its nodes: one list of all pods instead of one for each node.
 
-use super::api::{Api, Listed};
+use super::api::Api;
+use super::list::Listed;
 use super::looked::seen;
 use crate::cluster::drain::Pod;
 use crate::cluster::object::{Kind, Object};
@@ -48,7 +49,7 @@ pub(super) async fn on_node(api: &Api, permit: &Permit, node: &Object) -> Option
     if !counted {
         let count = api.count(permit.deadline(), &Kind::Pod).await;
         let known = count.ok().flatten().filter(|count| *count <= MOST);
-        let pages = known.map_or(usize::MAX, |count| count.div_ceil(super::api::PAGE));
+        let pages = known.map_or(usize::MAX, |count| count.div_ceil(super::list::PAGE));
         seen(permit, api, |seen| seen.fleet.pages = Some(pages));
     }
     let (listed, worth_it) = seen(permit, api, |seen| {

@@ -36,21 +36,19 @@ pub(super) async fn pods(
             );
         }
     };
-    let mut told = String::new();
+    let mut told = Vec::new();
     for pod in left {
+        let name = pod.text();
         let evicted = evict(api, permit.deadline(), &pod, false).await;
-        told += "; ";
-        told += &outcome(&pod, evicted.map_err(Refusal::of));
+        told.push(match evicted.map_err(Refusal::of) {
+            Ok(()) | Err(Refusal::Gone) => format!("; evicted {name}, which was not ready"),
+            Err(why) => format!(
+                "; {name} is not ready and has to be deleted: {}",
+                why.text()
+            ),
+        });
     }
-    told
-}
-
-fn outcome(pod: &Leaving, evicted: Result<(), Refusal>) -> String {
-    let name = pod.text();
-    match evicted {
-        Ok(()) | Err(Refusal::Gone) => format!("evicted {name}, which was not ready"),
-        Err(why) => format!("{name} is not ready and has to be deleted: {}", why.text()),
-    }
+    told.concat()
 }
 
 /// Pods of the set that are neither ready nor of the template that it has. None where the controller replaces no pods by itself.

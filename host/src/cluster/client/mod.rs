@@ -15,6 +15,7 @@ mod freed;
 mod issued;
 mod job_facts;
 mod jobs;
+mod list;
 mod lock;
 mod look;
 mod looked;

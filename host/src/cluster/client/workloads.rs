@@ -1,7 +1,8 @@
 //! Deployments, stateful sets and daemon sets: what they are, and what each verb wants of their fields.
 
-use super::api::{Api, Listed};
+use super::api::Api;
 use super::change::Wanted;
+use super::list::Listed;
 use super::managers::managers;
 use crate::clock::Clock;
 use crate::cluster::call::Change;

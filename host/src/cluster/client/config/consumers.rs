@@ -1,6 +1,7 @@
 //! Who takes something from a ConfigMap.
 
-use super::super::api::{Api, Listed};
+use super::super::api::Api;
+use super::super::list::Listed;
 use super::super::workloads::facts;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::CallError;

@@ -1,7 +1,8 @@
 //! Members of apply-sets: which there are, and those that their manifests lack, deleted and made again.
 
-use super::super::api::{Api, Failure, Listed};
+use super::super::api::{Api, Failure};
 use super::super::change::{TRIES, changed, internal, not_done};
+use super::super::list::Listed;
 use super::super::managers::refuse_managed;
 use super::super::{jobs, value};
 use super::discovery::{locate, preferred};

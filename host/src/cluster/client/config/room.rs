@@ -1,6 +1,7 @@
 //! Whether the namespace has room for the pods of a workload as it would be.
 
-use super::super::api::{Api, Listed, Outcome};
+use super::super::api::{Api, Outcome};
+use super::super::list::Listed;
 use crate::cluster::object::{Kind, Object};
 use crate::cluster::quota::{Pods, is_more_first, misfits};
 use crate::cluster::resource::Resource;
