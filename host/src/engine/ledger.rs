@@ -183,13 +183,14 @@ impl Ledger {
                 } else {
                     entry
                 };
-                let stamped = Stamped {
+                // Before it is copied: of a fleet there are tens of thousands.
+                let stamped = without_answer(Stamped {
                     seq: entries.len() as u64,
                     at: clock.now(),
                     entry,
-                };
+                });
                 let told = self.audience.is_there().then(|| stamped.clone());
-                entries.push(without_answer(stamped));
+                entries.push(stamped);
                 let Some(told) = told else {
                     return Ok(());
                 };
