@@ -173,7 +173,7 @@ fn who_scales_it_is_not_fought() {
     let before = wanted(&shop);
     let report = roll_out(&shop, &["stop=true"]).expect(1);
     assert!(
-        report.summary().contains("Autoscaler"),
+        report.summary().contains("autoscaler"),
         "{}",
         report.summary()
     );

@@ -64,7 +64,7 @@ fn objects(shop: &Shop) -> Vec<Value> {
     std::mem::take(all)
 }
 
-/// The same without the marks of who changed it, and without what differs from shop to shop: names that are made up, times, uids.
+/// The same without the marks of who changed it, and without what differs from shop to shop: names that are made up, times, uids, addresses.
 pub(crate) fn unmarked(shop: &Shop) -> Value {
     let mut list = wanted(shop);
     let mut made_up = vec![(shop.namespace().name().to_owned(), "NAMESPACE".to_owned())];
@@ -73,6 +73,7 @@ pub(crate) fn unmarked(shop: &Shop) -> Value {
         made_up.extend(runs.into_iter().map(|(run, _)| (run.0, "RUN".to_owned())));
     }
     for (object, number) in list.as_array_mut().unwrap().iter_mut().zip(1..) {
+        let is_service = object["kind"] == "Service";
         let metadata = &mut object["metadata"];
         if let Some(annotations) = metadata["annotations"].as_object_mut() {
             annotations
@@ -86,6 +87,10 @@ pub(crate) fn unmarked(shop: &Shop) -> Value {
             format!("UID {number}"),
         ));
         metadata["creationTimestamp"] = Value::Null;
+        let spec = &mut object["spec"];
+        if is_service && spec["clusterIP"] != "None" {
+            (spec["clusterIP"], spec["clusterIPs"]) = (Value::Null, Value::Null);
+        }
     }
     let mut text = list.to_string();
     for (own, instead) in made_up {
