@@ -16,6 +16,20 @@ impl World {
         bloat::end(session, self.url()).unwrap();
     }
 
+    /// Analyzes a table with dead rows until the server's statistics know of them: what PostgreSQL 14 counts is told by datagrams, which a busy
+    /// server may lose.
+    #[track_caller]
+    pub(crate) fn analyze_dead(&self, table: &str) {
+        let known = format!(
+            "SELECT FROM pg_stat_user_tables WHERE relid = '{table}'::regclass AND last_analyze IS NOT NULL AND n_dead_tup > 0"
+        );
+        let known = until(DEADLINE, || {
+            self.as_owner(&format!("ANALYZE {table}"));
+            self.session().query(&known, &[]).unwrap().pop()
+        });
+        assert!(known.is_some(), "nobody knows of dead rows of {table}");
+    }
+
     /// Adds lines to the end of `windlass.toml`, which is the section of the target.
     pub(crate) fn configure(&self, lines: &str) {
         let text = self.read("windlass.toml");
