@@ -133,13 +133,6 @@ pub struct Looked {
     pub cluster: cluster::client::Looked,
 }
 
-impl Looked {
-    /// Waits for what targets still rehearse. Answers what they said of each effect, by its plan key.
-    pub async fn rehearsed(&self) -> Vec<(String, Result<Vec<String>, CallError>)> {
-        self.cluster.rehearsed().await
-    }
-}
-
 /// A change that failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplyFailure {

@@ -150,24 +150,20 @@ impl Cluster {
         )?)
     }
 
-    /// Until as many pods of the workload are ready as it wants; answers how many. Verb: `workloads`.
-    pub fn await_pods(&self, workload: &WorkloadName, within: Span) -> Result<u32, Error> {
+    /// Until each of these workloads has as many pods ready as it wants; answers how many are ready in all. Verb: `workloads`.
+    pub fn await_pods(&self, workloads: &[WorkloadName], within: Span) -> Result<u32, Error> {
         Ok(cluster_read::await_pods(
             &self.name,
-            workload,
+            workloads,
             within.as_milliseconds(),
         )?)
     }
 
-    /// Until a disruption budget has as many healthy pods as it wants. Verb: `budgets`.
-    pub fn await_budget(
-        &self,
-        budget: &Namespaced,
-        within: Span,
-    ) -> Result<DisruptionBudget, Error> {
-        Ok(cluster_read::await_budget(
+    /// Until each of these disruption budgets has as many healthy pods as it wants. Verb: `budgets`.
+    pub fn await_budgets(&self, budgets: &[Namespaced], within: Span) -> Result<(), Error> {
+        Ok(cluster_read::await_budgets(
             &self.name,
-            budget,
+            budgets,
             within.as_milliseconds(),
         )?)
     }

@@ -46,7 +46,7 @@ fn explained(granted: &Granted, entry: &Entry) -> Option<Explained> {
         let asked = touch.as_ref().map_or(asked, |touch| asked.touching(touch));
         granted.explain(*side, asked)
     } else {
-        granted.explain(*side, Asked::from(&read(value)?))
+        granted.explain_read(*side, &read(value)?)?
     };
     Some(Explained {
         message: error.message.clone(),

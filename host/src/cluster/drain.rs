@@ -177,6 +177,12 @@ fn labels(object: &Value) -> BTreeMap<String, String> {
     texts.collect()
 }
 
+/// Whether a budget's controller has counted what it says now.
+pub(super) fn is_counted(budget: &Value) -> bool {
+    let seen = budget["status"]["observedGeneration"].as_u64();
+    seen >= budget["metadata"]["generation"].as_u64()
+}
+
 /// A disruption budget, as far as evictions ask.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Budget {
@@ -188,6 +194,8 @@ pub(super) struct Budget {
     allowed: u64,
     expected: u64,
     desired: u64,
+    /// Whether its controller has counted what it says now.
+    counted: bool,
 }
 
 impl Budget {
@@ -207,7 +215,13 @@ impl Budget {
             allowed: count("disruptionsAllowed"),
             expected: count("expectedPods"),
             desired: count("desiredHealthy"),
+            counted: is_counted(budget),
         }
+    }
+
+    /// Whether it would let one of its pods go now.
+    pub(super) fn lets_one_go(&self) -> bool {
+        self.counted && self.allowed > 0
     }
 
     /// Whether it is about the pod.
@@ -233,7 +247,7 @@ impl Budget {
 }
 
 /// Whether a selector, as objects have it, means something with these labels. An empty one means all, an absent one nothing.
-fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
+pub(super) fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     let Some(parts) = selector.as_object() else {
         return false;
     };

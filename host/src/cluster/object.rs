@@ -16,7 +16,7 @@ const LABEL: usize = 63;
 const SUBDOMAIN: usize = 253;
 
 /// A kind of object that a verb of this room is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is Kubernetes' kind of that name")]
 pub enum Kind {
     Deployment,
@@ -125,7 +125,7 @@ pub fn kind_in_scope(group: &str, kind: &str) -> String {
 }
 
 /// One object. Its names were checked when it was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Object {
     /// Its kind.
     pub kind: Kind,

@@ -7,7 +7,7 @@ use crate::grant::Pattern;
 use serde::{Deserialize, Serialize};
 
 /// A kind as its server told of it. Its names were checked when it was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Resource {
     group: String,
     version: String,

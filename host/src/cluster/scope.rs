@@ -69,7 +69,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "await-rollout", Verb::Workloads),
     ("cluster-read", "await-no-pods", Verb::Workloads),
     ("cluster-read", "await-pods", Verb::Workloads),
-    ("cluster-read", "await-budget", Verb::Budgets),
+    ("cluster-read", "await-budgets", Verb::Budgets),
     ("cluster-read", "await-job", Verb::Jobs),
     ("cluster-read", "await-certificate", Verb::Certificates),
     ("cluster-read", "await-node", Verb::Nodes),

@@ -200,19 +200,19 @@ impl cluster_read::Host for Guest {
     async fn await_pods(
         &mut self,
         cluster: String,
-        workload: WorkloadName,
+        workloads: Vec<WorkloadName>,
         within: u64,
     ) -> Answer<u32> {
-        read(self, cluster, Look::AwaitPods { workload, within }).await
+        read(self, cluster, Look::AwaitPods { workloads, within }).await
     }
 
-    async fn await_budget(
+    async fn await_budgets(
         &mut self,
         cluster: String,
-        budget: Namespaced,
+        budgets: Vec<Namespaced>,
         within: u64,
-    ) -> Answer<DisruptionBudget> {
-        read(self, cluster, Look::AwaitBudget { budget, within }).await
+    ) -> Answer<()> {
+        read(self, cluster, Look::AwaitBudgets { budgets, within }).await
     }
 
     async fn await_job(

@@ -7,11 +7,9 @@ use super::permit::Announced;
 use super::plan::PlannedEffect;
 use crate::call::{Effect, Looked, Prepared};
 use crate::clock::Clock;
-use crate::contract::CallError;
 use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
 use crate::probe::Turn;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -40,8 +38,6 @@ enum Sink {
         entries: Vec<Stamped>,
         foreseen: Vec<PlannedEffect>,
         looked: Arc<Looked>,
-        /// Why effects cannot be done, as was found out later than the procedure asked for them.
-        problems: Vec<String>,
         /// How many entries were there before the first effect: what comes later is told of a target on which nothing has happened.
         before: Option<usize>,
     },
@@ -70,7 +66,6 @@ impl Count {
 pub(super) struct Collected {
     pub(super) entries: Vec<Stamped>,
     pub(super) foreseen: Vec<PlannedEffect>,
-    pub(super) problems: Vec<String>,
     /// How many of the entries stand before the first effect.
     pub(super) before: usize,
 }
@@ -97,7 +92,6 @@ impl Ledger {
             entries: Vec::new(),
             foreseen: Vec::new(),
             looked: Arc::default(),
-            problems: Vec::new(),
             before: None,
         };
         Self {
@@ -273,26 +267,6 @@ impl Ledger {
         }
     }
 
-    /// Keeps what targets said of effects of the plan later than these were foreseen: a line each, by plan key, or why it cannot be done.
-    pub(super) fn rehearsed(&mut self, said: Vec<(String, Result<Vec<String>, CallError>)>) {
-        let Sink::Plan {
-            foreseen, problems, ..
-        } = &mut self.sink
-        else {
-            return;
-        };
-        let said: BTreeMap<_, _> = said.into_iter().collect();
-        for effect in foreseen {
-            match said.get(&effect.key) {
-                Some(Ok(lines)) if !effect.details.starts_with(lines) => {
-                    effect.details.splice(0..0, lines.iter().cloned());
-                }
-                Some(Err(error)) => problems.push(error.message.clone()),
-                Some(Ok(_)) | None => {}
-            }
-        }
-    }
-
     /// Who asked for the run to be cancelled.
     pub(super) fn cancel_requested(&self, run: &RunId) -> Result<Option<String>, Halt> {
         match &self.sink {
@@ -332,14 +306,12 @@ impl Ledger {
             Sink::Plan {
                 entries,
                 foreseen,
-                problems,
                 before,
                 ..
             } => Collected {
                 before: before.unwrap_or(entries.len()),
                 entries,
                 foreseen,
-                problems,
             },
             Sink::Journal { .. } => Collected::default(),
         }

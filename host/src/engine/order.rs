@@ -2,7 +2,6 @@
 
 use super::gate::Gate;
 use super::guest::Brief;
-use super::halt::Halt;
 use super::ledger::Ledger;
 use super::lock::Locks;
 use super::plan::{Plan, Subject};
@@ -94,7 +93,7 @@ impl Engine {
         let at = self.clock.now();
         let compiled = self.compiled(&order.plugin)?;
         let brief = order.brief(at, memory);
-        let (ended, mut gate) = self
+        let (ended, gate) = self
             .sandbox
             .run(&compiled, &order.plugin, gate, brief)
             .await;
@@ -103,10 +102,6 @@ impl Engine {
             Ended::Limit(what) => Err(format!("limit: the procedure {what}")),
             Ended::Trapped(what) => Err(format!("the procedure {what}")),
             Ended::Halted(halt) => Err(halt.to_string()),
-        };
-        let end = match end {
-            Ok(_) if !hear_rehearsals(&mut gate).await => Err(Halt::Stopped.to_string()),
-            other => other,
         };
         let collected = gate.ledger.into_plan();
         Ok(Plan::new(order.subject(), at, collected, end))
@@ -144,19 +139,5 @@ impl Engine {
             shown: None,
             turn: Turn::default(),
         }
-    }
-}
-
-/// Waits for what targets still rehearse for the plan. False if the operator wants to stop before.
-async fn hear_rehearsals(gate: &mut Gate) -> bool {
-    let Some(looked) = gate.ledger.looked().cloned() else {
-        return true;
-    };
-    tokio::select! {
-        said = looked.rehearsed() => {
-            gate.ledger.rehearsed(said);
-            true
-        }
-        () = gate.control.wanted() => false,
     }
 }

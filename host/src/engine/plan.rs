@@ -150,7 +150,6 @@ impl Plan {
         let Collected {
             entries,
             foreseen,
-            problems,
             before,
         } = collected;
         let mut plan = Self {
@@ -181,9 +180,6 @@ impl Plan {
             } else if let Entry::Refused { .. } = &stamped.entry {
                 plan.refusals.push(stamped);
             }
-        }
-        for problem in &problems {
-            plan.problem(problem);
         }
         match end {
             Ok(summary) => plan.summary = summary,

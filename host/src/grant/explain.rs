@@ -1,137 +1,16 @@
 //! Why a single call was not allowed, and what would allow it. Pure.
 
+use super::asked::{Asked, sentence};
 use super::cover::Lack;
 use super::file::GrantFile;
 use super::select::{Granted, short};
 use super::{Pattern, Side};
-use crate::call::{self, Effect, Read, Touch};
+use crate::call::{self, Read};
 use crate::cluster::scope::LISTS;
 use crate::cluster::{self, call::Named};
-use crate::database::{self, Scope, Verb};
+use crate::database::Scope;
 use crate::notify;
 use crate::probe;
-
-/// What a call asked to be allowed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Asked<'a> {
-    /// Something in a database.
-    Database {
-        /// The verb.
-        verb: Verb,
-        /// Logical name.
-        database: &'a str,
-        /// The schema of the object, where there is one.
-        schema: Option<&'a str>,
-        /// The table, where it is known.
-        table: Option<&'a str>,
-    },
-    /// Something in a cluster.
-    Cluster {
-        /// The verb.
-        verb: cluster::Verb,
-        /// Logical name.
-        cluster: &'a str,
-        /// What it is about.
-        named: Named<'a>,
-    },
-    /// A message.
-    Message {
-        /// Logical name of the channel.
-        channel: &'a str,
-        /// What it is about.
-        event: &'a str,
-    },
-    /// A look at an endpoint.
-    Endpoint {
-        /// The verb.
-        verb: probe::Verb,
-        /// Logical name.
-        endpoint: &'a str,
-    },
-}
-
-impl<'a> From<&'a Read> for Asked<'a> {
-    fn from(read: &'a Read) -> Self {
-        match read {
-            Read::Database(read) => Self::Database {
-                verb: read.verb(),
-                database: read.database(),
-                schema: None,
-                table: None,
-            },
-            Read::Cluster(read) => Self::Cluster {
-                verb: read.verb(),
-                cluster: &read.cluster,
-                named: read.named(),
-            },
-            Read::Probe(read) => Self::Endpoint {
-                verb: read.verb(),
-                endpoint: &read.endpoint,
-            },
-        }
-    }
-}
-
-impl<'a> From<&'a Effect> for Asked<'a> {
-    fn from(effect: &'a Effect) -> Self {
-        let effect = match effect {
-            Effect::Database(effect) => effect,
-            Effect::Cluster(effect) => {
-                return Self::Cluster {
-                    verb: effect.verb(),
-                    cluster: &effect.cluster,
-                    named: effect.named(),
-                };
-            }
-            Effect::Notify(effect) => {
-                return Self::Message {
-                    channel: effect.channel(),
-                    event: effect.event(),
-                };
-            }
-        };
-        let table = match effect {
-            database::Effect::Vacuum { table, .. }
-            | database::Effect::Analyze { table, .. }
-            | database::Effect::SetParameters { table, .. } => Some(table.name.as_str()),
-            database::Effect::Reindex { .. }
-            | database::Effect::DropInvalidIndex { .. }
-            | database::Effect::CancelBackend { .. } => None,
-        };
-        Self::Database {
-            verb: effect.verb(),
-            database: effect.database(),
-            schema: effect.object().map(|object| object.schema.as_str()),
-            table,
-        }
-    }
-}
-
-impl<'a> Asked<'a> {
-    /// The same about an object that a change turned out to touch.
-    #[must_use]
-    pub fn touching(self, touch: &'a Touch) -> Self {
-        match (self, touch) {
-            (Self::Database { verb, database, .. }, Touch::Table { schema, table, .. }) => {
-                Self::Database {
-                    verb,
-                    database,
-                    schema: Some(schema),
-                    table: Some(table),
-                }
-            }
-            (Self::Cluster { verb, cluster, .. }, Touch::Object { object, .. }) => Self::Cluster {
-                verb,
-                cluster,
-                named: Named {
-                    namespace: object.namespace.as_deref(),
-                    ..Named::default()
-                },
-            },
-            (asked, _) => asked,
-        }
-    }
-}
 
 /// Why a call was not allowed, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,21 +49,37 @@ impl Granted {
         }
     }
 
-    fn explain_grant(&self, asked: Asked<'_>) -> Explanation {
-        let mut lacking = Vec::new();
-        for file in &self.sources {
+    /// Explains a refused look or wait: of several objects by the first that no scope covers. None if it is about nothing.
+    pub fn explain_read(&self, side: Side, read: &Read) -> Option<Explanation> {
+        let each = Asked::each(read);
+        let covered = |asked: &&Asked<'_>| {
+            let mut all = self.held();
+            all.any(|(.., held)| matches!(held.look(**asked), Found::Covered))
+        };
+        let refused = each.iter().find(|asked| !covered(asked));
+        Some(self.explain(side, *refused.or(each.first())?))
+    }
+
+    /// All scopes, each with its file and its line.
+    fn held(&self) -> impl Iterator<Item = (&GrantFile, usize, Held<'_>)> {
+        self.sources.iter().flat_map(|file| {
             let databases = held(&file.scopes, Held::Database);
             let clusters = held(&file.clusters, Held::Cluster);
             let channels = held(&file.channels, Held::Notify);
             let endpoints = held(&file.endpoints, Held::Probe);
             let all = databases.chain(clusters).chain(channels).chain(endpoints);
-            for (line, held) in all {
-                match held.look(asked) {
-                    Found::Elsewhere => {}
-                    // What a scope covers is refused only when its time is over.
-                    Found::Covered => return self.ended(file),
-                    Found::Lacking(refused) => lacking.push((refused, file, line)),
-                }
+            all.map(move |(line, held)| (file, line, held))
+        })
+    }
+
+    fn explain_grant(&self, asked: Asked<'_>) -> Explanation {
+        let mut lacking = Vec::new();
+        for (file, line, held) in self.held() {
+            match held.look(asked) {
+                Found::Elsewhere => {}
+                // What a scope covers is refused only when its time is over.
+                Found::Covered => return self.ended(file),
+                Found::Lacking(refused) => lacking.push((refused, file, line)),
             }
         }
         match lacking
@@ -398,40 +293,11 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
-fn sentence(asked: Asked<'_>) -> String {
-    match asked {
-        Asked::Database {
-            verb,
-            database,
-            schema,
-            table,
-        } => match (schema, table) {
-            (Some(schema), Some(table)) => format!("{verb} {schema}.{table} on {database}"),
-            (Some(schema), None) => format!("{verb} in schema {schema} on {database}"),
-            (None, _) => format!("{verb} on {database}"),
-        },
-        Asked::Cluster {
-            verb,
-            cluster,
-            named,
-        } => {
-            let names = [named.namespace, named.name, named.node];
-            let names: Vec<_> = names.into_iter().flatten().collect();
-            match names.join("/") {
-                name if name.is_empty() => format!("{verb} on {cluster}"),
-                name => format!("{verb} {name} on {cluster}"),
-            }
-        }
-        Asked::Message { channel, event } => format!("send {event} to {channel}"),
-        Asked::Endpoint { verb, endpoint } => format!("{verb}: {endpoint}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Asked;
     use crate::clock::Millis;
     use crate::database::Verb;
+    use crate::grant::Asked;
     use crate::grant::file::tests::text;
     use crate::grant::{GrantFile, Side, Wanted, select};
 

@@ -1,5 +1,6 @@
 //! Capabilities: what a procedure needs and what an operator grants are the same type, and what it may do is what both allow. Pure.
 
+mod asked;
 mod cluster;
 mod cover;
 mod draft;
@@ -9,9 +10,10 @@ mod notify;
 mod probe;
 mod select;
 
+pub use asked::Asked;
 pub use cover::{Lack, Lacking, Missing, Nearest};
 pub use draft::{Draft, DraftError};
-pub use explain::{Asked, Explanation};
+pub use explain::Explanation;
 pub use file::{GrantFile, GrantFileError};
 pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
@@ -236,9 +238,12 @@ impl Capabilities {
             Ok(Place::Namespace(namespace)) => {
                 scopes.any(|scope| scope.allows_namespace(verb, at, &namespace))
             }
-            Ok(Place::Object(object)) => scopes.any(|scope| scope.allows_object(verb, at, &object)),
+            Ok(Place::Objects(objects)) => objects.iter().all(|object| {
+                let mut scopes = self.cluster.iter();
+                scopes.any(|scope| scope.allows_object(verb, at, object))
+            }),
             Ok(Place::Named(object)) => {
-                let manifest = read.named().manifest;
+                let manifest = read.named().first().and_then(|named| named.manifest);
                 let lacks = |scope: &room::Scope| scope.account_lacking(manifest?);
                 scopes.any(|scope| scope.allows_named(verb, at, &object) && lacks(scope).is_none())
             }

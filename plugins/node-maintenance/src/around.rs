@@ -67,11 +67,11 @@ impl Around {
         for node in nodes {
             cluster.await_ready_node(&node.name, within)?;
         }
-        for workload in &self.workloads {
-            cluster.await_pods(workload, within)?;
+        if !self.workloads.is_empty() {
+            cluster.await_pods(&self.workloads, within)?;
         }
-        for budget in &self.budgets {
-            cluster.await_budget(budget, within)?;
+        if !self.budgets.is_empty() {
+            cluster.await_budgets(&self.budgets, within)?;
         }
         Ok(format!(
             "{} ready, {} with all pods, {} met",

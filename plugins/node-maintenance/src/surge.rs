@@ -43,9 +43,12 @@ pub(crate) fn end(
     parameters: &Parameters,
     surged: &[WorkloadName],
 ) -> Result<(), Error> {
+    if surged.is_empty() {
+        return Ok(());
+    }
+    // Else the one that goes could be the only one that is ready.
+    cluster.await_pods(surged, parameters.drain_within)?;
     for workload in surged {
-        // Else the one that goes could be the only one that is ready.
-        cluster.await_pods(workload, parameters.drain_within)?;
         cluster.scale(workload, 1)?;
     }
     Ok(())

@@ -7,6 +7,7 @@ mod reading;
 use crate::report::{Report, run_on};
 use crate::world::{Output, Shop};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A shop with a grant for the procedure.
 fn shop() -> Shop {
@@ -76,9 +77,8 @@ fn undo_the_last(shop: &Shop) -> Output {
     shop.undo_the_last().expect(0)
 }
 
-fn pods(shop: &Shop) -> String {
-    shop.namespace()
-        .kubectl(&["get", "pods", "--selector=app=api", "--output=name"])
+fn pods(shop: &Shop) -> BTreeSet<String> {
+    shop.namespace().pods_of("api")
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn who_takes_from_changed_settings_is_restarted_and_nobody_else() {
     write(&shop, "b", "api:1", SERVICE);
     let report = configure(&shop, &[FOLDER]).expect(0);
     assert_eq!(report.summary(), "1 changed, 1 workload restarted");
-    assert!(pods(&shop).lines().all(|pod| !old.contains(pod)), "{old}");
+    assert!(pods(&shop).is_disjoint(&old), "{old:?}");
     let spec = &shop.namespace().object("deployment/web")["spec"];
     assert_eq!(*spec, web["spec"]);
 }

@@ -90,10 +90,9 @@ fn replicas_are_set_to_none_and_put_back_to_what_they_were() {
 #[test]
 fn a_restart_replaces_each_pod() {
     let shop = shop();
-    let pods = || shop.namespace().kubectl(&["get", "pods", "--output=name"]);
-    let before = pods();
+    let before = shop.namespace().pods_of("web");
     roll_out(&shop, &["restart=true"]).expect(0);
-    assert!(pods().lines().all(|pod| !before.contains(pod)));
+    assert!(shop.namespace().pods_of("web").is_disjoint(&before));
 }
 
 #[test]

@@ -53,8 +53,8 @@ fn a_plan_of_many_nodes_asks_once_for_their_pods() {
         "{asked:#?}"
     );
     assert_eq!(count(&asked, "list /api/v1/pods?limit"), 2, "{asked:#?}");
-    // Each cordon is rehearsed all the same.
-    assert_eq!(count(&asked, "dryRun=All"), NODES + 1, "{asked:#?}");
+    // One cordon and one eviction are rehearsed: the others are like them.
+    assert_eq!(count(&asked, "dryRun=All"), 2, "{asked:#?}");
     let plan: Value = serde_json::from_str(&shop.read("plan.json")).unwrap();
     let effects = plan["effects"].as_array().unwrap();
     let of = |action: &str| {
@@ -65,11 +65,15 @@ fn a_plan_of_many_nodes_asks_once_for_their_pods() {
     };
     let (cordons, drains) = (of("cordon"), of("drain"));
     assert_eq!((cordons.len(), drains.len()), (NODES, NODES));
-    for cordon in cordons {
-        let lines = [
-            "metadata.annotations[windlass.dev/cordoned]: – → plan",
-            "spec.unschedulable: – → true",
+    let first = cordons[0]["object"].as_str().unwrap();
+    for (cordon, number) in cordons.iter().zip(0..) {
+        let mut lines = vec![
+            "metadata.annotations[windlass.dev/cordoned]: – → plan".to_owned(),
+            "spec.unschedulable: – → true".to_owned(),
         ];
+        if number > 0 {
+            lines.push(format!("as rehearsed of {first}, which is like it"));
+        }
         assert_eq!(cordon["details"], serde_json::json!(lines), "{cordon}");
     }
     let pods = shop.namespace().object("pods");
@@ -87,11 +91,35 @@ fn a_plan_of_many_nodes_asks_once_for_their_pods() {
         );
     }
 
+    rights_to_single_nodes(&shop);
     one_that_may_not_be_cordoned(&shop);
 }
 
-/// What the server says of a node later than of the first is in the plan, and it is none that can be run.
+/// Where the right to change nodes is one of names, what is said of one says nothing of another: each is rehearsed, until one is refused.
+fn rights_to_single_nodes(shop: &Shop) {
+    shop.namespace().apply(SINGLE);
+    let admin = shop.read("windlass.toml");
+    let kubeconfig = |user| {
+        let path = shop.namespace().cluster().kubeconfig(user);
+        path.display().to_string()
+    };
+    let (of_admin, of_windlass) = (kubeconfig(User::Admin), kubeconfig(User::Windlass));
+    shop.write("windlass.toml", &admin.replace(&of_admin, &of_windlass));
+    let (output, asked) = plan(shop);
+    let said = output.expect(1).all();
+    let refused = "nodes \"node-10\" is forbidden";
+    assert!(said.contains(refused), "{said}");
+    let cordons = asked
+        .iter()
+        .filter(|line| line.starts_with("patch /api/v1/nodes"));
+    assert_eq!(cordons.count(), 2, "{asked:#?}");
+    shop.write("windlass.toml", &admin);
+}
+
+/// One that its owners tell from the others is rehearsed by itself.
 fn one_that_may_not_be_cordoned(shop: &Shop) {
+    shop.namespace()
+        .kubectl(&["label", "node/node-7", "kept=yes"]);
     shop.namespace().apply(KEPT);
     let refused = || {
         let patch = "{\"spec\": {\"unschedulable\": true}}";
@@ -101,8 +129,26 @@ fn one_that_may_not_be_cordoned(shop: &Shop) {
     };
     xtask::until(LONG, refused).unwrap();
     let said = plan(shop).0.expect(1).all();
-    assert_eq!(said.matches("node-7 stays as it is").count(), 1, "{said}");
+    assert_eq!(said.matches("a kept node works on").count(), 1, "{said}");
 }
+
+const SINGLE: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: single}
+rules:
+- {apiGroups: [\"\"], resources: [nodes, pods], verbs: [get, list]}
+- {apiGroups: [\"\"], resources: [nodes], verbs: [patch], resourceNames: [node-1]}
+- {apiGroups: [\"\"], resources: [pods/eviction], verbs: [create]}
+- {apiGroups: [apps], resources: [daemonsets], verbs: [get]}
+- {apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: single}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: single}
+subjects: [{kind: User, name: windlass}]
+";
 
 const KEPT: &str = "
 apiVersion: admissionregistration.k8s.io/v1
@@ -112,8 +158,8 @@ spec:
   matchConstraints:
     resourceRules: [{apiGroups: [\"\"], apiVersions: [v1], resources: [nodes], operations: [UPDATE]}]
   validations:
-  - expression: \"object.metadata.name != 'node-7' || !has(object.spec.unschedulable)\"
-    message: node-7 stays as it is
+  - expression: \"!('kept' in object.metadata.labels) || !has(object.spec.unschedulable)\"
+    message: a kept node works on
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding

@@ -59,14 +59,9 @@ fn start(shop: &Shop, verb: &str, parameters: &[&str]) -> Running {
 
 /// Names of the shop's pods on a node that do not end already.
 fn pods_on(shop: &Shop, node: &str) -> Vec<String> {
-    let pods = shop.namespace().object("pods");
-    let pods = pods["items"].as_array().unwrap().iter();
-    let on_it = pods.filter(|pod| {
-        pod["spec"]["nodeName"] == node && pod["metadata"]["deletionTimestamp"].is_null()
-    });
-    on_it
-        .map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned())
-        .collect()
+    let pods = shop.namespace().pods().into_iter();
+    let on_it = pods.filter(|(_, pod)| pod["spec"]["nodeName"] == node);
+    on_it.map(|(name, _)| name).collect()
 }
 
 /// The node but for its status and what the server counts.

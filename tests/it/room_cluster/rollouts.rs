@@ -2,7 +2,7 @@
 
 use super::{Bench, refused};
 use crate::world::Output;
-use windlass::cluster::call::Look;
+use windlass::cluster::call::{Change, Look};
 use windlass::contract::ErrorKind;
 use windlass::contract::cluster_types::{Rollout, RolloutState, WorkloadKind, WorkloadName};
 use xtask::kubernetes::User;
@@ -158,4 +158,22 @@ fn one_that_is_slow_is_no_failure_and_says_how_far_it_is() {
     let message = refused(bench.read::<Rollout>(look), ErrorKind::Limit);
     assert!(message.contains("not within 1"), "{message}");
     theirs(&bench, "deployment", 1).expect(1);
+}
+
+/// One after another, within the second that kubectl counts in.
+#[test]
+fn a_second_restart_is_one_too() {
+    let bench = deployment("");
+    let workload = WorkloadName {
+        kind: WorkloadKind::Deployment,
+        namespace: bench.namespace.name().into(),
+        name: "web".into(),
+    };
+    let restart = Change::Restart { workload };
+    let template = || bench.namespace.object("deployment/web")["spec"]["template"].clone();
+    bench.act(&restart);
+    let prepared = bench.prepare(&restart).unwrap();
+    let before = template();
+    bench.apply_as(2, &restart, &prepared).unwrap();
+    assert_ne!(template(), before);
 }

@@ -4,48 +4,58 @@ use super::{Bench, CLUSTER, LONG, refused};
 use crate::world::Namespace;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use windlass::call;
 use windlass::cluster::Read;
 use windlass::cluster::call::Look;
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_types::{DisruptionBudget, Namespaced, WorkloadKind, WorkloadName};
+use windlass::contract::cluster_types::{Namespaced, WorkloadKind, WorkloadName};
 
 fn web(bench: &Bench, image: &str, replicas: u32) -> WorkloadName {
+    deployment(bench, "web", image, replicas)
+}
+
+fn deployment(bench: &Bench, name: &str, image: &str, replicas: u32) -> WorkloadName {
     bench.namespace.apply(&format!(
         "
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{name: web}}
+metadata: {{name: {name}}}
 spec:
   replicas: {replicas}
-  selector: {{matchLabels: {{app: web}}}}
+  selector: {{matchLabels: {{app: {name}}}}}
   template:
-    metadata: {{labels: {{app: web}}}}
+    metadata: {{labels: {{app: {name}}}}}
     spec: {{containers: [{{name: app, image: '{image}'}}]}}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
-metadata: {{name: web}}
-spec: {{minAvailable: 2, selector: {{matchLabels: {{app: web}}}}}}
+metadata: {{name: {name}}}
+spec: {{minAvailable: 2, selector: {{matchLabels: {{app: {name}}}}}}}
 "
     ));
     WorkloadName {
         kind: WorkloadKind::Deployment,
         namespace: bench.namespace.name().into(),
-        name: "web".into(),
+        name: name.into(),
     }
 }
 
 fn pods(workload: &WorkloadName, within: u64) -> Look {
-    let workload = workload.clone();
-    Look::AwaitPods { workload, within }
+    let workloads = vec![workload.clone()];
+    Look::AwaitPods { workloads, within }
 }
 
 fn budget(bench: &Bench, name: &str, within: u64) -> Look {
-    let budget = Namespaced {
+    budgets(bench, &[name], within)
+}
+
+fn budgets(bench: &Bench, names: &[&str], within: u64) -> Look {
+    let budget = |name: &&str| Namespaced {
         namespace: bench.namespace.name().into(),
-        name: name.into(),
+        name: (*name).into(),
     };
-    Look::AwaitBudget { budget, within }
+    let budgets = names.iter().map(budget).collect();
+    Look::AwaitBudgets { budgets, within }
 }
 
 #[test]
@@ -89,15 +99,56 @@ fn pods_are_awaited_until_as_many_as_wanted_are_ready() {
 fn a_budget_is_awaited_until_it_is_met() {
     let bench = Bench::new(Namespace::new());
     web(&bench, "shop:unready", 2);
-    let short = bench.read::<DisruptionBudget>(budget(&bench, "web", 2_000));
+    let short = bench.read::<()>(budget(&bench, "web", 2_000));
     let message = refused(short, ErrorKind::Limit);
     assert!(
         message.contains("0 of 2 pods that it wants are healthy"),
         "{message}"
     );
     web(&bench, "shop:1", 2);
-    let found: DisruptionBudget = bench.read(budget(&bench, "web", 60_000)).unwrap();
-    assert_eq!((found.healthy, found.desired_healthy), (2, 2));
-    let none = bench.read::<DisruptionBudget>(budget(&bench, "none", 1_000));
+    bench.read::<()>(budget(&bench, "web", 60_000)).unwrap();
+    let none = bench.read::<()>(budget(&bench, "none", 1_000));
     refused(none, ErrorKind::NotFound);
+}
+
+/// One look at each sort of object, and a watch of the one that is not as wanted.
+#[test]
+fn many_are_looked_at_together() {
+    let mut bench = Bench::new(Namespace::new());
+    let names = ["a", "b", "c"];
+    let mut workloads = names
+        .map(|name| deployment(&bench, name, "shop:1", 2))
+        .to_vec();
+    let all = |workloads: &[WorkloadName], within| Look::AwaitPods {
+        workloads: workloads.to_vec(),
+        within,
+    };
+    assert_eq!(bench.read::<u32>(all(&workloads, 60_000)), Ok(6));
+    bench.read::<()>(budgets(&bench, &names, 60_000)).unwrap();
+    let mark = bench.namespace.cluster().requests_length();
+    assert_eq!(bench.read::<u32>(all(&workloads, 60_000)), Ok(6));
+    bench.read::<()>(budgets(&bench, &names, 60_000)).unwrap();
+    // Deployments, pods, budgets.
+    assert_eq!(bench.requests(mark), ["list", "list", "list"]);
+
+    workloads.insert(1, deployment(&bench, "d", "shop:unready", 2));
+    let message = refused(bench.read::<u32>(all(&workloads, 2_000)), ErrorKind::Limit);
+    assert!(message.contains("/d: "), "{message}");
+    assert!(message.contains("0 of 2 pods are ready"), "{message}");
+    deployment(&bench, "d", "shop:2", 2);
+    assert_eq!(bench.read::<u32>(all(&workloads, 60_000)), Ok(8));
+    let missing = bench.read::<()>(budgets(&bench, &["a", "none"], 1_000));
+    refused(missing, ErrorKind::NotFound);
+
+    bench.narrow(&serde_json::json!({ "names": ["a", "b"] }));
+    let may = |look| {
+        let read = Read {
+            cluster: CLUSTER.into(),
+            look,
+        };
+        let refused = bench.effective().refuses_read(&call::Read::Cluster(read));
+        refused.is_none()
+    };
+    assert!(may(budgets(&bench, &["a", "b"], 1)) && may(all(&workloads[..1], 1)));
+    assert!(!may(budgets(&bench, &names, 1)) && !may(all(&workloads, 1)));
 }

@@ -111,10 +111,9 @@ fn assert_all_well(shop: &Shop) {
         let node = shop.namespace().object(&format!("node/{node}"));
         assert_eq!(node["spec"]["unschedulable"], Value::Null, "{node}");
     }
-    let pods = shop.namespace().object("pods");
-    let pods = pods["items"].as_array().unwrap().iter();
-    let there = pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-    let phases: Vec<_> = there.map(|pod| pod["status"]["phase"].clone()).collect();
+    let pods = shop.namespace().pods();
+    let phases = pods.values().map(|pod| pod["status"]["phase"].clone());
+    let phases: Vec<_> = phases.collect();
     assert_eq!(phases, vec![json!("Running"); 4]);
     for budget in shop.namespace().object("pdb")["items"].as_array().unwrap() {
         let count = |name: &str| budget["status"][name].as_u64().unwrap();

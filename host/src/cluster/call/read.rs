@@ -92,11 +92,11 @@ pub enum Look {
         within: u64,
     },
     AwaitPods {
-        workload: WorkloadName,
+        workloads: Vec<WorkloadName>,
         within: u64,
     },
-    AwaitBudget {
-        budget: Namespaced,
+    AwaitBudgets {
+        budgets: Vec<Namespaced>,
         within: u64,
     },
     AwaitJob {
@@ -123,8 +123,8 @@ pub enum Place {
     Cluster,
     /// A namespace: what is not covered in it is not shown.
     Namespace(String),
-    /// One object.
-    Object(Object),
+    /// Objects, each of which has to be covered.
+    Objects(Vec<Object>),
     /// One object, by the names that manifests have for it.
     Named(ObjectName),
 }
@@ -161,7 +161,7 @@ impl Read {
             | Look::AwaitRollout { .. }
             | Look::AwaitNoPods { .. }
             | Look::AwaitPods { .. }
-            | Look::AwaitBudget { .. }
+            | Look::AwaitBudgets { .. }
             | Look::AwaitJob { .. }
             | Look::AwaitCertificate { .. }
             | Look::AwaitNode { .. } => Ok(()),
@@ -170,6 +170,7 @@ impl Read {
 
     /// Where it goes.
     pub fn place(&self) -> Result<Place, CallError> {
+        let one = |object| Place::Objects(vec![object]);
         Ok(match &self.look {
             Look::Facts | Look::Nodes { .. } => Place::Cluster,
             Look::Workloads { namespace, .. }
@@ -187,25 +188,30 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. }
-            | Look::AwaitPods { workload, .. } => Place::Object(Object::workload(workload)?),
-            Look::AwaitBudget { budget, .. } => {
-                Place::Object(named(Kind::PodDisruptionBudget, budget)?)
+            | Look::AwaitNoPods { workload, .. } => one(Object::workload(workload)?),
+            Look::AwaitPods { workloads, .. } => {
+                let all = workloads.iter().map(Object::workload);
+                Place::Objects(all.collect::<Result<_, _>>()?)
             }
-            Look::Logs { pod, .. } => Place::Object(named(Kind::Pod, pod)?),
-            Look::AwaitJob { job, .. } => Place::Object(named(Kind::Job, job)?),
+            Look::AwaitBudgets { budgets, .. } => {
+                let all = budgets.iter();
+                let all = all.map(|budget| named(Kind::PodDisruptionBudget, budget));
+                Place::Objects(all.collect::<Result<_, _>>()?)
+            }
+            Look::Logs { pod, .. } => one(named(Kind::Pod, pod)?),
+            Look::AwaitJob { job, .. } => one(named(Kind::Job, job)?),
             Look::Issued { certificate } | Look::AwaitCertificate { certificate, .. } => {
-                Place::Object(named(Kind::Certificate, certificate)?)
+                one(named(Kind::Certificate, certificate)?)
             }
-            Look::Route { route } => Place::Object(Object::route(route)?),
-            Look::AwaitNode { node, .. } => Place::Object(Object::node(node)?),
+            Look::Route { route } => one(Object::route(route)?),
+            Look::AwaitNode { node, .. } => one(Object::node(node)?),
             Look::Compare { manifest, .. } => Place::Named(manifest::name(manifest)?),
         })
     }
 
-    /// The names in it.
-    pub fn named(&self) -> Named<'_> {
-        match &self.look {
+    /// The names in it, of each that it is about.
+    pub fn named(&self) -> Vec<Named<'_>> {
+        let one = match &self.look {
             Look::Facts | Look::Nodes { .. } => Named::default(),
             Look::Workloads { namespace, .. }
             | Look::Pods { namespace, .. }
@@ -222,10 +228,16 @@ impl Read {
             Look::Workload { workload }
             | Look::Revisions { workload }
             | Look::AwaitRollout { workload, .. }
-            | Look::AwaitNoPods { workload, .. }
-            | Look::AwaitPods { workload, .. } => Named::workload(workload),
+            | Look::AwaitNoPods { workload, .. } => Named::workload(workload),
+            Look::AwaitPods { workloads, .. } => {
+                return workloads.iter().map(Named::workload).collect();
+            }
+            Look::AwaitBudgets { budgets, .. } => {
+                let all = budgets.iter();
+                let all = all.map(|budget| Named::of(&budget.namespace, &budget.name));
+                return all.collect();
+            }
             Look::Logs { pod: object, .. }
-            | Look::AwaitBudget { budget: object, .. }
             | Look::AwaitJob { job: object, .. }
             | Look::Issued {
                 certificate: object,
@@ -237,7 +249,8 @@ impl Read {
             Look::Route { route } => Named::of(&route.namespace, &route.name),
             Look::AwaitNode { node, .. } => Named::node(node),
             Look::Compare { manifest, .. } => Named::manifest(manifest),
-        }
+        };
+        vec![one]
     }
 
     /// The verb that a capability must hold.
@@ -256,7 +269,7 @@ impl Read {
             Look::Pods { .. } => Verb::Pods,
             Look::Logs { .. } => Verb::Logs,
             Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
-            Look::Budgets { .. } | Look::AwaitBudget { .. } => Verb::Budgets,
+            Look::Budgets { .. } | Look::AwaitBudgets { .. } => Verb::Budgets,
             Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
             Look::Certificates { .. } | Look::Issued { .. } | Look::AwaitCertificate { .. } => {
                 Verb::Certificates
@@ -271,7 +284,7 @@ impl Read {
             Look::AwaitRollout { within, .. }
             | Look::AwaitNoPods { within, .. }
             | Look::AwaitPods { within, .. }
-            | Look::AwaitBudget { within, .. }
+            | Look::AwaitBudgets { within, .. }
             | Look::AwaitJob { within, .. }
             | Look::AwaitCertificate { within, .. }
             | Look::AwaitNode { within, .. } => Some(Duration::from_millis(*within)),
@@ -297,7 +310,11 @@ impl Read {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let object = match self.place() {
-            Ok(Place::Object(object)) => format!(" of {object}"),
+            Ok(Place::Objects(objects)) => match &objects[..] {
+                [] => String::new(),
+                [one] => format!(" of {one}"),
+                [first, others @ ..] => format!(" of {first} and {} more", others.len()),
+            },
             Ok(Place::Named(object)) => format!(" of {}", text_of(&object)),
             Ok(Place::Namespace(namespace)) => format!(" in {namespace}"),
             Ok(Place::Cluster) | Err(_) => String::new(),
@@ -306,7 +323,7 @@ impl fmt::Display for Read {
             Look::AwaitRollout { .. } => write!(f, "wait for the rollout{object}"),
             Look::AwaitNoPods { .. } => write!(f, "wait for the end of all pods{object}"),
             Look::AwaitPods { .. } => write!(f, "wait for all pods{object}"),
-            Look::AwaitBudget { .. } => write!(f, "wait for enough healthy pods{object}"),
+            Look::AwaitBudgets { .. } => write!(f, "wait for enough healthy pods{object}"),
             Look::AwaitJob { .. } => write!(f, "wait for the end{object}"),
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),

@@ -4,8 +4,8 @@ use super::value;
 use crate::cluster::Read;
 use crate::cluster::call::Look;
 use crate::contract::cluster_types::{
-    CertificateFacts, CertificateState, DisruptionBudget, JobFacts, JobOutcome, Namespaced,
-    NodeFacts, Rollout, RolloutState,
+    CertificateFacts, CertificateState, JobFacts, JobOutcome, Namespaced, NodeFacts, Rollout,
+    RolloutState,
 };
 use serde_json::Value;
 
@@ -16,15 +16,8 @@ pub fn assumed(read: &Read) -> Option<Value> {
             state: RolloutState::Complete,
             message: String::new(),
         }),
-        Look::AwaitNoPods { .. } => Ok(Value::Null),
+        Look::AwaitNoPods { .. } | Look::AwaitBudgets { .. } => Ok(Value::Null),
         Look::AwaitPods { .. } => value(&0_u32),
-        Look::AwaitBudget { budget, .. } => value(&DisruptionBudget {
-            name: budget.clone(),
-            allowed: 1,
-            healthy: 1,
-            desired_healthy: 0,
-            selector: String::new(),
-        }),
         Look::AwaitJob { job, .. } => value(&completed(job)),
         Look::AwaitCertificate {
             certificate, above, ..

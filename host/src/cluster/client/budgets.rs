@@ -1,13 +1,15 @@
 //! Disruption budgets: what they are, and how one is waited for.
 
-use super::api::Api;
+use super::api::{Api, Outcome};
 use super::wait::{self, Step};
 use super::workloads::selector;
+use crate::cluster::drain::is_counted;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::CallError;
 use crate::contract::cluster_types::{DisruptionBudget, Namespaced};
 use crate::engine::Permit;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Those of a namespace that may be shown.
@@ -43,6 +45,21 @@ fn facts(budget: &Value) -> Option<DisruptionBudget> {
     })
 }
 
+/// The names of those of a namespace that have as many healthy pods as they want, as far as their controller has counted.
+pub(super) async fn met(api: &Api, permit: &Permit, namespace: &str) -> Outcome<BTreeSet<Object>> {
+    let kind = Kind::PodDisruptionBudget;
+    let keep = |budget: Value| {
+        let facts = facts(&budget).filter(|_| is_counted(&budget))?;
+        let is_met = facts.healthy >= facts.desired_healthy;
+        let object = Object::new(Kind::PodDisruptionBudget, namespace, &facts.name.name);
+        object.ok().filter(|_| is_met)
+    };
+    let listed = api
+        .list(permit.deadline(), kind, Some(namespace), &[], keep)
+        .await?;
+    Ok(listed.items.into_iter().collect())
+}
+
 /// Until it has as many healthy pods as it wants, as far as its controller has counted.
 pub(super) async fn healthy(
     api: &Api,
@@ -61,11 +78,6 @@ pub(super) async fn healthy(
         })
     })
     .await
-}
-
-fn is_counted(budget: &Value) -> bool {
-    let seen = budget["status"]["observedGeneration"].as_u64();
-    seen >= budget["metadata"]["generation"].as_u64()
 }
 
 #[cfg(test)]

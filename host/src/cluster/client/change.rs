@@ -2,7 +2,6 @@
 
 use super::api::{Api, Failure};
 use super::freed;
-use super::looked;
 use super::managers::{refuse_managed, writers};
 use super::nodes;
 use super::rehearse::Rehearsal;
@@ -106,7 +105,7 @@ pub(super) async fn prepare(
             changes: changes.clone(),
             part: wanted.part,
         };
-        lines = looked::rehearse(permit, api, effect, rehearsal).await?;
+        lines = rehearsal.lines(permit).await?;
     }
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {

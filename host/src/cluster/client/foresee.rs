@@ -1,9 +1,10 @@
 //! What would hold back the pods of a drain: in a plan the server rehearses evictions, and budgets are named.
 
+use super::alike::{PodSort, Rehearsed};
 use super::api::Api;
 use super::drain::named;
 use super::evict::{AT_ONCE, Leaving, Refusal, evict};
-use super::looked::{Alike, Rehearsed, seen};
+use super::looked::seen;
 use crate::cluster::drain::{Budget, Pod};
 use crate::cluster::object::Kind;
 use crate::contract::{CallError, ErrorKind};
@@ -31,7 +32,7 @@ pub(super) async fn foresee(
         let meant = pods.iter().filter(|pod| budget.means(pod)).count();
         lines.extend(budget.says(meant).filter(|_| meant > 0));
     }
-    let alike: Vec<_> = pods.iter().map(|pod| alike(pod, &budgets)).collect();
+    let alike: Vec<_> = pods.iter().map(|pod| PodSort::of(pod, &budgets)).collect();
     let rehearsed = rehearse(api, permit, pods.iter().zip(&alike)).await?;
     for (pod, alike) in pods.iter().zip(&alike) {
         let name = Leaving::of(pod).text();
@@ -40,7 +41,7 @@ pub(super) async fn foresee(
             Some(Rehearsed::Held(why)) => Some(format!("{name} would be held back: {why}")),
             Some(Rehearsed::SeveralBudgets) => Some(format!(
                 "{name} cannot be evicted: more than one budget is about it: {}",
-                named(&alike.budgets)
+                named(alike.guards())
             )),
         });
     }
@@ -76,24 +77,15 @@ async fn budgets_of(
     Ok(found)
 }
 
-fn alike(pod: &Pod, budgets: &[&Budget]) -> Alike {
-    let about = budgets.iter().filter(|budget| budget.means(pod));
-    Alike {
-        namespace: pod.namespace.clone(),
-        budgets: about.map(|budget| budget.name.clone()).collect(),
-        condition: pod.condition,
-    }
-}
-
 /// How evictions end, by what pods have in common. One of each is rehearsed, once in a plan: of thousands of pods the server would say the
 /// same thousands of times.
 async fn rehearse(
     api: &Api,
     permit: &Permit,
-    pods: impl Iterator<Item = (&Pod, &Alike)>,
-) -> Result<BTreeMap<Alike, Rehearsed>, CallError> {
+    pods: impl Iterator<Item = (&Pod, &PodSort)>,
+) -> Result<BTreeMap<PodSort, Rehearsed>, CallError> {
     let mut all = BTreeMap::new();
-    let mut new: BTreeMap<Alike, Leaving> = BTreeMap::new();
+    let mut new: BTreeMap<PodSort, Leaving> = BTreeMap::new();
     for (pod, alike) in pods {
         match seen(permit, api, |seen| seen.evictions.get(alike).cloned()).flatten() {
             Some(known) => drop(all.insert(alike.clone(), known)),
@@ -112,9 +104,9 @@ async fn rehearse(
 async fn rehearse_one(
     api: &Api,
     permit: &Permit,
-    alike: Alike,
+    alike: PodSort,
     pod: Leaving,
-) -> Result<(Alike, Rehearsed), CallError> {
+) -> Result<(PodSort, Rehearsed), CallError> {
     let refusal = evict(api, permit.deadline(), &pod, true).await.err();
     let ended = match refusal.map(Refusal::of) {
         None | Some(Refusal::Gone) => Rehearsed::Goes,

@@ -3,7 +3,7 @@
 use super::api::Api;
 use super::{
     Connected, budgets, certificates, config, issued, job_facts, nodes, pods, revisions, routes,
-    value, wait, workloads,
+    together, value, wait, workloads,
 };
 use crate::cluster::Read;
 use crate::cluster::call::{Look, named};
@@ -66,7 +66,7 @@ pub(super) async fn look(
         Look::AwaitRollout { .. }
         | Look::AwaitNoPods { .. }
         | Look::AwaitPods { .. }
-        | Look::AwaitBudget { .. }
+        | Look::AwaitBudgets { .. }
         | Look::AwaitNode { .. }
         | Look::AwaitJob { .. }
         | Look::AwaitCertificate { .. } => awaited(api, permit, read).await,
@@ -83,12 +83,16 @@ async fn awaited(api: &Api, permit: &Permit, read: &Read) -> Result<Value, CallE
         Look::AwaitNoPods { workload, .. } => {
             value(&wait::no_pods(api, permit, &Object::workload(workload)?, within).await?)
         }
-        Look::AwaitPods { workload, .. } => {
-            value(&wait::all_pods(api, permit, &Object::workload(workload)?, within).await?)
+        Look::AwaitPods { workloads, .. } => {
+            let all = workloads.iter().map(Object::workload);
+            let all: Vec<_> = all.collect::<Result<_, _>>()?;
+            value(&together::pods(api, permit, &all, within).await?)
         }
-        Look::AwaitBudget { budget, .. } => {
-            let object = named(Kind::PodDisruptionBudget, budget)?;
-            value(&budgets::healthy(api, permit, &object, within).await?)
+        Look::AwaitBudgets { budgets, .. } => {
+            let all = budgets.iter();
+            let all = all.map(|budget| named(Kind::PodDisruptionBudget, budget));
+            let all: Vec<_> = all.collect::<Result<_, _>>()?;
+            value(&together::budgets(api, permit, &all, within).await?)
         }
         Look::AwaitNode { node, .. } => {
             nodes::awaited(api, permit, &Object::node(node)?, &read.look, within).await

@@ -1,30 +1,20 @@
 //! What was looked at for one plan, so that a fleet of nodes does not ask the server for the same again and again.
 
+use super::alike::{NodeSort, PodSort, Rehearsed, common_labels};
 use super::api::Api;
 use super::fleet::Fleet;
-use super::rehearse::{Lines, Rehearsal, Rehearsals};
-use crate::cluster::call::Change;
-use crate::cluster::drain::{Budget, Condition};
+use crate::cluster::drain::Budget;
 use crate::cluster::object::Object;
-use crate::cluster::{Effect, Verb};
 use crate::contract::CallError;
 use crate::engine::Permit;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a plan has seen, by the names of clusters, and what it still asks.
+/// What a plan has seen, by the names of clusters.
 #[derive(Debug, Default)]
 pub struct Looked {
     seen: Mutex<BTreeMap<String, Seen>>,
-    rehearsals: Rehearsals,
-}
-
-impl Looked {
-    /// Waits for what servers still rehearse. Answers what they said of each effect, by its plan key.
-    pub async fn rehearsed(&self) -> Vec<(String, Lines)> {
-        self.rehearsals.ended().await
-    }
 }
 
 /// Of one cluster.
@@ -42,26 +32,22 @@ pub(super) struct Seen {
     /// Of a namespace, and what there is to say where they cannot be known.
     pub(super) budgets: BTreeMap<String, (Arc<Vec<Budget>>, Option<String>)>,
     /// How evictions were rehearsed.
-    pub(super) evictions: BTreeMap<Alike, Rehearsed>,
-    /// Whether one change of nodes of this sort was rehearsed.
-    rehearsed: BTreeSet<Verb>,
+    pub(super) evictions: BTreeMap<PodSort, Rehearsed>,
+    /// Which change of which node was rehearsed, and what it would be.
+    pub(super) rehearsed: BTreeMap<NodeSort, (Object, Vec<String>)>,
+    /// Whether any node may be patched.
+    pub(super) may_patch_nodes: Option<bool>,
+    /// Labels that several nodes have, once that was counted.
+    common: Option<BTreeSet<(String, String)>>,
 }
 
-/// Pods of which the server says the same when one of them is to be evicted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Alike {
-    pub(super) namespace: String,
-    /// Names of the budgets that are about them.
-    pub(super) budgets: Vec<String>,
-    pub(super) condition: Condition,
-}
-
-/// What the server said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Rehearsed {
-    Goes,
-    Held(String),
-    SeveralBudgets,
+impl Seen {
+    /// Labels that several of the nodes have, as they were when this was asked first.
+    pub(super) fn common_labels(&mut self) -> &BTreeSet<(String, String)> {
+        let nodes = &self.nodes;
+        self.common
+            .get_or_insert_with(|| common_labels(nodes.values()))
+    }
 }
 
 /// What a plan has seen of the cluster; nothing outside of a plan.
@@ -86,26 +72,6 @@ pub(super) fn keep_node(permit: &Permit, api: &Api, node: &Value) {
             seen.nodes.insert(name.to_owned(), kept);
         }
     });
-}
-
-/// What the server would make of a change. Of changes of nodes, of which there may be hundreds, only the first of a sort is waited for: what keeps
-/// one node from being changed mostly keeps all of them. The others are rehearsed beside what the plan goes on with.
-pub(super) async fn rehearse(
-    permit: &Permit,
-    api: &Api,
-    effect: &Effect,
-    rehearsal: Rehearsal,
-) -> Lines {
-    let of_node = matches!(effect.change, Change::Cordon { .. } | Change::Label { .. });
-    let is_first = seen(permit, api, |seen| seen.rehearsed.insert(effect.verb()));
-    match permit.looked() {
-        Some(looked) if of_node && is_first == Some(false) => {
-            let rehearsals = &looked.cluster.rehearsals;
-            rehearsals.begin(effect.plan_key(), rehearsal);
-            Ok(Vec::new())
-        }
-        Some(_) | None => rehearsal.lines().await,
-    }
 }
 
 /// A node as the plan has seen it; outside of a plan as it is.

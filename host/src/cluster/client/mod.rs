@@ -1,5 +1,6 @@
 //! The only code that touches Kubernetes. Each function that a procedure can cause takes the proof that the gate let it through.
 
+mod alike;
 mod api;
 mod assumed;
 mod budgets;
@@ -27,6 +28,7 @@ mod rehearse;
 mod revisions;
 mod routes;
 mod target;
+mod together;
 mod wait;
 mod workloads;
 
@@ -34,7 +36,6 @@ pub use assumed::assumed;
 pub use lock::{Lock, LockError};
 pub use looked::Looked;
 pub use probe::Probe;
-pub use rehearse::Lines;
 pub use target::{Target, TargetError};
 
 use self::api::Api;

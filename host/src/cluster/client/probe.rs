@@ -1,6 +1,7 @@
 //! What an operator has to know of a cluster before the first run: who we are there, and whether the target can be locked.
 
 use super::Connected;
+use super::api::Api;
 use crate::contract::CallError;
 use http::Method;
 use serde::Serialize;
@@ -29,7 +30,10 @@ pub(super) async fn probe(room: &Connected, end: Instant) -> Result<Probe, CallE
     let who: Value = room.api.call(end, Method::POST, path, body).await?;
     let mut lacking = Vec::new();
     for verb in ["get", "create", "update"] {
-        if !may(room, end, verb).await? {
+        let lease = json!({
+            "group": "coordination.k8s.io", "resource": "leases", "verb": verb, "namespace": room.namespace,
+        });
+        if !may(&room.api, end, &lease).await? {
             lacking.push(verb.to_owned());
         }
     }
@@ -42,16 +46,15 @@ pub(super) async fn probe(room: &Connected, end: Instant) -> Result<Probe, CallE
     })
 }
 
-async fn may(room: &Connected, end: Instant, verb: &str) -> Result<bool, CallError> {
+/// Whether the server lets us do this.
+pub(super) async fn may(api: &Api, end: Instant, what: &Value) -> Result<bool, CallError> {
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {
-            "group": "coordination.k8s.io", "resource": "leases", "verb": verb, "namespace": room.namespace,
-        }},
+        "spec": {"resourceAttributes": what},
     });
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let body = Some(("application/json", &review));
-    let answer: Value = room.api.call(end, Method::POST, path, body).await?;
+    let answer: Value = api.call(end, Method::POST, path, body).await?;
     Ok(answer["status"]["allowed"] == true)
 }

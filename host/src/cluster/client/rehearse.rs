@@ -1,18 +1,16 @@
 //! What the server would make of a change: asked in a plan, never in a run.
 
+use super::alike::NodeSort;
 use super::api::Api;
 use super::change::{TRIES, changed};
+use super::looked::{Seen, seen};
+use super::probe::may;
 use crate::cluster::field::{FieldChange, difference, patch};
-use crate::cluster::object::Object;
+use crate::cluster::object::{Kind, Object};
 use crate::contract::CallError;
-use serde_json::Value;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::engine::Permit;
+use serde_json::{Value, json};
 use std::time::Instant;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-
-/// Rehearsals that are under way at once.
-const AT_ONCE: usize = 8;
 
 /// One change of one object.
 #[derive(Clone)]
@@ -26,12 +24,30 @@ pub(super) struct Rehearsal {
     pub(super) part: &'static str,
 }
 
-/// How a rehearsal ended: what would change, a line each.
-pub type Lines = Result<Vec<String>, CallError>;
-
 impl Rehearsal {
-    /// Has the server rehearse it.
-    pub(super) async fn lines(self) -> Lines {
+    /// Has the server rehearse it. Answers what would change, a line each.
+    ///
+    /// Of nodes that are alike the server would say the same hundreds of times: one is rehearsed, if whoever may change one may change all.
+    pub(super) async fn lines(self, permit: &Permit) -> Result<Vec<String>, CallError> {
+        if self.object.kind != Kind::Node || !may_change_all(&self.api, permit).await {
+            return self.asked().await;
+        }
+        let sort = |seen: &mut Seen| NodeSort::of(&self.found, seen.common_labels(), &self.changes);
+        let Some(sort) = seen(permit, &self.api, sort) else {
+            return self.asked().await;
+        };
+        let known = seen(permit, &self.api, |seen| seen.rehearsed.get(&sort).cloned());
+        if let Some((node, mut lines)) = known.flatten() {
+            lines.push(format!("as rehearsed of {node}, which is like it"));
+            return Ok(lines);
+        }
+        let lines = self.asked().await?;
+        let said = (self.object.clone(), lines.clone());
+        seen(permit, &self.api, |seen| seen.rehearsed.insert(sort, said));
+        Ok(lines)
+    }
+
+    async fn asked(&self) -> Result<Vec<String>, CallError> {
         let rehearsed = self.rehearsed().await?;
         let changes = difference(&self.found, &rehearsed);
         Ok(changes.iter().map(FieldChange::to_string).collect())
@@ -55,46 +71,15 @@ impl Rehearsal {
     }
 }
 
-/// Rehearsals that a plan does not wait for one by one. Those that are under way end with the plan.
-#[derive(Debug)]
-pub(super) struct Rehearsals {
-    under_way: Mutex<JoinSet<(String, Lines)>>,
-    turns: Arc<Semaphore>,
-}
-
-impl Default for Rehearsals {
-    fn default() -> Self {
-        Self {
-            under_way: Mutex::default(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-        }
+/// Whether no right to patch is of single nodes only: then what the server refuses of one it may not refuse of another.
+async fn may_change_all(api: &Api, permit: &Permit) -> bool {
+    let known = seen(permit, api, |seen| seen.may_patch_nodes).flatten();
+    if let Some(known) = known {
+        return known;
     }
-}
-
-impl Rehearsals {
-    fn under_way(&self) -> MutexGuard<'_, JoinSet<(String, Lines)>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Rehearses a change beside what the plan goes on with, under the key of its effect.
-    pub(super) fn begin(&self, key: String, rehearsal: Rehearsal) {
-        let turns = Arc::clone(&self.turns);
-        self.under_way().spawn(async move {
-            // Nobody closes it.
-            let _turn = turns.acquire().await;
-            (key, rehearsal.lines().await)
-        });
-    }
-
-    /// Waits for all that were begun.
-    pub(super) async fn ended(&self) -> Vec<(String, Lines)> {
-        let mut begun = std::mem::take(&mut *self.under_way());
-        let mut ended = Vec::new();
-        while let Some(next) = begun.join_next().await {
-            ended.extend(next);
-        }
-        ended
-    }
+    let patch = json!({"resource": "nodes", "verb": "patch"});
+    // Who cannot be told of rights is not trusted to have them.
+    let may = may(api, permit.deadline(), &patch).await.unwrap_or(false);
+    seen(permit, api, |seen| seen.may_patch_nodes = Some(may));
+    may
 }

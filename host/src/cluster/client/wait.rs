@@ -191,7 +191,7 @@ pub(super) async fn all_pods(
 
 /// A pod, as far as it is waited for: of thousands no more is kept in memory than this.
 #[derive(Clone, Deserialize)]
-struct Pod {
+pub(super) struct Pod {
     metadata: PodMetadata,
     #[serde(default)]
     status: PodStatus,
@@ -202,6 +202,8 @@ struct Pod {
 struct PodMetadata {
     uid: String,
     deletion_timestamp: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -218,10 +220,14 @@ struct PodCondition {
 
 impl Pod {
     /// Whether it is ready and stays.
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         let mut conditions = self.status.conditions.iter();
         self.metadata.deletion_timestamp.is_none()
             && conditions.any(|condition| condition.r#type == "Ready" && condition.status == "True")
+    }
+
+    pub(super) fn labels(&self) -> &BTreeMap<String, String> {
+        &self.metadata.labels
     }
 }
 

@@ -303,7 +303,8 @@ fn restart(object: &Object, workload: &Value, clock: &Clock) -> Result<Wanted, C
         .unwrap_or_default();
     let path = Path::of(&["spec", "template", "metadata", "annotations", RESTARTED]);
     Ok(Wanted {
-        changes: vec![path.change(workload, Some(json!(format!("{at:.0}"))))],
+        // kubectl writes seconds and refuses a second restart within one; runs may well follow each other so soon.
+        changes: vec![path.change(workload, Some(json!(format!("{at:.3}"))))],
         answer: Value::Null,
         now: String::new(),
         after: "each pod replaced".into(),

@@ -229,7 +229,7 @@ fn look(look: &Look) -> &'static str {
         Look::AwaitRollout { .. } => "look: await rollout",
         Look::AwaitNoPods { .. } => "look: await no pods",
         Look::AwaitPods { .. } => "look: await pods",
-        Look::AwaitBudget { .. } => "look: await budget",
+        Look::AwaitBudgets { .. } => "look: await budgets",
         Look::AwaitJob { .. } => "look: await job",
         Look::AwaitCertificate { .. } => "look: await certificate",
         Look::AwaitNode { .. } => "look: await node",
