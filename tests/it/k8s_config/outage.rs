@@ -1,10 +1,10 @@
-//! A server that goes away while something is applied: what became of it is asked of the server when it is back.
+//! A server that goes away after something was applied: what became of it is asked of the server when it is back.
 
 use super::settings;
 use crate::world::{Act, Relay, Shop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use windlass::journal::{Entry, RunId, Store};
+use windlass::journal::{RunId, Store};
 
 /// A cluster of its own with a grant, and settings to apply.
 fn shop() -> Shop {
@@ -35,18 +35,6 @@ fn only_run(shop: &Shop) -> RunId {
     runs.remove(0).0
 }
 
-/// Where the record of an undisturbed run says that the settings are about to be applied: its second effect.
-fn place_of_intent() -> String {
-    let shop = super::shop();
-    shop.write("settings.yaml", &settings("a"));
-    run(&shop, &[]).expect(0);
-    let store = Store::open_read_only(&shop.state()).unwrap();
-    let entries = store.entries(&only_run(&shop)).unwrap();
-    let second = |entry: &Entry| matches!(entry, Entry::Intended { effect, .. } if *effect == 2);
-    let place = entries.iter().position(|stamped| second(&stamped.entry));
-    (place.unwrap() + 1).to_string()
-}
-
 fn run(shop: &Shop, faults: &[(&str, &str)]) -> crate::world::Output {
     let words = words(shop);
     let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -57,32 +45,6 @@ fn restart_server(shop: &mut Shop) {
     let cluster = shop.namespace_mut().cluster_mut();
     cluster.stop_api_server().unwrap();
     cluster.start_api_server().unwrap();
-}
-
-#[test]
-fn one_that_was_never_sent_is_done_when_the_server_is_back() {
-    let at = place_of_intent();
-    let mut shop = shop();
-    let words = words(&shop);
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", &at)], &words);
-    paused.until_paused();
-    shop.namespace_mut()
-        .cluster_mut()
-        .stop_api_server()
-        .unwrap();
-    paused.go_on();
-    let ended = paused.wait().expect(4);
-    shop.namespace_mut()
-        .cluster_mut()
-        .start_api_server()
-        .unwrap();
-    let run = only_run(&shop);
-    let hint = format!("windlass resume {}", run.0);
-    assert!(ended.stdout.contains(&hint), "{ended}");
-    shop.windlass(&["resume", &run.0]).expect(0);
-    let made = shop.namespace().object("configmap/settings");
-    assert_eq!(made["data"]["mode"], "a");
 }
 
 #[test]

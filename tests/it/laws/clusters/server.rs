@@ -2,16 +2,14 @@
 
 use super::case::{Case, case};
 use super::{changes, only_run, store, unmarked};
-use crate::world::Shop;
+use crate::world::{Running, Shop};
 use serde_json::Value;
 use windlass::journal::{Entry, Outcome, Stamped};
 
-/// The number of the entry after which the server is killed: the end of the last effect, else the first look.
-fn moment(entries: &[Stamped]) -> usize {
-    let is_done = |stamped: &Stamped| matches!(stamped.entry, Entry::Done { .. });
-    let is_look = |stamped: &Stamped| matches!(stamped.entry, Entry::Observed { .. });
-    let done = entries.iter().rposition(is_done);
-    done.or_else(|| entries.iter().position(is_look)).unwrap() + 1
+/// The number of the last such entry, as a pause counts.
+fn last(entries: &[Stamped], is_it: fn(&Entry) -> bool) -> Option<usize> {
+    let found = entries.iter().rposition(|stamped| is_it(&stamped.entry));
+    found.map(|place| place + 1)
 }
 
 /// What is wanted, but for the authority of the cluster itself.
@@ -26,38 +24,81 @@ fn end(shop: &Shop) -> Value {
     all
 }
 
-fn outlives_its_server(case: Case) {
-    let undisturbed = case.shop();
-    case.run(&undisturbed, &[]).expect(0);
-    let (_, _, entries) = only_run(&undisturbed);
+/// A run whose server is killed after this entry, and stays away until `back` says so.
+fn without_server(case: &Case, after: usize, back: impl FnOnce(&mut Shop, Running)) -> Shop {
     let mut shop = case.prepared(Shop::alone());
     let words = case.typed(&shop, "run");
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let at = moment(&entries).to_string();
-    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", &at)], &words);
+    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", &after.to_string())], &words);
     paused.until_paused();
     let cluster = shop.namespace_mut().cluster_mut();
     cluster.stop_api_server().unwrap();
     paused.go_on();
+    back(&mut shop, paused);
+    shop
+}
+
+fn start_server(shop: &mut Shop) {
     let cluster = shop.namespace_mut().cluster_mut();
     cluster.start_api_server().unwrap();
-    paused.wait().expect(0);
-    assert_eq!(end(&shop), end(&undisturbed));
-    assert_eq!(changes(&shop), changes(&undisturbed));
-    let (run, state, _) = only_run(&shop);
+}
+
+/// Everything is as after a run that nobody disturbed, and was done as often.
+fn assert_done_once(shop: &Shop, undisturbed: &Shop) {
+    assert_eq!(end(shop), end(undisturbed));
+    assert_eq!(changes(shop), changes(undisturbed));
+    let (run, state, _) = only_run(shop);
     assert_eq!(state.outcome(), Some(Outcome::Succeeded));
     let ends = |stamped: &Stamped| matches!(stamped.entry, Entry::End { .. });
-    let entries = store(&shop).entries(&run).unwrap();
+    let entries = store(shop).entries(&run).unwrap();
     assert_eq!(entries.iter().filter(|stamped| ends(stamped)).count(), 1);
 }
 
+/// After the last effect, or the first look: it is waited for.
+fn outlives_its_server(case: &Case) {
+    let undisturbed = case.shop();
+    case.run(&undisturbed, &[]).expect(0);
+    let (_, _, entries) = only_run(&undisturbed);
+    let done = last(&entries, |entry| matches!(entry, Entry::Done { .. }));
+    let first_look = || {
+        let is_look = |stamped: &Stamped| matches!(stamped.entry, Entry::Observed { .. });
+        entries.iter().position(is_look).unwrap() + 1
+    };
+    let after = done.unwrap_or_else(first_look);
+    let shop = without_server(case, after, |shop, run| {
+        start_server(shop);
+        run.wait().expect(0);
+    });
+    assert_done_once(&shop, &undisturbed);
+}
+
+/// Between what is about to be done and what was done: nobody knows, and whoever resumes the run asks.
+fn asks_when_it_is_back(case: &Case) {
+    let undisturbed = case.shop();
+    case.run(&undisturbed, &[]).expect(0);
+    let (_, _, entries) = only_run(&undisturbed);
+    let intended = last(&entries, |entry| matches!(entry, Entry::Intended { .. })).unwrap();
+    let shop = without_server(case, intended, |shop, run| {
+        let ended = run.wait().expect(4);
+        start_server(shop);
+        let (run, ..) = only_run(shop);
+        let hint = format!("windlass resume {}", run.0);
+        assert!(ended.stdout.contains(&hint), "{ended}");
+        shop.windlass(&["resume", &run.0]).expect(0);
+    });
+    assert_done_once(&shop, &undisturbed);
+}
+
 macro_rules! outlive {
-    ($($procedure:ident)*) => {
-        $(#[test]
-        fn $procedure() {
-            outlives_its_server(case(&stringify!($procedure).replace('_', "-")));
-        })*
+    ($law:ident: $($procedure:ident)*) => {
+        mod $law {
+            $(#[test]
+            fn $procedure() {
+                super::$law(&super::case(&stringify!($procedure).replace('_', "-")));
+            })*
+        }
     };
 }
 
-outlive! { backup_job cert_renewal k8s_config maintenance_mode service_verify }
+outlive! { outlives_its_server: backup_job cert_renewal k8s_config maintenance_mode service_verify }
+outlive! { asks_when_it_is_back: backup_job cert_renewal k8s_config maintenance_mode }
