@@ -2,7 +2,8 @@
 
 use crate::parameters::Parameters;
 use windlass_sdk::cluster::{NodeFacts, PodFacts, WorkloadFacts, WorkloadKind, WorkloadName};
-use windlass_sdk::{Cluster, Error, Run};
+
+use windlass_sdk::{Cluster, Error, Kind, Run};
 
 /// Starts a second pod of each deployment whose only one is on these nodes, and waits for it. Answers which.
 pub(crate) fn surge(
@@ -29,7 +30,18 @@ pub(crate) fn surge(
                 run.warning(format!("{namespace}/{name} has one pod and gets no second one: {other} would put it back"));
                 continue;
             }
-            cluster.scale(&workload.name, 2)?;
+            match cluster.scale(&workload.name, 2) {
+                Ok(_) => {}
+                // An autoscaler that has not been at work yet, say.
+                Err(error) if error.kind == Kind::Conflict => {
+                    let name = &workload.name.name;
+                    run.warning(format!(
+                        "{namespace}/{name} has one pod and gets no second one: {error}"
+                    ));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             cluster.await_rollout(&workload.name, parameters.drain_within)?;
             surged.push(workload.name);
         }

@@ -54,6 +54,17 @@ fn an_autoscaler_is_not_fought() {
         report.summary()
     );
     roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    // Nor is one that has not been at work yet.
+    shop.namespace().kubectl(&["delete", "hpa/web"]);
+    roll_out(&shop, &["replicas=3"]).expect(0);
+    shop.namespace()
+        .kubectl(&["autoscale", "deployment/web", "--min=1", "--max=9"]);
+    let report = roll_out(&shop, &["replicas=2"]).expect(1);
+    assert!(
+        report.summary().contains("autoscaler `web`"),
+        "{}",
+        report.summary()
+    );
 }
 
 #[test]
@@ -102,6 +113,34 @@ fn the_role_of_its_readme_is_enough() {
     super::migrate::job(&shop, "expand", "migrate:1");
     roll_out(&shop, &["images=app=shop:3", "expand=@expand.yaml"]).expect(0);
     shop.undo_the_last().expect(0);
+}
+
+#[test]
+fn who_may_not_list_autoscalers_is_told_that_there_may_be_one() {
+    let readme = include_str!("../../../plugins/k8s-rollout/README.md");
+    let right =
+        "- {apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [list]}\n";
+    assert!(readme.contains(right));
+    let shop = Shop::with_the_role_of(&readme.replace(right, "")).granting("k8s-rollout");
+    let namespace = format!("namespace={}", shop.namespace().name());
+    let sets = [namespace.as_str(), "name=web", "replicas=2"];
+    let mut words = vec!["plan", "k8s-rollout", "--target", "staging"];
+    words.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let plan = shop.windlass(&words).expect(0);
+    let told = "whether an autoscaler sets its replicas is not known";
+    assert!(plan.stdout.contains(told), "{plan}");
+    roll_out(&shop, &["replicas=2"]).expect(0);
+    // One that has been at work is known by what it wrote.
+    shop.namespace()
+        .kubectl(&["autoscale", "deployment/web", "--min=3", "--max=4"]);
+    shop.namespace()
+        .until("deployment/web", "jsonpath={.spec.replicas}=3");
+    let report = roll_out(&shop, &["replicas=2"]).expect(1);
+    assert!(
+        report.summary().contains("autoscaler"),
+        "{}",
+        report.summary()
+    );
 }
 
 #[test]

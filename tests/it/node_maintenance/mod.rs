@@ -263,6 +263,12 @@ fn a_deployment_with_one_pod_is_available_all_the_time() {
     assert!(why.contains("disruption budget single"), "{why}");
     assert!(!is_cordoned(&shop, &first));
 
+    // One that has not been at work yet, and would be.
+    namespace.kubectl(&["autoscale", "deployment/single", "--min=1", "--max=3"]);
+    let report = only_first(&["drain-within=3s"]).expect(1);
+    report.said("warning", "autoscaler `single`");
+    namespace.kubectl(&["delete", "hpa/single"]);
+
     let column = "--output=jsonpath={.status.availableReplicas}{\" available\\n\"}";
     let watch = ["get", "deployment/single", "--watch", column];
     let watched = namespace.start_kubectl(User::Admin, &watch);

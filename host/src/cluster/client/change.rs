@@ -1,6 +1,7 @@
 //! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
 
 use super::api::{Api, Failure};
+use super::autoscaler;
 use super::freed;
 use super::managers::{refuse_managed, writers};
 use super::nodes;
@@ -92,7 +93,7 @@ pub(super) async fn prepare(
     found: &Value,
     wanted: Wanted,
 ) -> Result<Prepared, CallError> {
-    refuse_managed(object, found, &wanted.changes)?;
+    refuse_managed(object, found)?;
     let mut changes = wanted.changes;
     changes.retain(|change| !change.is_none());
     let mut lines = Vec::new();
@@ -107,6 +108,7 @@ pub(super) async fn prepare(
         };
         lines = rehearsal.lines(permit).await?;
     }
+    lines.extend(autoscaler::refuse(api, permit, object, found, &changes).await?);
     lines.extend(writers(found, &changes));
     let text = |pointer: &str| {
         let found = found.pointer(pointer).and_then(Value::as_str);

@@ -54,7 +54,7 @@ pub(super) fn managers(object: &Value) -> Vec<Manager> {
             });
         }
     }
-    if scaled_by_controller(object) {
+    if is_scaled_by_controller(object) {
         found.push(Manager {
             kind: ManagerKind::Autoscaler,
             name: "the autoscaler that last set its replicas".into(),
@@ -64,13 +64,9 @@ pub(super) fn managers(object: &Value) -> Vec<Manager> {
     found
 }
 
-/// `conflict` where another controller would put the change back, or make the object again. An autoscaler cares about replicas only.
-pub(super) fn refuse_managed(
-    object: &Object,
-    found: &Value,
-    changes: &[FieldChange],
-) -> Result<(), CallError> {
-    let Some(manager) = who_insists(found, changes) else {
+/// `conflict` where another controller would put any change back, or make the object again. Autoscalers are asked about by themselves.
+pub(super) fn refuse_managed(object: &Object, found: &Value) -> Result<(), CallError> {
+    let Some(manager) = who_insists(found) else {
         return Ok(());
     };
     let name = manager.name;
@@ -80,22 +76,25 @@ pub(super) fn refuse_managed(
         ManagerKind::Helm => format!("Helm (`{name}`)"),
         ManagerKind::Autoscaler | ManagerKind::Other => name,
     };
+    Err(conflict(object, &who))
+}
+
+/// What is said where somebody else would put a change back.
+pub(super) fn conflict(object: &Object, who: &str) -> CallError {
     let message = format!(
         "{object} is managed by {who}, which would put it back; change it there, or pause that first"
     );
-    Err(CallError::new(ErrorKind::Conflict, message))
+    CallError::new(ErrorKind::Conflict, message)
 }
 
-fn who_insists(object: &Value, changes: &[FieldChange]) -> Option<Manager> {
-    let replicas = Path::of(&["spec", "replicas"]);
-    let scales = changes.iter().any(|change| change.path == replicas);
+fn who_insists(object: &Value) -> Option<Manager> {
     managers(object)
         .into_iter()
-        .find(|manager| manager.insists && (manager.kind != ManagerKind::Autoscaler || scales))
+        .find(|manager| manager.insists && manager.kind != ManagerKind::Autoscaler)
 }
 
 /// The controller of autoscalers writes replicas through the subresource `scale`; people who scale by hand do so under other names.
-fn scaled_by_controller(object: &Value) -> bool {
+pub(super) fn is_scaled_by_controller(object: &Value) -> bool {
     let Some(entries) = object
         .pointer("/metadata/managedFields")
         .and_then(Value::as_array)
@@ -152,7 +151,7 @@ fn owns(fields: &Value, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{managers, who_insists, writers};
+    use super::{is_scaled_by_controller, managers, who_insists, writers};
     use crate::cluster::field::Path;
     use crate::contract::cluster_types::ManagerKind;
     use serde_json::json;
@@ -161,24 +160,20 @@ mod tests {
     fn who_puts_things_back_is_known_by_his_signs() {
         let helm = json!({"metadata": {"annotations": {"meta.helm.sh/release-name": "shop"}}});
         assert_eq!(managers(&helm)[0].kind, ManagerKind::Helm);
-        let scale = [Path::of(&["spec", "replicas"]).change(&helm, Some(json!(1)))];
-        assert_eq!(who_insists(&helm, &scale), None);
+        assert_eq!(who_insists(&helm), None);
         let argo = json!({"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}});
-        assert_eq!(
-            who_insists(&argo, &scale).unwrap().kind,
-            ManagerKind::ArgoCd
-        );
+        assert_eq!(who_insists(&argo).unwrap().kind, ManagerKind::ArgoCd);
     }
 
     #[test]
-    fn an_autoscaler_cares_about_replicas_only() {
+    fn whoever_wrote_a_field_is_named() {
         let object = json!({"metadata": {"managedFields": [
             {"manager": "kube-controller-manager", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
             {"manager": "kubectl", "fieldsV1": {"f:spec": {"f:paused": {}}}},
         ]}});
         let change = |path: &[&str]| [Path::of(path).change(&object, Some(json!(1)))];
-        assert!(who_insists(&object, &change(&["spec", "replicas"])).is_some());
-        assert!(who_insists(&object, &change(&["spec", "paused"])).is_none());
+        assert!(is_scaled_by_controller(&object));
+        assert_eq!(who_insists(&object), None);
         assert_eq!(
             writers(&object, &change(&["spec", "paused"])),
             ["kubectl writes spec.paused too"]

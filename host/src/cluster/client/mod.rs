@@ -3,6 +3,7 @@
 mod alike;
 mod api;
 mod assumed;
+mod autoscaler;
 mod budgets;
 mod certificates;
 mod change;

@@ -9,6 +9,7 @@ mod room;
 pub(super) use prune::make_again;
 
 use super::api::{Api, MANAGER};
+use super::autoscaler;
 use super::change::{
     self, TRIES, Wanted, changed, confirm_before, failed, internal, is_as_before, mark, mark_of,
     not_done,
@@ -81,7 +82,10 @@ pub(super) async fn prepare(
                 Kind::Unchanged
             };
             let undo = restored(cluster, &object, &there, mark_of(found));
-            (kind, Some(there), undo, lines(found, &rehearsed.result))
+            let mut lines = lines(found, &rehearsed.result);
+            let changes = &there.before.changes;
+            lines.extend(autoscaler::refuse(api, permit, &object, found, changes).await?);
+            (kind, Some(there), undo, lines)
         }
     };
     details.extend(room);
@@ -154,7 +158,7 @@ fn lines(found: &Value, result: &Value) -> Vec<String> {
 
 fn compared(object: &Object, found: &Value, rehearsed: &Rehearsed) -> Result<There, CallError> {
     let changes = changes(found, &rehearsed.result);
-    refuse_managed(object, found, &changes)?;
+    refuse_managed(object, found)?;
     // Without it, what a later manifest leaves out would stay.
     let is_ours = applied_by(found, MANAGER) == applied_by(&rehearsed.result, MANAGER);
     let write = !changes.is_empty() || !is_ours;

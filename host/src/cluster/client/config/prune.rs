@@ -114,7 +114,7 @@ pub(super) async fn prepare(
     let object = locate(api, permit, name).await?;
     let found = api.get(permit.deadline(), &object).await?;
     check_member(&object, &found, set)?;
-    refuse_managed(&object, &found, &[])?;
+    refuse_managed(&object, &found)?;
     let doomed = doomed(object, &found);
     if permit.is_plan() {
         let options = options(&doomed.uid, Some(&doomed.version), true);
