@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::Failure;
-use crate::cluster::yaml;
+use crate::cluster::manifest::yaml;
 use crate::folder::{FileError, Folder};
 use serde_json::Value;
 

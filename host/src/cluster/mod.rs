@@ -21,20 +21,13 @@
 pub mod call;
 pub mod client;
 mod drain;
-pub mod edit;
 pub mod field;
 pub mod manifest;
 pub mod object;
-pub mod part;
-pub mod policy;
-pub mod quantity;
 pub mod quota;
-pub mod resource;
 mod rollout;
 pub mod scope;
-pub mod set;
 mod wit;
-pub mod yaml;
 
 pub use call::{Effect, Read, Revert};
 pub use client::{Client, Target, TargetError};

@@ -1,8 +1,9 @@
 //! What can be asked of a cluster and granted: verbs on objects of named clusters. Pure.
 
+use super::field::edit;
+use super::manifest::policy;
+use super::object::resource::is_meant;
 use super::object::{Kind, Object};
-use super::resource::is_meant;
-use super::{edit, policy};
 use crate::contract::cluster_config::FieldEdit;
 use crate::contract::cluster_types::ObjectName;
 use crate::grant::{Danger, Pattern};

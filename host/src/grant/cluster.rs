@@ -5,9 +5,10 @@ use super::file::GrantFile;
 use super::{Capabilities, Pattern};
 use crate::call;
 use crate::cluster::call::Named;
+use crate::cluster::field::edit;
 use crate::cluster::object::kind_in_scope;
-use crate::cluster::resource::is_far_reaching;
-use crate::cluster::{Scope, Verb, edit};
+use crate::cluster::object::resource::is_far_reaching;
+use crate::cluster::{Scope, Verb};
 
 /// Every verb on every cluster that is needed and not granted, not even for one object.
 pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {

@@ -114,7 +114,7 @@ fn a_set_has_the_members_that_it_has_for_kubectl() {
             .as_str()
             .unwrap()
             .to_owned();
-        let set = windlass::cluster::set::id(&bench.named("all"));
+        let set = windlass::cluster::manifest::set::id(&bench.named("all"));
         (own, set)
     };
     for bench in [&ours, &theirs] {

@@ -151,3 +151,30 @@ fn an_update_of_a_backend_asks_no_more_than_kubectl() {
         - 5;
     assert_eq!(locks.len() - renewals, 9, "{locks:#?}");
 }
+
+/// A smoke test is made anew each time: one that went well yesterday says nothing of today.
+#[test]
+fn a_smoke_test_is_a_job_of_its_own_each_time() {
+    let shop = Shop::open().granting("backup-job");
+    let image = |image| {
+        let yaml = cron_job(image, "300ms").replace("backup", "smoke");
+        shop.namespace().apply(&yaml);
+    };
+    let smoke = || shop.run("backup-job", &["cron-job=smoke", "lines=5"]);
+    let jobs = || {
+        let jobs = ["get", "jobs", "--output=name"];
+        shop.namespace().kubectl(&jobs).lines().count()
+    };
+    image("smoke:1");
+    smoke().expect(0);
+    smoke().expect(0);
+    assert_eq!(jobs(), 2);
+    image("smoke:fail");
+    let report = smoke().expect(1);
+    assert!(
+        report.summary().contains("BackoffLimitExceeded"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(jobs(), 2);
+}

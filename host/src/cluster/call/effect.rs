@@ -2,10 +2,11 @@
 
 use super::word::{check_annotation, check_image, check_label, invalid};
 use super::{Named, Subject, named};
+use crate::cluster::field::edit;
+use crate::cluster::manifest::{self, set};
+use crate::cluster::object::resource::check_object;
 use crate::cluster::object::{Kind, Object, check_name};
-use crate::cluster::resource::check_object;
 use crate::cluster::scope::Verb;
-use crate::cluster::{edit, manifest, set};
 use crate::contract::CallError;
 use crate::contract::cluster_config::FieldEdit;
 use crate::contract::cluster_nodes::DrainOptions;

@@ -10,8 +10,8 @@ pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
 pub(super) use word::is_of_kubernetes;
 
+use super::object::resource::{group_and_version, text_of};
 use super::object::{Kind, Object};
-use super::resource::{group_and_version, text_of};
 use crate::contract::CallError;
 use crate::contract::cluster_config::FieldEdit;
 use crate::contract::cluster_types::{Namespaced, ObjectName, WorkloadKind, WorkloadName};

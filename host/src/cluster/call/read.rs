@@ -2,8 +2,8 @@
 
 use super::{Named, named};
 use crate::cluster::manifest;
+use crate::cluster::object::resource::text_of;
 use crate::cluster::object::{Kind, Object, check_name, check_namespace, check_selector};
-use crate::cluster::resource::text_of;
 use crate::cluster::scope::Verb;
 use crate::contract::CallError;
 use crate::contract::cluster_types::{Namespaced, ObjectName, RouteName, WorkloadName};

@@ -2,7 +2,7 @@
 
 use super::super::api::{Api, Outcome};
 use crate::cluster::object::Object;
-use crate::cluster::resource::{Resource, group_and_version};
+use crate::cluster::object::resource::{Resource, group_and_version};
 use crate::contract::cluster_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
@@ -33,7 +33,7 @@ pub(super) async fn locate(
     })?;
     let found = kinds.iter().find(|kind| is_it(kind, &object.kind));
     let found = found.ok_or_else(unknown)?;
-    let text = crate::cluster::resource::text_of(object);
+    let text = crate::cluster::object::resource::text_of(object);
     let misplaced = |message: String| Err(CallError::new(ErrorKind::Invalid, message));
     match (found["namespaced"] == true, &object.namespace) {
         (true, None) => return misplaced(format!("{text} is in no namespace: its kind wants one")),

@@ -2,9 +2,9 @@
 
 use super::super::api::{Api, Outcome};
 use super::super::list::Listed;
+use crate::cluster::object::resource::Resource;
 use crate::cluster::object::{Kind, Object};
 use crate::cluster::quota::{Pods, is_more_first, misfits};
-use crate::cluster::resource::Resource;
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
 use serde_json::Value;

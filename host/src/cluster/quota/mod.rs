@@ -3,7 +3,9 @@
 //!
 //! Quotas with scopes are left out: which pods they mean, only the server knows for certain.
 
-use super::quantity::Quantity;
+pub mod quantity;
+
+use quantity::Quantity;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! Fields of objects: what an effect changes, as what each field had and gets. Pure.
 
+pub mod edit;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt::{self, Write as _};

@@ -1,7 +1,7 @@
 //! Apply-sets as Kubernetes has them (KEP-3659): which label its members carry, and what its parent says. Pure.
 
-use super::object::{check_name, check_namespace};
-use super::resource::text_of;
+use crate::cluster::object::resource::text_of;
+use crate::cluster::object::{check_name, check_namespace};
 use crate::contract::cluster_types::{Namespaced, ObjectName};
 use crate::contract::{CallError, ErrorKind};
 use base64::Engine as _;
@@ -98,7 +98,7 @@ pub fn kinds(parent: &Value) -> Result<Vec<(String, String)>, CallError> {
 /// `Deployment.apps` or `ConfigMap`, apart.
 fn group_and_kind(text: &str) -> Result<(String, String), CallError> {
     let (kind, group) = text.split_once('.').unwrap_or((text, ""));
-    super::resource::check_kind(group, "v1", kind)?;
+    crate::cluster::object::resource::check_kind(group, "v1", kind)?;
     Ok((group.to_owned(), kind.to_owned()))
 }
 

@@ -1,6 +1,6 @@
 //! Fields as people name them, `spec.template.spec.containers[app].resources`: which may be set, and which a grant covers. Pure.
 
-use super::policy;
+use crate::cluster::manifest::policy;
 use crate::contract::cluster_config::FieldEdit;
 use crate::contract::{CallError, ErrorKind};
 use serde_json::{Value, json};

@@ -2,11 +2,13 @@
 //!
 //! A name is checked before an address is made of it: `web-0/log` would be another resource, `x?dryRun=All` another request.
 
-use super::resource::{Resource, check_object};
+pub mod resource;
+
 use crate::contract::cluster_types::{
     ObjectName, RouteKind, RouteName, WorkloadKind, WorkloadName,
 };
 use crate::contract::{CallError, ErrorKind};
+use resource::{Resource, check_object};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Manifests as people write them, in YAML or JSON: read into objects, each with the file that it is from. Pure.
 
-use super::manifest;
+use crate::cluster::manifest;
 use crate::text::printable;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

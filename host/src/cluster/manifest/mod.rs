@@ -1,13 +1,17 @@
 //! Objects as their authors describe them: whose they are, whether they may be taken, and what is sent of them. Pure.
 
-use super::field::{MARK, Path};
-use super::object::{Kind, Object};
-use super::policy;
-use super::resource::check_object;
-use super::set::MEMBER;
+pub mod part;
+pub mod policy;
+pub mod set;
+pub mod yaml;
+
+use crate::cluster::field::{MARK, Path};
+use crate::cluster::object::resource::check_object;
+use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use serde_json::{Map, Value, json};
+use set::MEMBER;
 
 /// Bytes that one manifest has at most.
 const MOST_BYTES: usize = 1 << 20;

@@ -1,6 +1,6 @@
 //! Kinds that are not built in: how manifests name them, what their server tells of them, and which are never taken. Pure.
 
-use super::object::{check_name, check_namespace, is_label, kind_in_scope, quoted};
+use super::{check_name, check_namespace, is_label, kind_in_scope, quoted};
 use crate::contract::cluster_types::ObjectName;
 use crate::contract::{CallError, ErrorKind};
 use crate::grant::Pattern;
@@ -93,7 +93,11 @@ pub fn check_object(object: &ObjectName) -> Result<(), CallError> {
     }
 }
 
-pub(super) fn check_kind(group: &str, version: &str, kind: &str) -> Result<(), CallError> {
+pub(in crate::cluster) fn check_kind(
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Result<(), CallError> {
     if !group.is_empty() {
         check_name(group)?;
     }
