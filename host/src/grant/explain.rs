@@ -295,7 +295,11 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::call::Read;
     use crate::clock::Millis;
+    use crate::cluster;
+    use crate::cluster::call::Look;
+    use crate::contract::cluster_types::Namespaced;
     use crate::database::Verb;
     use crate::grant::Asked;
     use crate::grant::file::tests::text;
@@ -360,5 +364,37 @@ mod tests {
             explained.cause,
             "its own manifest does not say that it needs to vacuum public.a on orders"
         );
+    }
+    #[test]
+    fn of_many_that_are_waited_for_the_first_that_is_not_covered_is_named() {
+        let scope = "\n[[cluster]]\nclusters = [\"staging\"]\nnamespaces = [\"shop\"]\nnames = [\"a\"]\nverbs = [\"budgets\"]\n";
+        let text = text('a', "2027-02-01T00:00:00Z") + scope;
+        let file = GrantFile::parse("grants/a.toml", &text).unwrap();
+        let digest = file.digest.clone();
+        let wanted = Wanted {
+            procedure: "pg-tidy",
+            spec: "pg-tidy",
+            digest: &digest,
+            target: "orders",
+        };
+        let granted = select(vec![file], wanted, Millis(0)).unwrap();
+        let budget = |name: &str| Namespaced {
+            namespace: "shop".into(),
+            name: name.into(),
+        };
+        let look = Look::AwaitBudgets {
+            budgets: vec![budget("a"), budget("b")],
+            within: 1,
+        };
+        let cluster = "staging".into();
+        let read = Read::Cluster(cluster::Read { cluster, look });
+        let explained = granted.explain_read(Side::Grant, &read).unwrap();
+        assert!(
+            explained.cause.contains("covers name \"a\" only"),
+            "{}",
+            explained.cause
+        );
+        let hint = explained.hint.unwrap();
+        assert!(hint.starts_with("names = [\"a\", \"b\"]"), "{hint}");
     }
 }

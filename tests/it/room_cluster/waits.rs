@@ -139,6 +139,9 @@ fn many_are_looked_at_together() {
     assert_eq!(bench.read::<u32>(all(&workloads, 60_000)), Ok(8));
     let missing = bench.read::<()>(budgets(&bench, &["a", "none"], 1_000));
     refused(missing, ErrorKind::NotFound);
+    refused(bench.read::<u32>(all(&[], 1)), ErrorKind::Invalid);
+    let none = bench.read::<()>(budgets(&bench, &[], 1));
+    refused(none, ErrorKind::Invalid);
 
     bench.narrow(&serde_json::json!({ "names": ["a", "b"] }));
     let may = |look| {

@@ -5,8 +5,8 @@ use crate::cluster::manifest;
 use crate::cluster::object::resource::text_of;
 use crate::cluster::object::{Kind, Object, check_name, check_namespace, check_selector};
 use crate::cluster::scope::Verb;
-use crate::contract::CallError;
 use crate::contract::cluster_types::{Namespaced, ObjectName, RouteName, WorkloadName};
+use crate::contract::{CallError, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -150,6 +150,9 @@ impl Read {
                 set.iter().try_for_each(|set| check_name(set))?;
                 manifest::check(manifest)
             }
+            // Who waits for nothing has forgotten something, and no capability would be asked for.
+            Look::AwaitPods { workloads, .. } if workloads.is_empty() => Err(nothing()),
+            Look::AwaitBudgets { budgets, .. } if budgets.is_empty() => Err(nothing()),
             Look::Facts
             | Look::Workload { .. }
             | Look::Revisions { .. }
@@ -305,6 +308,10 @@ impl Read {
             | Look::Route { .. } => None,
         }
     }
+}
+
+fn nothing() -> CallError {
+    CallError::new(ErrorKind::Invalid, "there is nothing to wait for")
 }
 
 impl fmt::Display for Read {

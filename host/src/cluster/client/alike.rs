@@ -39,6 +39,12 @@ impl PodSort {
         }
     }
 
+    /// Whether what the server said of the pod that was rehearsed holds for this one, too. A budget that let pods go and does not by now is not
+    /// the one of all.
+    pub(super) fn is_told_of(&self, rehearsed: &str, pod: &str) -> bool {
+        self.budgets != Guard::Open || rehearsed == pod
+    }
+
     /// The budgets that may hold them back.
     pub(super) fn guards(&self) -> &[String] {
         match &self.budgets {
@@ -52,7 +58,11 @@ impl PodSort {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rehearsed {
     Goes,
-    Held(String),
+    /// Which pod was rehearsed, and why it does not go now.
+    Held {
+        pod: String,
+        why: String,
+    },
     SeveralBudgets,
 }
 

@@ -37,8 +37,10 @@ pub(super) async fn foresee(
     for (pod, alike) in pods.iter().zip(&alike) {
         let name = Leaving::of(pod).text();
         lines.extend(match rehearsed.get(alike) {
-            None | Some(Rehearsed::Goes) => None,
-            Some(Rehearsed::Held(why)) => Some(format!("{name} would be held back: {why}")),
+            Some(Rehearsed::Held { pod, why }) if alike.is_told_of(pod, &name) => {
+                Some(format!("{name} would be held back: {why}"))
+            }
+            None | Some(Rehearsed::Goes | Rehearsed::Held { .. }) => None,
             Some(Rehearsed::SeveralBudgets) => Some(format!(
                 "{name} cannot be evicted: more than one budget is about it: {}",
                 named(alike.guards())
@@ -110,7 +112,10 @@ async fn rehearse_one(
     let refusal = evict(api, permit.deadline(), &pod, true).await.err();
     let ended = match refusal.map(Refusal::of) {
         None | Some(Refusal::Gone) => Rehearsed::Goes,
-        Some(Refusal::Held { why, .. }) => Rehearsed::Held(why),
+        Some(Refusal::Held { why, .. }) => Rehearsed::Held {
+            pod: pod.text(),
+            why,
+        },
         Some(Refusal::SeveralBudgets) => Rehearsed::SeveralBudgets,
         Some(Refusal::Failed(error)) => return Err(error),
     };

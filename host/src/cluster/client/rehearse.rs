@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 /// One change of one object.
-#[derive(Clone)]
 pub(super) struct Rehearsal {
     pub(super) api: Api,
     pub(super) end: Instant,
