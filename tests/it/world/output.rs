@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 use xtask::until;
 
-/// No invocation in the suite takes longer, unless it hangs.
-const DEADLINE: Duration = Duration::from_mins(3);
+/// What takes longer hangs. It measures nothing: all cases of `selftest` took more than three on a busy machine.
+const DEADLINE: Duration = Duration::from_mins(10);
 
 /// What came of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
