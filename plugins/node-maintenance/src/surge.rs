@@ -2,7 +2,6 @@
 
 use crate::parameters::Parameters;
 use windlass_sdk::cluster::{NodeFacts, PodFacts, WorkloadFacts, WorkloadKind, WorkloadName};
-
 use windlass_sdk::{Cluster, Error, Kind, Run};
 
 /// Starts a second pod of each deployment whose only one is on these nodes, and waits for it. Answers which.
