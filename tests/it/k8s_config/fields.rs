@@ -1,7 +1,7 @@
 //! Fields of one object: limits, variables, settings, scaling.
 
 use super::{FOLDER, configure, pods, settings, shop, write};
-use crate::world::Shop;
+use crate::world::{DATABASE, Shop};
 use serde_json::{Value, json};
 
 /// A shop with `api`, which takes its variables from `settings`.
@@ -193,4 +193,36 @@ fn what_is_no_object_or_no_field_is_told() {
         let report = configure(&shop, &parameters).expect(1);
         assert!(report.summary().contains(why), "{}", report.summary());
     }
+}
+
+/// Its controller waits for a pod that cannot run, also when the template is the old one again.
+#[test]
+fn a_stateful_set_that_cannot_run_is_taken_back_with_its_pod() {
+    let readme = include_str!("../../../plugins/k8s-config/README.md");
+    let shop = Shop::with_the_role_of(readme).granting("k8s-config");
+    shop.start_a_database();
+    let no_node_has = "fields=spec.template.spec.containers[app].resources.requests.memory=64Ti";
+    is_taken_back(&shop, &["object=statefulset/db", no_node_has]);
+}
+
+#[test]
+fn an_applied_stateful_set_is_taken_back_with_its_pod_too() {
+    let shop = shop();
+    shop.write("manifests/db.yaml", DATABASE);
+    configure(&shop, &[FOLDER]).expect(0);
+    let bad = DATABASE.replace("postgres:15.4", "postgres:bad");
+    shop.write("manifests/db.yaml", &bad);
+    is_taken_back(&shop, &[FOLDER]);
+}
+
+fn is_taken_back(shop: &Shop, change: &[&str]) {
+    let before = spec(shop, "statefulset/db");
+    shop.run("k8s-config", &[change, &["within=5s"]].concat())
+        .expect(1);
+    let told = shop.show_the_last();
+    let pod = format!("{}/db-0", shop.namespace().name());
+    let evicted = format!("evicted {pod}, which was not ready");
+    assert!(told.contains(&evicted), "{told}");
+    assert_eq!(spec(shop, "statefulset/db"), before);
+    shop.namespace().until_rolled_out("statefulset/db");
 }

@@ -4,21 +4,6 @@ use super::{hasty, roll_out, verify};
 use crate::laws::clusters::{unmarked, wanted};
 use crate::world::Shop;
 
-const DATABASE: &str = "
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  replicas: 1
-  serviceName: db
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers: [{name: app, image: 'postgres:15.4'}]
-";
-
 /// A shop of four replicas, which is no number that stands in a procedure.
 fn shop() -> Shop {
     let shop = Shop::open();
@@ -37,8 +22,7 @@ fn pods(shop: &Shop) -> usize {
 #[test]
 fn a_database_is_updated_while_its_application_stands_still() {
     let shop = shop();
-    shop.namespace().apply(DATABASE);
-    shop.namespace().until_rolled_out("statefulset/db");
+    shop.start_a_database();
     let before = shop.namespace().object("deployment/web")["spec"].clone();
     verify(&shop, &["baseline=true"]).expect(0);
     let stopped = roll_out(&shop, &["stop=true"]).expect(0);
@@ -59,8 +43,7 @@ fn a_database_is_updated_while_its_application_stands_still() {
 #[test]
 fn a_database_that_cannot_be_updated_is_as_before_and_its_application_too() {
     let shop = shop();
-    shop.namespace().apply(DATABASE);
-    shop.namespace().until_rolled_out("statefulset/db");
+    shop.start_a_database();
     verify(&shop, &["baseline=true"]).expect(0);
     let before = unmarked(&shop);
     roll_out(&shop, &["stop=true"]).expect(0);
@@ -90,8 +73,7 @@ fn a_pod_that_may_not_be_evicted_is_named() {
     let right = "- {apiGroups: [\"\"], resources: [pods/eviction], verbs: [create]}\n";
     assert!(readme.contains(right));
     let shop = Shop::with_the_role_of(&readme.replace(right, "")).granting("k8s-rollout");
-    shop.namespace().apply(DATABASE);
-    shop.namespace().until_rolled_out("statefulset/db");
+    shop.start_a_database();
     let update = [
         "name=db",
         "kind=stateful-set",

@@ -14,7 +14,7 @@ pub(crate) use namespace::Namespace;
 pub(crate) use output::{Output, Running};
 pub(crate) use project::Project;
 pub(crate) use relay::{Act, Relay};
-pub(crate) use shop::Shop;
+pub(crate) use shop::{DATABASE, Shop};
 
 use fixture::Fixture;
 use postgres::{Client, SimpleQueryMessage};

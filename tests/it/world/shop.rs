@@ -54,6 +54,12 @@ impl Shop {
         shop
     }
 
+    /// Starts the stateful set `db`: one pod of `postgres:15.4`.
+    pub(crate) fn start_a_database(&self) {
+        self.namespace.apply(DATABASE);
+        self.namespace.until_rolled_out("statefulset/db");
+    }
+
     /// Runs a procedure in its namespace with these parameters, each `name=value`.
     pub(crate) fn run(&self, procedure: &str, parameters: &[&str]) -> Report {
         let namespace = format!("namespace={}", self.namespace.name());
@@ -125,4 +131,20 @@ spec:
     spec:
       terminationGracePeriodSeconds: 0
       containers: [{name: app, image: 'shop:1'}]
+";
+
+/// The stateful set `db`.
+pub(crate) const DATABASE: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 1
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: app, image: 'postgres:15.4'}]
 ";
