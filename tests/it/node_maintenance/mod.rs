@@ -267,7 +267,8 @@ fn a_deployment_with_one_pod_is_available_all_the_time() {
     namespace.kubectl(&["autoscale", "deployment/single", "--min=1", "--max=3"]);
     let report = only_first(&["drain-within=3s"]).expect(1);
     report.said("warning", "autoscaler `single`");
-    namespace.kubectl(&["delete", "hpa/single"]);
+    // Nor does a budget help.
+    namespace.kubectl(&["delete", "hpa/single", "pdb/single"]);
 
     let column = "--output=jsonpath={.status.availableReplicas}{\" available\\n\"}";
     let watch = ["get", "deployment/single", "--watch", column];
