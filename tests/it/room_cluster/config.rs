@@ -1,6 +1,7 @@
 //! Manifests applied, beside `kubectl apply --server-side`.
 
 use super::acts::{bare, failed};
+use super::config_fields::edits;
 use super::{Bench, effect, refused};
 use crate::world::Namespace;
 use serde_json::{Value, json};
@@ -242,6 +243,23 @@ fn another_change_in_between_does_not_matter_unless_it_is_of_the_same_fields() {
         (&found["data"]["a"], &found["metadata"]["labels"]["team"]),
         (&json!("2"), &json!("x"))
     );
+    // What we wrote by a patch we write over; what came since is not ours.
+    bench.act(&set_data(&bench, "a", "3"));
+    let change = apply(&bench, settings(json!({"a": "4"})));
+    let prepared = bench.prepare(&change).unwrap();
+    let patch = r#"{"data": {"a": "9"}}"#;
+    bench
+        .namespace
+        .kubectl(&["patch", "configmap/settings", "--patch", patch]);
+    failed(bench.apply_as(3, &change, &prepared), ErrorKind::Conflict);
+    let found = bench.namespace.object("configmap/settings");
+    assert_eq!(found["data"]["a"], "9");
+}
+
+fn set_data(bench: &Bench, key: &str, value: &str) -> Change {
+    let path = format!("data.{key}");
+    let all = [(path.as_str(), Some(json!(value)))];
+    edits(bench, "v1", "ConfigMap", "settings", &all)
 }
 
 #[test]

@@ -23,7 +23,8 @@ spec:
     spec: {containers: [{name: app, image: 'shop:1'}, {name: log, image: 'log:1'}]}
 ";
 
-fn edits(
+/// A patch of these fields of an object.
+pub(super) fn edits(
     bench: &Bench,
     version: &str,
     kind: &str,
