@@ -226,7 +226,7 @@ pub struct Scope {
     /// Service accounts, besides `default`, that manifests may give to pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_accounts: Vec<Pattern>,
-    /// Replicas that scaling leaves at least.
+    /// Replicas that are left at least, wherever a number of them is set: by scaling, in a manifest, as a field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
     /// Nodes that may be cordoned by windlass at once.
@@ -336,6 +336,11 @@ impl Scope {
         let mut paths = changes.iter().map(|change| &change.path);
         let found = paths.find(|path| !edit::is_covered(&patterns, path))?;
         Some(found.clone())
+    }
+
+    /// Whether so many replicas are as many as it keeps.
+    pub fn keeps(&self, replicas: Option<u32>) -> bool {
+        replicas.is_none_or(|replicas| replicas >= self.keep_replicas.unwrap_or(0))
     }
 
     /// Whether a pod of the namespace may be evicted from a node.

@@ -104,7 +104,11 @@ pub(super) fn lack_of(
         let account = named.manifest.and_then(|all| scope.account_lacking(all));
         let account = account.map(|account| (Lack::Accounts, account));
         let field = || Some((Lack::Fields, scope.field_lacking(named.fields)?));
-        account.or_else(field)
+        let replicas = || {
+            let wanted = named.replicas.filter(|_| !scope.keeps(named.replicas))?;
+            Some((Lack::Replicas, wanted.to_string()))
+        };
+        account.or_else(field).or_else(replicas)
     };
     all.into_iter().find_map(lack).or_else(contents)
 }
@@ -136,6 +140,7 @@ impl Lack {
             | Self::Events
             | Self::Verb
             | Self::Interface
+            | Self::Replicas
             | Self::Endpoint
             | Self::Channel => None,
         }

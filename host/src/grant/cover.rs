@@ -69,6 +69,8 @@ pub struct Nearest {
 /// What a scope lacks, the nearest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
+    /// It is for the verb on the object there, but keeps more replicas.
+    Replicas,
     /// It is for the verb there, but for no such label.
     Labels,
     /// It is for the verb on the object there, but for no such service account.
@@ -128,6 +130,7 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
             format!("add a [[probe]] with endpoints = [\"{place}\"] and verbs = [{names}]")
         }
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
+        Lack::Replicas => format!("lower the `keep-replicas` of line {line}"),
         Lack::Accounts => format!("add an account to the `service-accounts` of line {line}"),
         Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
@@ -163,6 +166,7 @@ impl fmt::Display for Missing {
         if let Some(Nearest { file, line, lacks }) = &self.nearest {
             let why = match lacks {
                 Lack::Tables => "covers none of the tables",
+                Lack::Replicas => "keeps more replicas",
                 Lack::Accounts => "covers none of the service accounts",
                 Lack::Fields => "covers none of the fields",
                 Lack::Nodes => "covers none of the nodes",

@@ -252,6 +252,10 @@ impl Refused<'_> {
                 ),
                 hint: Some(format!("add \"{wanted}\" to `verbs`, {check}")),
             },
+            Lack::Replicas => Explanation {
+                cause: format!("the grant for {digest} keeps more replicas than {wanted} {place}"),
+                hint: Some(format!("keep-replicas = {wanted}, {check}")),
+            },
             Lack::Tables
             | Lack::Schemas
             | Lack::Database
@@ -298,12 +302,12 @@ mod tests {
     use crate::call::Read;
     use crate::clock::Millis;
     use crate::cluster;
-    use crate::cluster::call::Look;
+    use crate::cluster::call::{Look, Named};
     use crate::contract::cluster_types::Namespaced;
     use crate::database::Verb;
     use crate::grant::Asked;
     use crate::grant::file::tests::text;
-    use crate::grant::{GrantFile, Side, Wanted, select};
+    use crate::grant::{GrantFile, Granted, Side, Wanted, select};
 
     fn file() -> GrantFile {
         GrantFile::parse("grants/a.toml", &text('a', "2027-02-01T00:00:00Z")).unwrap()
@@ -365,10 +369,12 @@ mod tests {
             "its own manifest does not say that it needs to vacuum public.a on orders"
         );
     }
-    #[test]
-    fn of_many_that_are_waited_for_the_first_that_is_not_covered_is_named() {
-        let scope = "\n[[cluster]]\nclusters = [\"staging\"]\nnamespaces = [\"shop\"]\nnames = [\"a\"]\nverbs = [\"budgets\"]\n";
-        let text = text('a', "2027-02-01T00:00:00Z") + scope;
+
+    /// A grant with this more in it for a cluster.
+    fn with_cluster(more: &str) -> Granted {
+        let text = text('a', "2027-02-01T00:00:00Z")
+            + "\n[[cluster]]\nclusters = [\"staging\"]\nnamespaces = [\"shop\"]\n"
+            + more;
         let file = GrantFile::parse("grants/a.toml", &text).unwrap();
         let digest = file.digest.clone();
         let wanted = Wanted {
@@ -377,7 +383,35 @@ mod tests {
             digest: &digest,
             target: "orders",
         };
-        let granted = select(vec![file], wanted, Millis(0)).unwrap();
+        select(vec![file], wanted, Millis(0)).unwrap()
+    }
+
+    #[test]
+    fn fewer_replicas_than_a_grant_keeps_are_told_as_such() {
+        let granted = with_cluster(
+            "kinds = [\"apps/*\"]\nnames = [\"*\"]\nkeep-replicas = 2\nverbs = [\"scale\"]\n",
+        );
+        let asked = Asked::Cluster {
+            verb: cluster::Verb::Scale,
+            cluster: "staging",
+            named: Named {
+                namespace: Some("shop"),
+                kind: Some(("apps", "Deployment")),
+                name: Some("web"),
+                replicas: Some(1),
+                ..Named::default()
+            },
+        };
+        let explained = granted.explain(Side::Grant, asked);
+        let cause = explained.cause;
+        assert!(cause.contains("keeps more replicas than 1 ("), "{cause}");
+        let hint = explained.hint.unwrap();
+        assert!(hint.starts_with("keep-replicas = 1, then"), "{hint}");
+    }
+
+    #[test]
+    fn of_many_that_are_waited_for_the_first_that_is_not_covered_is_named() {
+        let granted = with_cluster("names = [\"a\"]\nverbs = [\"budgets\"]\n");
         let budget = |name: &str| Namespaced {
             namespace: "shop".into(),
             name: name.into(),

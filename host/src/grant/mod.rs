@@ -256,16 +256,17 @@ impl Capabilities {
         let Ok(subject) = effect.subject() else {
             return false;
         };
-        let enough = |scope: &room::Scope| match (&effect.change, scope.keep_replicas) {
-            (Change::Scale { replicas, .. }, Some(least)) => *replicas >= least,
-            (Change::Label { labels, .. }, _) => {
-                scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
-            }
-            (Change::Apply { manifest, .. } | Change::FromManifest { manifest, .. }, _) => {
-                scope.account_lacking(manifest).is_none()
-            }
-            (Change::Patch { changes, .. }, _) => scope.field_lacking(changes).is_none(),
-            _ => true,
+        let named = effect.named();
+        let labels = if let Change::Label { labels, .. } = &effect.change {
+            &labels[..]
+        } else {
+            &[]
+        };
+        let enough = |scope: &room::Scope| {
+            scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
+                && scope.field_lacking(named.fields).is_none()
+                && scope.keeps(named.replicas)
+                && (named.manifest).is_none_or(|all| scope.account_lacking(all).is_none())
         };
         let mut scopes = self.cluster.iter();
         let (verb, at) = (effect.verb(), effect.cluster.as_str());

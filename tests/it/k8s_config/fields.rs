@@ -175,6 +175,24 @@ fn a_grant_names_fields_and_what_it_lacks_is_refused() {
 }
 
 #[test]
+fn replicas_below_what_a_grant_keeps_are_refused_as_a_field_and_in_a_manifest() {
+    let shop = with_api();
+    let before = spec(&shop, "deployment/api");
+    let file = "grants/k8s-config.staging.toml";
+    let scope = "[[cluster]]\n";
+    let bounded = shop
+        .read(file)
+        .replace(scope, &format!("{scope}keep-replicas = 2\n"));
+    shop.write(file, &bounded);
+    for fewer in [&[API, "fields=spec.replicas=1"][..], &[FOLDER]] {
+        write(&shop, "a", "api:2", "");
+        configure(&shop, fewer).expect(3);
+        assert_eq!(spec(&shop, "deployment/api"), before);
+    }
+    configure(&shop, &[API, "fields=spec.replicas=2"]).expect(0);
+}
+
+#[test]
 fn what_is_no_object_or_no_field_is_told() {
     let shop = shop();
     shop.namespace().apply(&settings("a"));

@@ -173,8 +173,11 @@ impl Effect {
     /// The names in it.
     pub fn named(&self) -> Named<'_> {
         match &self.change {
+            Change::Scale { workload, replicas } => Named {
+                replicas: Some(*replicas),
+                ..Named::workload(workload)
+            },
             Change::SetImage { workload, .. }
-            | Change::Scale { workload, .. }
             | Change::Restart { workload }
             | Change::Pause { workload }
             | Change::Proceed { workload }
@@ -195,9 +198,11 @@ impl Effect {
             Change::Divert { route, .. } | Change::Restore { route } => {
                 Named::of(&route.namespace, &route.name)
             }
-            Change::Apply { manifest, .. } | Change::FromManifest { manifest, .. } => {
-                Named::manifest(manifest)
-            }
+            Change::Apply { manifest, .. } => Named {
+                replicas: manifest.pointer("/spec/replicas").map(edit::count),
+                ..Named::manifest(manifest)
+            },
+            Change::FromManifest { manifest, .. } => Named::manifest(manifest),
             Change::Declare { set, .. } => Named {
                 kind: Some(("", "ConfigMap")),
                 ..Named::of(&set.namespace, &set.name)
@@ -205,6 +210,7 @@ impl Effect {
             Change::Prune { object, .. } => Named::any(object),
             Change::Patch { object, changes } => Named {
                 fields: changes,
+                replicas: edit::replicas(changes),
                 ..Named::any(object)
             },
         }

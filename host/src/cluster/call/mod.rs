@@ -53,6 +53,8 @@ pub struct Named<'a> {
     pub manifest: Option<&'a Value>,
     /// Fields that are set, where grants name fields.
     pub fields: &'a [FieldEdit],
+    /// How many replicas it is to have, where that is said.
+    pub replicas: Option<u32>,
 }
 
 impl<'a> Named<'a> {

@@ -79,6 +79,22 @@ pub fn edited(object: &Value, edits: &[FieldEdit]) -> Result<Value, CallError> {
     Ok(edited)
 }
 
+/// How many replicas the object is to have by these; none where they leave that as it is. A number that is taken away is one (the API's default).
+pub fn replicas(edits: &[FieldEdit]) -> Option<u32> {
+    let untouched = json!({"spec": {"replicas": "as they are"}});
+    // What leads elsewhere finds nothing in so little of an object.
+    let set = |object: Value, edit| edited(&object, std::slice::from_ref(edit)).unwrap_or(object);
+    let after = edits.iter().fold(untouched.clone(), set);
+    let of = |object: &Value| object.pointer("/spec/replicas").cloned();
+    (of(&after) != of(&untouched)).then(|| of(&after).map_or(1, |number| count(&number)))
+}
+
+/// As many replicas as a manifest asks for. What is no number is none.
+pub fn count(number: &Value) -> u32 {
+    let number = number.as_u64().unwrap_or(0);
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// Sets what the steps lead to, and makes the maps on the way; none if a list has no such element, or the way leads through a text or a
 /// number. A list that has nothing left is absent, as the server keeps it.
 fn set(at: &mut Value, steps: &[Written], value: Option<Value>) -> Option<()> {
@@ -188,7 +204,7 @@ fn invalid(message: String) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldEdit, check, edited, is_covered};
+    use super::{FieldEdit, check, edited, is_covered, replicas};
     use crate::cluster::field::changes;
     use crate::contract::CallError;
     use serde_json::{Value, json};
@@ -219,6 +235,22 @@ mod tests {
         assert!(!covers("spec.min", "spec.minReplicas") && !covers("spec.a.b", "spec.a"));
         assert!(covers("data[app.properties]", "data[app.properties]"));
         assert!(!covers("*", "spec") && !is_covered(&[], "spec"));
+    }
+
+    #[test]
+    fn replicas_are_counted_however_they_are_written() {
+        let after = |path, value| replicas(&edit(path, value));
+        assert_eq!(after("spec.replicas", Some("2")), Some(2));
+        assert_eq!(after("spec[replicas]", Some("0")), Some(0));
+        assert_eq!(after("spec", Some(r#"{"replicas": 3}"#)), Some(3));
+        assert_eq!(after("spec.replicas", None), Some(1));
+        assert_eq!(after("spec", Some("{}")), Some(1));
+        assert_eq!(after("spec.replicas", Some("\"many\"")), Some(0));
+        assert_eq!(after("spec.minReplicas", Some("0")), None);
+        let limit = "spec.template.spec.containers[app].resources.limits.cpu";
+        assert_eq!(after(limit, Some("1")), None);
+        let both = [edit(limit, Some("1")), edit("spec.replicas", Some("0"))].concat();
+        assert_eq!(replicas(&both), Some(0));
     }
 
     /// What differs then, as a person reads it.
