@@ -305,9 +305,12 @@ impl Scope {
         Pattern::any(&self.kinds, &kind.in_scope())
     }
 
-    /// Whether all of these labels may be set.
-    pub fn allows_labels<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
-        names.all(|name| Pattern::any(&self.labels, name))
+    /// A label that would be set, and that is not covered.
+    pub fn label_lacking(&self, labels: &[(String, Option<String>)]) -> Option<String> {
+        let mut names = labels.iter().map(|(name, _)| name);
+        names
+            .find(|name| !Pattern::any(&self.labels, name))
+            .cloned()
     }
 
     /// Whether the verb may be used on any object, by the names that manifests have for it.

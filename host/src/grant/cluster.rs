@@ -94,7 +94,6 @@ pub(super) fn lack_of(
         (Lack::Kinds, &scope.kinds, kind.as_deref()),
         (Lack::Names, &scope.names, named.name),
         (Lack::Nodes, &scope.nodes, named.node),
-        (Lack::Labels, &scope.labels, named.label),
     ];
     let lack = |(lack, patterns, name): (Lack, &Vec<Pattern>, Option<&str>)| {
         let name = name.filter(|name| lacks(patterns, name))?;
@@ -102,13 +101,15 @@ pub(super) fn lack_of(
     };
     let contents = || {
         let account = named.manifest.and_then(|all| scope.account_lacking(all));
-        let account = account.map(|account| (Lack::Accounts, account));
-        let field = || Some((Lack::Fields, scope.field_lacking(named.fields)?));
-        let replicas = || {
-            let wanted = named.replicas.filter(|_| !scope.keeps(named.replicas))?;
-            Some((Lack::Replicas, wanted.to_string()))
-        };
-        account.or_else(field).or_else(replicas)
+        let replicas = named.replicas.filter(|_| !scope.keeps(named.replicas));
+        let all = [
+            (Lack::Labels, scope.label_lacking(named.labels)),
+            (Lack::Accounts, account),
+            (Lack::Fields, scope.field_lacking(named.fields)),
+            (Lack::Replicas, replicas.map(|wanted| wanted.to_string())),
+        ];
+        let mut all = all.into_iter();
+        all.find_map(|(lack, wanted)| Some((lack, wanted?)))
     };
     all.into_iter().find_map(lack).or_else(contents)
 }

@@ -410,6 +410,28 @@ mod tests {
     }
 
     #[test]
+    fn of_labels_the_one_that_is_not_covered_is_named() {
+        let granted = with_cluster(
+            "nodes = [\"*\"]\nlabels = [\"upgrade.example/*\"]\nverbs = [\"label\"]\n",
+        );
+        let labels = ["upgrade.example/to", "tier"].map(|name| (name.to_owned(), None));
+        let asked = Asked::Cluster {
+            verb: cluster::Verb::Label,
+            cluster: "staging",
+            named: Named {
+                node: Some("n1"),
+                labels: &labels,
+                ..Named::default()
+            },
+        };
+        let hint = granted.explain(Side::Grant, asked).hint.unwrap();
+        assert!(
+            hint.starts_with("labels = [\"upgrade.example/*\", \"tier\"]"),
+            "{hint}"
+        );
+    }
+
+    #[test]
     fn of_many_that_are_waited_for_the_first_that_is_not_covered_is_named() {
         let granted = with_cluster("names = [\"a\"]\nverbs = [\"budgets\"]\n");
         let budget = |name: &str| Namespaced {

@@ -20,7 +20,7 @@ pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 use crate::call::{Effect, Read, Touch};
 use crate::clock::{Millis, Span};
 use crate::cluster as room;
-use crate::cluster::call::{Change, Place, Subject};
+use crate::cluster::call::{Place, Subject};
 use crate::contract::cluster_types::ObjectName;
 use crate::database;
 use crate::notify as channels;
@@ -257,13 +257,8 @@ impl Capabilities {
             return false;
         };
         let named = effect.named();
-        let labels = if let Change::Label { labels, .. } = &effect.change {
-            &labels[..]
-        } else {
-            &[]
-        };
         let enough = |scope: &room::Scope| {
-            scope.allows_labels(labels.iter().map(|(name, _)| name.as_str()))
+            scope.label_lacking(named.labels).is_none()
                 && scope.field_lacking(named.fields).is_none()
                 && scope.keeps(named.replicas)
                 && (named.manifest).is_none_or(|all| scope.account_lacking(all).is_none())

@@ -187,7 +187,7 @@ impl Effect {
                 Named::node(node)
             }
             Change::Label { node, labels } => Named {
-                label: labels.first().map(|(name, _)| name.as_str()),
+                labels,
                 ..Named::node(node)
             },
             Change::FromCronJob { cron_job: object }

@@ -47,8 +47,8 @@ pub struct Named<'a> {
     pub name: Option<&'a str>,
     /// The node.
     pub node: Option<&'a str>,
-    /// A label that it sets.
-    pub label: Option<&'a str>,
+    /// Labels that it sets.
+    pub labels: &'a [(String, Option<String>)],
     /// What is said of an object, where its contents count.
     pub manifest: Option<&'a Value>,
     /// Fields that are set, where grants name fields.
