@@ -99,19 +99,22 @@ pub(super) fn lack_of(
         let name = name.filter(|name| lacks(patterns, name))?;
         Some((lack, name.to_owned()))
     };
-    let contents = || {
-        let account = named.manifest.and_then(|all| scope.account_lacking(all));
-        let replicas = named.replicas.filter(|_| !scope.keeps(named.replicas));
-        let all = [
-            (Lack::Labels, scope.label_lacking(named.labels)),
-            (Lack::Accounts, account),
-            (Lack::Fields, scope.field_lacking(named.fields)),
-            (Lack::Replicas, replicas.map(|wanted| wanted.to_string())),
-        ];
-        let mut all = all.into_iter();
-        all.find_map(|(lack, wanted)| Some((lack, wanted?)))
-    };
-    all.into_iter().find_map(lack).or_else(contents)
+    let names = all.into_iter().find_map(lack);
+    names.or_else(|| contents_lack(scope, named))
+}
+
+/// What a scope that is for the verb on the object lacks of what is said of it.
+pub(super) fn contents_lack(scope: &Scope, named: Named<'_>) -> Option<(Lack, String)> {
+    let account = named.manifest.and_then(|all| scope.account_lacking(all));
+    let replicas = named.replicas.filter(|_| !scope.keeps(named.replicas));
+    let all = [
+        (Lack::Labels, scope.label_lacking(named.labels)),
+        (Lack::Accounts, account),
+        (Lack::Fields, scope.field_lacking(named.fields)),
+        (Lack::Replicas, replicas.map(|wanted| wanted.to_string())),
+    ];
+    let mut all = all.into_iter();
+    all.find_map(|(lack, wanted)| Some((lack, wanted?)))
 }
 
 impl Lack {

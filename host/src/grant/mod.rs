@@ -257,12 +257,7 @@ impl Capabilities {
             return false;
         };
         let named = effect.named();
-        let enough = |scope: &room::Scope| {
-            scope.label_lacking(named.labels).is_none()
-                && scope.field_lacking(named.fields).is_none()
-                && scope.keeps(named.replicas)
-                && (named.manifest).is_none_or(|all| scope.account_lacking(all).is_none())
-        };
+        let enough = |scope: &room::Scope| cluster::contents_lack(scope, named).is_none();
         let mut scopes = self.cluster.iter();
         let (verb, at) = (effect.verb(), effect.cluster.as_str());
         let covers = |scope: &room::Scope| match &subject {
