@@ -99,8 +99,8 @@ pub(super) fn lack_of(
         let name = name.filter(|name| lacks(patterns, name))?;
         Some((lack, name.to_owned()))
     };
-    let names = all.into_iter().find_map(lack);
-    names.or_else(|| contents_lack(scope, named))
+    let mut all = all.into_iter();
+    all.find_map(lack).or_else(|| contents_lack(scope, named))
 }
 
 /// What a scope that is for the verb on the object lacks of what is said of it.
