@@ -1,12 +1,11 @@
 //! When a rollout is over, by the rules of `kubectl rollout status` (kubectl's `rollout_status.go`), but for what those take for done and is
 //! not: a stateful set that is rolled out in part, or that nobody rolls out. Pure.
 
-use super::object::Kind;
-use crate::contract::cluster_types::{Rollout, RolloutState};
+use crate::contract::cluster_types::{Rollout, RolloutState, WorkloadKind};
 use serde_json::Value;
 
 /// How far the rollout of this workload is.
-pub(super) fn rollout(kind: &Kind, workload: &Value) -> Rollout {
+pub(super) fn rollout(kind: WorkloadKind, workload: &Value) -> Rollout {
     let number = |pointer: &str| {
         workload
             .pointer(pointer)
@@ -38,24 +37,9 @@ pub(super) fn rollout(kind: &Kind, workload: &Value) -> Rollout {
         return of(RolloutState::Failed, why);
     }
     let message = match kind {
-        Kind::DaemonSet => daemon_set(workload),
-        Kind::StatefulSet => stateful_set(workload),
-        Kind::Deployment
-        | Kind::ReplicaSet
-        | Kind::ControllerRevision
-        | Kind::Pod
-        | Kind::PodDisruptionBudget
-        | Kind::Node
-        | Kind::Job
-        | Kind::CronJob
-        | Kind::Service
-        | Kind::EndpointSlice
-        | Kind::Lease
-        | Kind::Ingress
-        | Kind::HttpRoute
-        | Kind::Certificate
-        | Kind::CertificateRequest
-        | Kind::Other(_) => deployment(workload),
+        WorkloadKind::DaemonSet => daemon_set(workload),
+        WorkloadKind::StatefulSet => stateful_set(workload),
+        WorkloadKind::Deployment => deployment(workload),
     };
     match message {
         Some(message) => of(RolloutState::Progressing, message),
@@ -146,7 +130,7 @@ fn daemon_set(workload: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, rollout};
+    use super::{WorkloadKind, rollout};
     use crate::contract::cluster_types::RolloutState::{
         self, Complete, Failed, Paused, Progressing,
     };
@@ -155,7 +139,7 @@ mod tests {
     fn deployment(status: &Value) -> (RolloutState, String) {
         let workload =
             json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
-        let found = rollout(&Kind::Deployment, &workload);
+        let found = rollout(WorkloadKind::Deployment, &workload);
         (found.state, found.message)
     }
 
@@ -188,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_nobody_rolls_out_is_not_complete() {
-        let spec = |spec: Value| rollout(&Kind::StatefulSet, &json!({"spec": spec})).state;
+        let spec = |spec: Value| rollout(WorkloadKind::StatefulSet, &json!({"spec": spec})).state;
         assert_eq!(
             spec(json!({"updateStrategy": {"type": "OnDelete"}})),
             Paused
@@ -203,7 +187,7 @@ mod tests {
                 "spec": {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}},
                 "status": {"readyReplicas": 3, "updatedReplicas": updated, "currentRevision": "a", "updateRevision": "b"},
             });
-            rollout(&Kind::StatefulSet, &workload).state
+            rollout(WorkloadKind::StatefulSet, &workload).state
         };
         assert_eq!(is(2, 1), Complete);
         assert_eq!(is(2, 0), Progressing);

@@ -218,7 +218,7 @@ impl Capabilities {
                 let mut scopes = self.cluster.iter();
                 match &object.namespace {
                     // Of a pod that is evicted the namespace counts: nobody knows its name beforehand.
-                    Some(namespace) if object.kind == room::object::Kind::Pod => {
+                    Some(namespace) if effect.verb() == room::Verb::Drain => {
                         scopes.any(|scope| scope.allows_eviction(cluster, namespace))
                     }
                     _ => scopes.any(|scope| scope.allows_object(effect.verb(), cluster, object)),

@@ -59,7 +59,7 @@ async fn of(
         "HorizontalPodAutoscaler",
         "horizontalpodautoscalers",
     )?;
-    let kind = Kind::Other(Box::new(resource));
+    let kind = Kind::of(resource);
     let keep = |autoscaler: Value| {
         let name = autoscaler.pointer("/metadata/name")?.as_str()?;
         scales(&autoscaler, object).then(|| name.to_owned())

@@ -24,9 +24,7 @@ pub(super) async fn pods(
     changes: &[FieldChange],
 ) -> String {
     let is_template = |change: &FieldChange| change.path.to_string().starts_with("spec.template");
-    // In a manifest it is one of the kinds that the server tells of.
-    let is_set = object.kind.in_scope() == Kind::StatefulSet.in_scope();
-    if !is_set || !changes.iter().any(is_template) {
+    if object.kind != Kind::StatefulSet || !changes.iter().any(is_template) {
         return String::new();
     }
     let left = match left(api, permit, object).await {

@@ -7,7 +7,7 @@ use super::managers::managers;
 use crate::clock::Clock;
 use crate::cluster::call::Change;
 use crate::cluster::field::{Path, Step};
-use crate::cluster::object::{Kind, Object};
+use crate::cluster::object::{Kind, Object, WORKLOADS};
 use crate::cluster::rollout::{replicas, rollout};
 use crate::contract::cluster_types::{
     Container, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName,
@@ -22,30 +22,6 @@ pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 /// What `kubectl rollout restart` writes into a template.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// What kind of workload it is.
-fn kind_of(kind: &Kind) -> WorkloadKind {
-    match kind {
-        Kind::StatefulSet => WorkloadKind::StatefulSet,
-        Kind::DaemonSet => WorkloadKind::DaemonSet,
-        Kind::Deployment
-        | Kind::ReplicaSet
-        | Kind::ControllerRevision
-        | Kind::Pod
-        | Kind::PodDisruptionBudget
-        | Kind::Node
-        | Kind::Job
-        | Kind::CronJob
-        | Kind::Service
-        | Kind::EndpointSlice
-        | Kind::Lease
-        | Kind::Ingress
-        | Kind::HttpRoute
-        | Kind::Certificate
-        | Kind::CertificateRequest
-        | Kind::Other(_) => WorkloadKind::Deployment,
-    }
-}
-
 /// Looks at one.
 pub(super) async fn look(
     api: &Api,
@@ -56,8 +32,9 @@ pub(super) async fn look(
     Ok(facts(&object.kind, &found))
 }
 
-/// The facts of one.
+/// The facts of one. Whatever is no workload is told as a deployment.
 pub(super) fn facts(kind: &Kind, workload: &Value) -> WorkloadFacts {
+    let kind = kind.workload().unwrap_or(WorkloadKind::Deployment);
     let text = |pointer: &str| {
         workload
             .pointer(pointer)
@@ -66,7 +43,7 @@ pub(super) fn facts(kind: &Kind, workload: &Value) -> WorkloadFacts {
             .to_owned()
     };
     let status = |name: &str| count(&workload["status"][name]);
-    let (desired, updated, ready, available) = if *kind == Kind::DaemonSet {
+    let (desired, updated, ready, available) = if kind == WorkloadKind::DaemonSet {
         (
             status("desiredNumberScheduled"),
             status("updatedNumberScheduled"),
@@ -84,7 +61,7 @@ pub(super) fn facts(kind: &Kind, workload: &Value) -> WorkloadFacts {
     };
     WorkloadFacts {
         name: WorkloadName {
-            kind: kind_of(kind),
+            kind,
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name"),
         },
@@ -169,7 +146,7 @@ pub(super) async fn list(
     shows: &(dyn Fn(&Object) -> bool + Sync),
 ) -> Result<Vec<WorkloadFacts>, CallError> {
     let mut all = Vec::new();
-    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
+    for kind in WORKLOADS.map(Kind::from) {
         let keep = |workload: Value| {
             let object = Object::new(
                 kind.clone(),

@@ -44,6 +44,41 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Those that verbs of this room are about.
+    const BUILT_IN: [Self; 17] = [
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::ReplicaSet,
+        Self::ControllerRevision,
+        Self::Pod,
+        Self::PodDisruptionBudget,
+        Self::Node,
+        Self::Job,
+        Self::CronJob,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Lease,
+        Self::Ingress,
+        Self::HttpRoute,
+        Self::Certificate,
+        Self::CertificateRequest,
+    ];
+
+    /// What its server told of: one of those built in where it is one, so that what holds for a verb's object holds for a manifest's.
+    pub fn of(resource: Resource) -> Self {
+        let told = (resource.group(), resource.version(), resource.plural());
+        let is_it = |kind: &Self| kind.resource() == told && kind.to_string() == resource.kind();
+        let built_in = Self::BUILT_IN.into_iter().find(is_it);
+        built_in.unwrap_or_else(|| Self::Other(Box::new(resource)))
+    }
+
+    /// Which of the workloads it is, if it is one.
+    pub fn workload(&self) -> Option<WorkloadKind> {
+        let mut all = WORKLOADS.into_iter();
+        all.find(|workload| Self::from(*workload) == *self)
+    }
+
     /// API group (empty for the core one), version and plural.
     fn resource(&self) -> (&str, &str, &str) {
         match self {
@@ -126,6 +161,23 @@ pub fn kind_in_scope(group: &str, kind: &str) -> String {
     format!("{group}/{kind}")
 }
 
+/// What runs pods.
+pub const WORKLOADS: [WorkloadKind; 3] = [
+    WorkloadKind::Deployment,
+    WorkloadKind::StatefulSet,
+    WorkloadKind::DaemonSet,
+];
+
+impl From<WorkloadKind> for Kind {
+    fn from(workload: WorkloadKind) -> Self {
+        match workload {
+            WorkloadKind::Deployment => Self::Deployment,
+            WorkloadKind::StatefulSet => Self::StatefulSet,
+            WorkloadKind::DaemonSet => Self::DaemonSet,
+        }
+    }
+}
+
 /// One object. Its names were checked when it was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Object {
@@ -164,7 +216,7 @@ impl Object {
     pub fn of(resource: Resource, name: &ObjectName) -> Result<Self, CallError> {
         check_object(name)?;
         Ok(Self {
-            kind: Kind::Other(Box::new(resource)),
+            kind: Kind::of(resource),
             namespace: name.namespace.clone(),
             name: name.name.clone(),
         })
@@ -172,11 +224,7 @@ impl Object {
 
     /// What runs pods.
     pub fn workload(workload: &WorkloadName) -> Result<Self, CallError> {
-        let kind = match workload.kind {
-            WorkloadKind::Deployment => Kind::Deployment,
-            WorkloadKind::StatefulSet => Kind::StatefulSet,
-            WorkloadKind::DaemonSet => Kind::DaemonSet,
-        };
+        let kind = Kind::from(workload.kind);
         Self::new(kind, &workload.namespace, &workload.name)
     }
 
@@ -262,7 +310,26 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::resource::Resource;
     use super::{Kind, Object, check_name, check_namespace, check_selector};
+
+    #[test]
+    fn a_kind_that_a_server_tells_of_is_the_one_built_in() {
+        for kind in Kind::BUILT_IN {
+            let (group, version, plural) = kind.resource();
+            let told = Resource::new(group, version, &kind.to_string(), plural).unwrap();
+            assert_eq!(Kind::of(told), kind);
+        }
+        for (group, version, kind, plural) in [
+            ("", "v1", "ConfigMap", "configmaps"),
+            ("extensions", "v1", "Deployment", "deployments"),
+            ("apps", "v2", "Deployment", "deployments"),
+            ("apps", "v1", "Other", "deployments"),
+        ] {
+            let told = Resource::new(group, version, kind, plural).unwrap();
+            assert!(matches!(Kind::of(told), Kind::Other(_)), "{group}/{kind}");
+        }
+    }
 
     #[test]
     fn an_address_is_made_of_names_only() {

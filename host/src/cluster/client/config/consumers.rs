@@ -3,7 +3,7 @@
 use super::super::api::Api;
 use super::super::list::Listed;
 use super::super::workloads::facts;
-use crate::cluster::object::{Kind, Object};
+use crate::cluster::object::{Kind, Object, WORKLOADS};
 use crate::contract::CallError;
 use crate::contract::cluster_types::WorkloadName;
 use crate::engine::Permit;
@@ -18,7 +18,7 @@ pub(in super::super) async fn consumers(
     shows: &(dyn Fn(&Object) -> bool + Sync),
 ) -> Result<Vec<WorkloadName>, CallError> {
     let mut all = Vec::new();
-    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet] {
+    for kind in WORKLOADS.map(Kind::from) {
         let keep = |workload: Value| {
             let name = workload.pointer("/metadata/name")?.as_str()?;
             let object = Object::new(kind.clone(), namespace, name).ok()?;

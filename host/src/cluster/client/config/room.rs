@@ -50,10 +50,8 @@ pub(super) async fn check(
 
 /// Whether it is a workload that would have other pods, or more.
 fn is_concerned(object: &Object, found: Option<&Value>, then: &Value) -> bool {
-    let kind = object.kind.in_scope();
-    let is_workload = ["apps/Deployment", "apps/StatefulSet", "apps/DaemonSet"].contains(&&*kind);
     let has_more = found.is_none_or(|found| found["spec"]["replicas"] != then["spec"]["replicas"]);
-    is_workload && (has_more || has_another_template(found, then))
+    object.kind.workload().is_some() && (has_more || has_another_template(found, then))
 }
 
 fn has_another_template(found: Option<&Value>, then: &Value) -> bool {
@@ -68,7 +66,7 @@ async fn all(
     kind: &str,
     plural: &str,
 ) -> Outcome<Vec<Value>> {
-    let kind = Kind::Other(Box::new(Resource::new("", "v1", kind, plural)?));
+    let kind = Kind::of(Resource::new("", "v1", kind, plural)?);
     let listed: Listed<Value> = api
         .list(permit.deadline(), kind, Some(namespace), &[], Some)
         .await?;
