@@ -115,7 +115,10 @@ fn assert_all_well(shop: &Shop) {
     let phases = pods.values().map(|pod| pod["status"]["phase"].clone());
     let phases: Vec<_> = phases.collect();
     assert_eq!(phases, vec![json!("Running"); 4]);
-    for budget in shop.namespace().object("pdb")["items"].as_array().unwrap() {
+    for budget in shop.namespace().object("poddisruptionbudgets")["items"]
+        .as_array()
+        .unwrap()
+    {
         let count = |name: &str| budget["status"][name].as_u64().unwrap();
         assert!(
             count("currentHealthy") >= count("desiredHealthy"),

@@ -1,5 +1,6 @@
 //! A world for one test: a database of its own on a real server, a project folder, and the real command line to try on them.
 
+mod api;
 mod fixture;
 mod namespace;
 mod output;

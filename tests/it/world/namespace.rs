@@ -1,10 +1,10 @@
 //! A world for one test of Kubernetes: a namespace of its own on a real API server.
 
+use super::api::{self, Api};
 use super::{Output, Running};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -28,8 +28,22 @@ pub(crate) struct Namespace {
 
 #[derive(Debug)]
 enum Home {
-    Shared(&'static Cluster),
-    Own(Box<Cluster>),
+    Shared(&'static Place),
+    Own(Box<Place>),
+}
+
+/// A cluster, and its API server as its administrator.
+#[derive(Debug)]
+struct Place {
+    cluster: Cluster,
+    api: Api,
+}
+
+impl Place {
+    fn of(cluster: Cluster) -> Self {
+        let api = Api::open(&cluster.kubeconfig(User::Admin));
+        Self { cluster, api }
+    }
 }
 
 impl Namespace {
@@ -45,7 +59,7 @@ impl Namespace {
 
     /// On a cluster that this test may stop: see [`Self::cluster_mut`].
     pub(crate) fn alone(options: &Options) -> Self {
-        Self::with(Home::Own(Box::new(start(options))), 0)
+        Self::with(Home::Own(Box::new(Place::of(start(options)))), 0)
     }
 
     fn with(home: Home, count: usize) -> Self {
@@ -106,16 +120,20 @@ impl Namespace {
 
     /// The cluster that it is on.
     pub(crate) fn cluster(&self) -> &Cluster {
+        &self.place().cluster
+    }
+
+    fn place(&self) -> &Place {
         match &self.home {
-            Home::Shared(cluster) => cluster,
-            Home::Own(cluster) => cluster,
+            Home::Shared(place) => place,
+            Home::Own(place) => place,
         }
     }
 
     /// The cluster of a namespace that is alone.
     pub(crate) fn cluster_mut(&mut self) -> &mut Cluster {
         match &mut self.home {
-            Home::Own(cluster) => cluster,
+            Home::Own(place) => &mut place.cluster,
             Home::Shared(_) => panic!("this cluster is shared: use Namespace::alone"),
         }
     }
@@ -157,38 +175,39 @@ impl Namespace {
         of_it.map(|(name, _)| name).collect()
     }
 
-    /// An object as the API server has it.
+    /// `deployment/web` as the API server has it, or the items of `pods` or of `jobs,services`.
     #[track_caller]
     pub(crate) fn object(&self, name: &str) -> Value {
-        let text = self.kubectl(&["get", name, "--output=json"]);
-        serde_json::from_str(&text).unwrap()
+        self.place().api.get(&self.name, name)
     }
 
     /// Makes what the text describes, or makes it so.
     #[track_caller]
     pub(crate) fn apply(&self, yaml: &str) {
-        self.apply_with(yaml, &[]);
+        self.place().api.apply(&self.name, yaml, false);
     }
 
     /// The same whoever else writes those fields.
     #[track_caller]
     pub(crate) fn apply_forced(&self, yaml: &str) {
-        self.apply_with(yaml, &["--force-conflicts"]);
-    }
-
-    #[track_caller]
-    fn apply_with(&self, yaml: &str, options: &[&str]) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(yaml.as_bytes()).unwrap();
-        let path = file.path().to_str().unwrap();
-        let words = ["apply", "--server-side", "--filename", path];
-        self.kubectl(&[&words[..], options].concat());
+        self.place().api.apply(&self.name, yaml, true);
     }
 
     /// Waits until an object is as `kubectl wait --for` has it: `create`, `delete`, `condition=Ready`, `jsonpath={.spec.x}=y`.
     #[track_caller]
     pub(crate) fn until(&self, object: &str, becomes: &str) {
-        self.kubectl(&["wait", object, &format!("--for={becomes}"), DEADLINE]);
+        let watch = |is_so: &dyn Fn(&Value) -> bool| {
+            let api = &self.place().api;
+            api.until((&self.name, object), LONG, is_so);
+        };
+        match becomes.split_once('=') {
+            None if becomes == "create" => watch(&|_| true),
+            Some(("condition", wanted)) => {
+                let (condition, status) = wanted.split_once('=').unwrap_or((wanted, "True"));
+                watch(&|found| api::has(found, condition, status));
+            }
+            _ => drop(self.kubectl(&["wait", object, &format!("--for={becomes}"), DEADLINE])),
+        }
     }
 
     /// Waits until a rollout of a workload is complete.
@@ -213,34 +232,29 @@ impl Drop for Namespace {
         if let Home::Own(_) = self.home {
             return;
         }
-        let objects = self.nodes.iter().map(|node| format!("node/{node}"));
-        let objects: Vec<_> = [format!("namespace/{}", self.name)]
-            .into_iter()
-            .chain(objects)
-            .collect();
-        let mut delete = self.cluster().kubectl(User::Admin);
-        delete.args(["delete", "--wait=false"]).args(objects);
-        let deleted = delete.output().unwrap();
-        // A test that fails already tells enough.
-        assert!(
-            deleted.status.success() || std::thread::panicking(),
-            "{}",
-            String::from_utf8_lossy(&deleted.stderr)
-        );
+        let nodes = self.nodes.iter().map(|node| format!("node/{node}"));
+        for object in nodes.chain([format!("namespace/{}", self.name)]) {
+            let deleted = self.place().api.delete(&self.name, &object);
+            // A test that fails already tells enough.
+            assert!(
+                deleted.is_ok() || std::thread::panicking(),
+                "{object}: {deleted:?}"
+            );
+        }
     }
 }
 
 /// The cluster that `WINDLASS_TEST_KUBECONFIG` names, else one of this process. A static is never dropped: the cluster ends when this
 /// process does.
-fn shared() -> &'static Cluster {
-    static SHARED: OnceLock<Cluster> = OnceLock::new();
+fn shared() -> &'static Place {
+    static SHARED: OnceLock<Place> = OnceLock::new();
     SHARED.get_or_init(|| {
         let given = Cluster::given().and_then(|given| {
             given.as_ref().map_or(Ok(()), Cluster::check)?;
             Ok(given)
         });
         let given = given.unwrap_or_else(|error| panic!("{}", error.story()));
-        given.unwrap_or_else(|| start(&Options::default().audit()))
+        Place::of(given.unwrap_or_else(|| start(&Options::default().audit())))
     })
 }
 

@@ -31,7 +31,7 @@ impl Shop {
     /// In this namespace, windlass as this user.
     pub(crate) fn on(namespace: Namespace, user: User) -> Self {
         namespace.apply(WEB);
-        namespace.until_rolled_out("deployment/web");
+        namespace.until("deployment/web", "condition=Available");
         let kubeconfig = namespace.cluster().kubeconfig(user);
         let config = format!(
             "[cluster.staging]\nkubeconfig = {{ file = \"{}\" }}\nnamespace = \"{}\"\n",
