@@ -91,19 +91,19 @@ spec:
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
 ",
     );
-    let before = spec(&shop, "hpa/web");
+    let before = spec(&shop, "horizontalpodautoscaler/web");
     let bounds = [
         "object=horizontalpodautoscaler/web",
         "fields=spec.minReplicas=5,spec.maxReplicas=9",
     ];
     configure(&shop, &bounds).expect(0);
-    let during = spec(&shop, "hpa/web");
+    let during = spec(&shop, "horizontalpodautoscaler/web");
     assert_eq!(
         (&during["minReplicas"], &during["maxReplicas"]),
         (&json!(5), &json!(9))
     );
     shop.undo_the_last().expect(0);
-    assert_eq!(spec(&shop, "hpa/web"), before);
+    assert_eq!(spec(&shop, "horizontalpodautoscaler/web"), before);
 }
 
 #[test]

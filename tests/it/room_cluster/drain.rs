@@ -72,13 +72,17 @@ spec: {{minAvailable: {least}, selector: {{matchLabels: {{app: {app}}}}}}}
     )
 }
 
-/// A bench with one node that runs this, cordoned.
-fn cordoned_with(yaml: &str, workloads: &[&str]) -> (Bench, String) {
+/// A bench with one node that runs this, cordoned. Workloads and pods that are named have found their place before.
+fn cordoned_with(yaml: &str, running: &[&str]) -> (Bench, String) {
     let bench = Bench::new(Namespace::with_nodes(1));
     let node = bench.namespace.nodes()[0].clone();
     bench.namespace.apply(yaml);
-    for workload in workloads {
-        bench.namespace.until_rolled_out(workload);
+    for one in running {
+        if one.starts_with("pod/") {
+            bench.namespace.until(one, "condition=Ready");
+        } else {
+            bench.namespace.until_rolled_out(one);
+        }
     }
     bench.apply(&cordon(&node)).unwrap();
     (bench, node)
@@ -355,8 +359,7 @@ fn a_pod_that_takes_long_to_end_is_waited_for_and_evicted_once() {
 
 #[test]
 fn a_pod_of_the_same_name_is_another_one() {
-    let (bench, node) = cordoned_with(&pod("bare", "", ""), &[]);
-    bench.namespace.until("pod/bare", "condition=Ready");
+    let (bench, node) = cordoned_with(&pod("bare", "", ""), &["pod/bare"]);
     // Placed by hand, as no scheduler would.
     let again = pod("bare", &format!("nodeName: {node},"), "");
     let change = drain_with(&node, false, true, LONG);
@@ -390,8 +393,7 @@ fn a_namespace_that_ends_is_waited_for() {
 #[test]
 fn a_namespace_that_is_not_covered_is_not_reached_into() {
     let yaml = [pod("bare", "", ""), budget("bare", "bare", 1)].concat();
-    let (mut bench, node) = cordoned_with(&yaml, &[]);
-    bench.namespace.until("pod/bare", "condition=Ready");
+    let (mut bench, node) = cordoned_with(&yaml, &["pod/bare"]);
     bench
         .namespace
         .until("pdb/bare", "jsonpath={.status.currentHealthy}=1");

@@ -16,6 +16,8 @@ const DEADLINE: &str = "--timeout=60s";
 const LONG: Duration = Duration::from_mins(1);
 /// The label, and the taint, of nodes that belong to one test; its value is the test's namespace.
 const MARK: &str = "windlass-test";
+/// The taint that a node comes with.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// A namespace that nobody else knows of, and perhaps nodes that run nobody else's pods. Dropping it lets both go.
 #[derive(Debug)]
@@ -105,7 +107,14 @@ impl Namespace {
             "apiVersion: v1\nkind: Node\nmetadata:\n  name: {node}\n  labels: {{{MARK}: {name}, kubernetes.io/hostname: {node}}}\n\
              spec:\n  taints: [{{key: {MARK}, value: {name}, effect: NoSchedule}}]\n"
         ));
-        self.until(&format!("node/{node}"), "condition=Ready");
+        // The taint of one that is not ready goes a moment later.
+        let is_ready = |found: &Value| {
+            let mut taints = found["spec"]["taints"].as_array().into_iter().flatten();
+            let is_tainted = taints.any(|taint| taint["key"] == NOT_READY);
+            api::has(found, "Ready", "True") && !is_tainted
+        };
+        let what = format!("node/{node}");
+        self.place().api.until((name, &what), LONG, is_ready);
     }
 
     /// Its name.
@@ -233,7 +242,10 @@ impl Drop for Namespace {
             return;
         }
         let nodes = self.nodes.iter().map(|node| format!("node/{node}"));
-        for object in nodes.chain([format!("namespace/{}", self.name)]) {
+        let all = [format!("namespace/{}", self.name)]
+            .into_iter()
+            .chain(nodes);
+        for object in all {
             let deleted = self.place().api.delete(&self.name, &object);
             // A test that fails already tells enough.
             assert!(
