@@ -97,7 +97,7 @@ fn a_plan_of_many_nodes_asks_once_for_their_pods() {
 
 /// Where the right to change nodes is one of names, what is said of one says nothing of another: each is rehearsed, until one is refused.
 fn rights_to_single_nodes(shop: &Shop) {
-    shop.namespace().apply(SINGLE);
+    shop.namespace().allow(SINGLE);
     let admin = shop.read("windlass.toml");
     let kubeconfig = |user| {
         let path = shop.namespace().cluster().kubeconfig(user);

@@ -270,7 +270,7 @@ fn the_roles_of_its_readme_are_enough() {
         "{without}"
     );
     let roles = roles.replace("namespace: shop", &format!("namespace: {name}"));
-    shop.namespace().apply(&roles);
+    shop.namespace().allow(&roles);
     shop.namespace()
         .kubectl(&["scale", "deployment/web", "--replicas=1"]);
     shop.namespace().until_rolled_out("deployment/web");

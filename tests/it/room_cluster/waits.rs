@@ -62,7 +62,16 @@ fn budgets(bench: &Bench, names: &[&str], within: u64) -> Look {
 fn pods_are_awaited_until_as_many_as_wanted_are_ready() {
     let bench = Bench::new(Namespace::new());
     let bad = web(&bench, "shop:bad", 2);
-    let message = refused(bench.read::<u32>(pods(&bad, 2_000)), ErrorKind::Limit);
+    let made = "jsonpath={.status.unavailableReplicas}=2";
+    bench.namespace.until("deployment/web", made);
+    bench.namespace.kubectl(&[
+        "wait",
+        "pods",
+        "--selector=app=web",
+        "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
+        "--timeout=60s",
+    ]);
+    let message = refused(bench.read::<u32>(pods(&bad, 500)), ErrorKind::Limit);
     assert!(message.contains("0 of 2 pods are ready"), "{message}");
     assert!(message.contains("ImagePullBackOff"), "{message}");
     let good = web(&bench, "shop:1", 2);
@@ -99,7 +108,9 @@ fn pods_are_awaited_until_as_many_as_wanted_are_ready() {
 fn a_budget_is_awaited_until_it_is_met() {
     let bench = Bench::new(Namespace::new());
     web(&bench, "shop:unready", 2);
-    let short = bench.read::<()>(budget(&bench, "web", 2_000));
+    let counted = "jsonpath={.status.desiredHealthy}=2";
+    bench.namespace.until("pdb/web", counted);
+    let short = bench.read::<()>(budget(&bench, "web", 500));
     let message = refused(short, ErrorKind::Limit);
     assert!(
         message.contains("0 of 2 pods that it wants are healthy"),

@@ -4,7 +4,7 @@
 use futures_util::TryStreamExt as _;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::api::{DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams};
-use kube::api::{WatchEvent, WatchParams};
+use kube::api::{PostParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{Request, Resource as _};
 use kube::discovery::{ApiResource, Discovery, Scope};
@@ -105,6 +105,25 @@ impl Api {
         let delete = request.delete(name, &DeleteParams::background()).unwrap();
         let deleted = RUNTIME.block_on(self.client.request::<Value>(delete));
         deleted.map(drop)
+    }
+
+    /// Whether the server lets the user do the first that a rule of a role allows.
+    #[track_caller]
+    pub(super) fn lets(&self, namespace: &str, user: &str, rule: &Value) -> bool {
+        let first = |of: &str| rule[of][0].as_str().unwrap_or_default();
+        let resource = first("resources");
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": {
+                "namespace": namespace, "verb": first("verbs"), "group": first("apiGroups"),
+                "resource": resource, "subresource": part, "name": first("resourceNames"),
+            }},
+        });
+        let (request, _) = self.requests("subjectaccessreviews", namespace);
+        let sent = serde_json::to_vec(&review).unwrap();
+        let create = request.create(&PostParams::default(), sent).unwrap();
+        self.ask(resource, create)["status"]["allowed"] == true
     }
 
     /// Until the object is there and so. Watches it.

@@ -202,6 +202,20 @@ impl Namespace {
         self.place().api.apply(&self.name, yaml, true);
     }
 
+    /// Makes these roles and what binds them to the user who may do nothing, and waits until they hold: the server sees them a moment later.
+    #[track_caller]
+    pub(crate) fn allow(&self, yaml: &str) {
+        self.apply(yaml);
+        let (api, user) = (&self.place().api, User::Windlass.name());
+        for object in serde_saphyr::from_multiple::<Value>(yaml).unwrap() {
+            let Some(rules) = object["rules"].as_array() else {
+                continue;
+            };
+            let holds = || api.lets(&self.name, user, &rules[0]).then_some(());
+            xtask::until(LONG, holds).unwrap_or_else(|| panic!("it never holds: {object}"));
+        }
+    }
+
     /// Waits until an object is as `kubectl wait --for` has it: `create`, `delete`, `condition=Ready`, `jsonpath={.spec.x}=y`.
     #[track_caller]
     pub(crate) fn until(&self, object: &str, becomes: &str) {

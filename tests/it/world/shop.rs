@@ -50,7 +50,7 @@ impl Shop {
         let (role, _) = role.split_once("```").unwrap();
         let shop = Self::on(Namespace::new(), User::Windlass);
         let own = format!("namespace: {}", shop.namespace.name());
-        shop.namespace.apply(&role.replace("namespace: shop", &own));
+        shop.namespace.allow(&role.replace("namespace: shop", &own));
         shop
     }
 
