@@ -3,7 +3,6 @@
 use super::{fleet, maintain, node, pods_on, start, two};
 use crate::world::Shop;
 use serde_json::Value;
-use std::time::Duration;
 
 /// The node without what differs between any two.
 fn wanted(shop: &Shop, name: &str) -> Value {
@@ -13,22 +12,13 @@ fn wanted(shop: &Shop, name: &str) -> Value {
     }
     let taints = node["spec"]["taints"].as_array_mut();
     for taint in taints.into_iter().flatten() {
-        // The test's own has its name, and the cordon's says since when.
-        taint["timeAdded"] = Value::Null;
-        if taint["key"] == "windlass-test" {
-            taint["value"] = Value::Null;
-        }
+        // The test's own has its name.
+        taint["value"] = Value::Null;
     }
     let annotations = node["metadata"]["annotations"].as_object_mut();
-    if let Some(annotations) = annotations {
-        annotations.retain(|name, _| !name.starts_with("windlass.dev/"));
-        if annotations.is_empty() {
-            node["metadata"]
-                .as_object_mut()
-                .unwrap()
-                .remove("annotations");
-        }
-    }
+    annotations
+        .unwrap()
+        .retain(|name, _| !name.starts_with("windlass.dev/"));
     node
 }
 
@@ -62,20 +52,9 @@ fn a_node_that_is_back() {
     }
     maintain(&other, &["update=none"]).expect(0);
     for (by_kubectl, by_windlass) in nodes.iter().zip(two(&other)) {
-        until_untainted(&one, by_kubectl);
-        until_untainted(&other, &by_windlass);
         assert_eq!(wanted(&other, &by_windlass), wanted(&one, by_kubectl));
     }
     for shop in [&one, &other] {
         shop.namespace().until_rolled_out("deployment/web");
     }
-}
-
-/// The controller takes the cordon's taint away a moment after the cordon.
-fn until_untainted(shop: &Shop, name: &str) {
-    let only_its_own = || {
-        let taints = node(shop, name)["spec"]["taints"].as_array().cloned();
-        (taints.unwrap_or_default().len() == 1).then_some(())
-    };
-    xtask::until(Duration::from_mins(1), only_its_own).unwrap();
 }

@@ -18,6 +18,8 @@ const LONG: Duration = Duration::from_mins(1);
 const MARK: &str = "windlass-test";
 /// The taint that a node comes with.
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// The annotation that a controller gives each node.
+const TTL: &str = "node.alpha.kubernetes.io/ttl";
 
 /// A namespace that nobody else knows of, and perhaps nodes that run nobody else's pods. Dropping it lets both go.
 #[derive(Debug)]
@@ -107,11 +109,12 @@ impl Namespace {
             "apiVersion: v1\nkind: Node\nmetadata:\n  name: {node}\n  labels: {{{MARK}: {name}, kubernetes.io/hostname: {node}}}\n\
              spec:\n  taints: [{{key: {MARK}, value: {name}, effect: NoSchedule}}]\n"
         ));
-        // The taint of one that is not ready goes a moment later.
+        // The taint of one that is not ready goes a moment later, and each node gets an annotation.
         let is_ready = |found: &Value| {
             let mut taints = found["spec"]["taints"].as_array().into_iter().flatten();
             let is_tainted = taints.any(|taint| taint["key"] == NOT_READY);
-            api::has(found, "Ready", "True") && !is_tainted
+            let is_known = found["metadata"]["annotations"][TTL].is_string();
+            api::has(found, "Ready", "True") && !is_tainted && is_known
         };
         let what = format!("node/{node}");
         self.place().api.until((name, &what), LONG, is_ready);
