@@ -3,13 +3,14 @@
 use crate::clock::Clock;
 use crate::cluster::object::Object;
 use crate::contract::{CallError, ErrorKind};
-use futures_util::{AsyncReadExt as _, StreamExt as _};
+use futures_util::{AsyncBufReadExt as _, StreamExt as _};
 use http::{Method, Request};
 use kube::core::response::StatusDetails;
 use kube::core::{Status, WatchEvent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::form_urlencoded;
@@ -286,15 +287,22 @@ impl Api {
         let answer = async {
             let stream = self.client.request_stream(request).await;
             let stream = stream.map_err(|error| self.failure(error))?;
-            let mut bytes = Vec::new();
-            let read = stream.take(most + 1).read_to_end(&mut bytes).await;
-            read.map_err(|_| unavailable("broke off its answer"))?;
-            if bytes.len() as u64 > most {
-                let most = crate::text::bytes(most);
-                let message = format!("`{}` answers with more than {most}", self.name);
-                return Err(Failure::new(ErrorKind::Limit, message));
+            let (mut stream, mut bytes) = (pin!(stream), Vec::new());
+            loop {
+                let read = stream.fill_buf().await;
+                let part = read.map_err(|_| unavailable("broke off its answer"))?;
+                if part.is_empty() {
+                    return Ok(bytes);
+                }
+                let length = part.len();
+                if (bytes.len() + length) as u64 > most {
+                    let most = crate::text::bytes(most);
+                    let message = format!("`{}` answers with more than {most}", self.name);
+                    return Err(Failure::new(ErrorKind::Limit, message));
+                }
+                bytes.extend_from_slice(part);
+                stream.as_mut().consume_unpin(length);
             }
-            Ok(bytes)
         };
         let end = end.min(self.clock.instant() + REQUEST);
         let answer = tokio::time::timeout_at(end.into(), answer).await;
