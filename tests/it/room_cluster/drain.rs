@@ -262,15 +262,14 @@ fn what_a_budget_holds_back_goes_when_it_lets_go() {
 #[test]
 fn a_budget_that_lets_one_go_at_a_time_is_kept() {
     let yaml = [deployment("web", 3, "", ""), budget("web", "web", 2)].concat();
-    let bench = Bench::new(Namespace::with_nodes(2));
-    let [node, other] = <[String; 2]>::try_from(bench.namespace.nodes().to_vec()).unwrap();
-    bench.namespace.kubectl(&["cordon", &other]);
+    let mut bench = Bench::new(Namespace::with_nodes(1));
     bench.namespace.apply(&yaml);
     bench.namespace.until_rolled_out("deployment/web");
     bench
         .namespace
         .until("pdb/web", "jsonpath={.status.disruptionsAllowed}=1");
-    bench.namespace.kubectl(&["uncordon", &other]);
+    bench.namespace.add_node();
+    let [node, other] = <[String; 2]>::try_from(bench.namespace.nodes().to_vec()).unwrap();
     bench.apply(&cordon(&node)).unwrap();
     let planned = bench.plan(&drain(&node)).unwrap();
     let line = format!(
