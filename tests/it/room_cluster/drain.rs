@@ -261,7 +261,9 @@ fn what_a_budget_holds_back_goes_when_it_lets_go() {
 
 #[test]
 fn a_budget_that_lets_one_go_at_a_time_is_kept() {
-    let yaml = [deployment("web", 3, "", ""), budget("web", "web", 2)].concat();
+    // The server asks its budget again by itself, for those that were asked to go in the same moment: by then no replacement is ready.
+    let slow = deployment("web", 3, "testbed/ready-after: 2s", "");
+    let yaml = [slow, budget("web", "web", 2)].concat();
     let mut bench = Bench::new(Namespace::with_nodes(1));
     bench.namespace.apply(&yaml);
     bench.namespace.until_rolled_out("deployment/web");
@@ -278,12 +280,20 @@ fn a_budget_that_lets_one_go_at_a_time_is_kept() {
     );
     assert_eq!(planned.details, [line]);
 
+    let healthy = "--output=jsonpath={.status.currentHealthy} healthy{\"\\n\"}";
+    let watch = ["get", "pdb/web", "--watch", healthy];
+    let watched = bench.namespace.start_kubectl(User::Admin, &watch);
+    watched.until_printed("3 healthy");
     let mut started = bench.start(&drain(&node));
     started.until_shown(&bench, "is held back");
     started.wait(&bench).unwrap();
     assert!(on_node(&bench, &node).is_empty());
     bench.namespace.until_rolled_out("deployment/web");
     assert_eq!(on_node(&bench, &other).len(), 3);
+    let seen = watched.kill().stdout;
+    assert!(seen.contains("2 healthy"), "{seen}");
+    let is_kept = |line: &str| line.starts_with(['2', '3']);
+    assert!(seen.lines().all(is_kept), "{seen}");
 }
 
 #[test]
