@@ -1,6 +1,6 @@
 //! Effects one by one, under the number that the engine would give them.
 
-use super::{Bench, LONG, effect, refused};
+use super::{Bench, effect, refused};
 use crate::world::Namespace;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,25 +77,20 @@ impl Bench {
 
     /// Lets the user who may do nothing do this.
     pub(super) fn allow(&self, verb: &str, resource: &str) {
-        let (verb_is, resource_is) = (format!("--verb={verb}"), format!("--resource={resource}"));
-        self.namespace
-            .kubectl(&["create", "role", "some", &verb_is, &resource_is]);
-        self.namespace.kubectl(&[
-            "create",
-            "rolebinding",
-            "some",
-            "--role=some",
-            "--user=windlass",
-        ]);
-        // A role holds a moment after it was written.
-        let end = Clock::system().instant() + LONG;
-        let asked = ["auth", "can-i", verb, resource];
-        while self.namespace.kubectl_as(User::Windlass, &asked).code != 0 {
-            assert!(
-                Clock::system().instant() < end,
-                "{verb} {resource} is never allowed"
-            );
-        }
+        self.namespace.allow(&format!(
+            "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: some}}
+rules: [{{apiGroups: ['*'], resources: [{resource}], verbs: [{verb}]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: some}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: some}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}}]
+"
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::acts::{bare, failed};
 use super::{Bench, LONG, effect, refused, room};
-use crate::world::Namespace;
+use crate::world::{NOT_PULLED, Namespace};
 use serde_json::{Value, json};
 use windlass::call::{Confirmed, Reverted, Undo};
 use windlass::cluster::call::{Change, Look};
@@ -148,13 +148,7 @@ fn a_job_that_does_not_end_says_why() {
     bench.apply(&from_cron_job(&bench)).unwrap();
     let job = format!("job/{}", called(&bench, 1));
     bench.namespace.until(&job, "jsonpath={.status.active}=1");
-    bench.namespace.kubectl(&[
-        "wait",
-        "pods",
-        "--selector=app=backup",
-        "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
-        "--timeout=60s",
-    ]);
+    bench.namespace.until_pods("backup", NOT_PULLED);
     let look = Look::AwaitJob {
         job: bench.named(&called(&bench, 1)),
         within: 500,
@@ -243,13 +237,7 @@ fn undo_deletes_the_job_and_its_pods() {
         .until(&format!("job/{name}"), "jsonpath={.status.active}=1");
     assert!(matches!(bench.undo(&prepared), Reverted::Restored(_)));
     assert!(jobs(&bench).is_empty());
-    bench.namespace.kubectl(&[
-        "wait",
-        "pods",
-        "--selector=app=backup",
-        "--for=delete",
-        "--timeout=60s",
-    ]);
+    bench.namespace.until_pods("backup", "delete");
     assert!(matches!(bench.undo(&prepared), Reverted::NothingToDo(_)));
 }
 

@@ -1,7 +1,7 @@
 //! Waiting for pods and for disruption budgets.
 
 use super::{Bench, CLUSTER, LONG, refused};
-use crate::world::Namespace;
+use crate::world::{NOT_PULLED, Namespace};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use windlass::call;
@@ -64,13 +64,7 @@ fn pods_are_awaited_until_as_many_as_wanted_are_ready() {
     let bad = web(&bench, "shop:bad", 2);
     let made = "jsonpath={.status.unavailableReplicas}=2";
     bench.namespace.until("deployment/web", made);
-    bench.namespace.kubectl(&[
-        "wait",
-        "pods",
-        "--selector=app=web",
-        "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
-        "--timeout=60s",
-    ]);
+    bench.namespace.until_pods("web", NOT_PULLED);
     let message = refused(bench.read::<u32>(pods(&bad, 500)), ErrorKind::Limit);
     assert!(message.contains("0 of 2 pods are ready"), "{message}");
     assert!(message.contains("ImagePullBackOff"), "{message}");

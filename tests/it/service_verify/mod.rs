@@ -2,7 +2,7 @@
 
 use crate::report::{Report, run_on, with};
 use crate::room_notify::receiver::{Act, Receiver};
-use crate::world::{Namespace, Shop};
+use crate::world::{NOT_PULLED, Namespace, Shop};
 use xtask::kubernetes::User;
 
 const GRANT: &str = "grants/service-verify.staging.toml";
@@ -97,7 +97,6 @@ fn a_change_that_went_wrong_fails_and_says_why() {
 fn an_old_fault_is_not_blamed_on_the_change() {
     let shop = shop(&Receiver::start([Act::status(500), Act::status(500)]));
     set_image(&shop, "shop:bad");
-    let waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff";
     let pods = || {
         let words = [
             "get",
@@ -108,7 +107,8 @@ fn an_old_fault_is_not_blamed_on_the_change() {
     };
     shop.namespace()
         .until("deployment/web", "jsonpath={.status.updatedReplicas}=1");
-    shop.namespace().until(&format!("pod/{}", pods()), waiting);
+    shop.namespace()
+        .until(&format!("pod/{}", pods()), NOT_PULLED);
     let kept = verify(&shop, &["baseline=true", "endpoints=shop"]).expect(0);
     kept.said("warning", "Deployment/web is not well already");
     kept.said("warning", "shop does not pass already: it answered 500");

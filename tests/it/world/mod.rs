@@ -11,7 +11,7 @@ mod shop;
 mod steps;
 mod wire;
 
-pub(crate) use namespace::Namespace;
+pub(crate) use namespace::{NOT_PULLED, Namespace};
 pub(crate) use output::{Output, Running};
 pub(crate) use project::Project;
 pub(crate) use relay::{Act, Relay};

@@ -14,6 +14,9 @@ use xtask::postgres::secret;
 /// Nothing that a test waits for takes longer; as kubectl reads it.
 const DEADLINE: &str = "--timeout=60s";
 const LONG: Duration = Duration::from_mins(1);
+/// What a pod comes to whose image is not there.
+pub(crate) const NOT_PULLED: &str =
+    "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff";
 /// The label, and the taint, of nodes that belong to one test; its value is the test's namespace.
 const MARK: &str = "windlass-test";
 /// The taint that a node comes with.
@@ -234,6 +237,13 @@ impl Namespace {
             }
             _ => drop(self.kubectl(&["wait", object, &format!("--for={becomes}"), DEADLINE])),
         }
+    }
+
+    /// The same of all pods with this label, of which there is one already.
+    #[track_caller]
+    pub(crate) fn until_pods(&self, app: &str, becomes: &str) {
+        let (selector, wanted) = (format!("--selector=app={app}"), format!("--for={becomes}"));
+        self.kubectl(&["wait", "pods", &selector, &wanted, DEADLINE]);
     }
 
     /// Waits until a rollout of a workload is complete.
