@@ -1,6 +1,6 @@
 //! The one gate: every call of a guest passes here, and nothing else makes a [`Permit`] for one.
 //!
-//! The order of the checks is the order of `Gate::effect`: capabilities, budget, lock, plan, prepare, what preparing
+//! The order of the checks is the order of `Gate::effect`: well-formed, policy, capabilities, budget, lock, plan, prepare, what preparing
 //! found, journal, apply, journal.
 
 use super::control::{Audience, Control, Event};
@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::lock::Locks;
 use super::measure::Counted;
 use super::patience::{Waited, wait};
-use super::permit::ChangePermit;
+use super::permit::{ChangePermit, Ownership};
 use super::plan::Bound;
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
@@ -20,7 +20,7 @@ use super::turn::Turn;
 use super::watch::Watches;
 use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
 use crate::clock::Clock;
-use crate::contract::{CallError, ErrorKind};
+use crate::contract::{CallError, Denial, ErrorKind};
 use crate::grant::{Effective, Side};
 use crate::journal::{Call, Entry, RunId};
 use serde::Serialize;
@@ -110,9 +110,10 @@ impl Gate {
             return Ok(Heard::Recorded(answer));
         }
         self.safe_point()?;
-        let side = self.effective.refuses_read(&read);
         let words = || (read.to_string(), format!("on {}", read.target()));
-        if let Some((side, error)) = self.may_not(side, words) {
+        let refused = unmeant(read.check())
+            .or_else(|| self.may_not(self.effective.refuses_read(&read), words));
+        if let Some((side, error)) = refused {
             let line = read.to_string();
             let refused = self.refuse(line, &call, side, error, None).await?;
             return Ok(Heard::Recorded(refused));
@@ -183,9 +184,8 @@ impl Gate {
             Err(error) => return self.declined(effect, error).await,
         };
         for touch in &prepared.touches {
-            if let Some(side) = self.effective.refuses_touch(&effect, touch) {
+            if let Some((side, error)) = self.refuses_touch(&effect, touch) {
                 let line = effect.to_string();
-                let error = denied(side, &line, &effect.place());
                 let touch = Some(touch.clone());
                 return self.refuse(line, &effect, side, error, touch).await;
             }
@@ -201,6 +201,9 @@ impl Gate {
 
     /// Everything that can be refused without looking at the target, in the gate's order.
     pub(super) fn refusal(&self, effect: &Effect) -> Option<(Side, CallError)> {
+        if let Some(refused) = unmeant(effect.check()) {
+            return Some(refused);
+        }
         let side = self.effective.refuses_effect(effect);
         let words = || (effect.to_string(), effect.place());
         if let Some(refused) = self.may_not(side, words) {
@@ -212,15 +215,25 @@ impl Gate {
         let must_hold = effect.changes_target() && !self.ledger.is_plan();
         if must_hold && !self.locks.are_held(effect.target()) {
             let message = format!("{effect}: the lock on `{}` was lost", effect.target());
-            return Some((Side::Lock, CallError::new(ErrorKind::Denied, message)));
+            return Some((Side::Lock, CallError::denied(Denial::Lock, message)));
         }
         if let Some(bound) = &self.bound
             && !bound.contains(effect)
         {
             let message = format!("{effect} is not in plan {}", bound.name());
-            return Some((Side::Plan, CallError::new(ErrorKind::Denied, message)));
+            return Some((Side::Plan, CallError::denied(Denial::Plan, message)));
         }
         None
+    }
+
+    /// What was found while preparing may be more than the capabilities cover, or against a rule that they state.
+    fn refuses_touch(&self, effect: &Effect, touch: &Touch) -> Option<(Side, CallError)> {
+        if let Some(side) = self.effective.refuses_touch(effect, touch) {
+            let error = denied(side, &effect.to_string(), &effect.place());
+            return Some((side, error));
+        }
+        let (side, rule) = self.effective.breaks_rule(effect, touch)?;
+        Some((side, CallError::denied(side.denial(), rule.to_string())))
     }
 
     /// What can be refused of any call: capabilities, then the end of the grant, then the budget of calls.
@@ -238,7 +251,8 @@ impl Gate {
         if expires.is_some_and(|end| end <= self.clock.now()) {
             let (line, place) = words();
             let message = format!("may not {line} {place}: the grant has ended");
-            return Some((Side::Grant, CallError::new(ErrorKind::Denied, message)));
+            let error = CallError::denied(Denial::GrantEnded, message);
+            return Some((Side::GrantEnded, error));
         }
         self.budget_refuses(|| words().0)
             .map(|error| (Side::Budget, error))
@@ -288,7 +302,11 @@ impl Gate {
             prepared: prepared.clone(),
         };
         let announced = self.ledger.announce(intended).await?;
-        let change = ChangePermit::new(permit.clone(), announced);
+        let ownership = match call.changes_target() {
+            true => self.locks.ownership(self.effective.expires),
+            false => Ownership::default(),
+        };
+        let change = ChangePermit::new(permit.clone(), announced, ownership);
         let applied = wait(&permit, self.apply(number, &change, &call, &prepared)).await;
         let (answer, sweep) = match applied {
             Waited::Stopped => return Err(Halt::Left { effect: number }),
@@ -464,9 +482,17 @@ fn decode<T: DeserializeOwned>(answer: &Answer) -> wasmtime::Result<Result<T, Ca
 fn denied(side: Side, line: &str, place: &str) -> CallError {
     let who = match side {
         Side::Needs => "its own manifest does not ask for it",
-        Side::Grant | Side::Budget | Side::Plan | Side::Lock => "no grant covers it",
+        Side::Policy | Side::Grant | Side::Budget | Side::Plan | Side::Lock | Side::GrantEnded => {
+            "no grant covers it"
+        }
     };
-    CallError::new(ErrorKind::Denied, format!("may not {line} {place}: {who}"))
+    CallError::denied(side.denial(), format!("may not {line} {place}: {who}"))
+}
+
+/// What no grant can allow: a name that nothing can have, a privileged pod.
+fn unmeant(checked: Result<(), CallError>) -> Option<(Side, CallError)> {
+    let error = checked.err()?;
+    Some((Side::Policy, error.because(Denial::Policy)))
 }
 
 fn late(line: &str) -> CallError {

@@ -3,7 +3,7 @@
 use super::halt::Halt;
 use super::ledger::Ledger;
 use super::patience::{Waited, wait};
-use super::permit::{ChangePermit, Permit};
+use super::permit::{ChangePermit, Ownership, Permit};
 use super::rooms::Rooms;
 use crate::call::{Confirmed, Effect, Prepared, Revert};
 use crate::contract::{CallError, ErrorKind};
@@ -106,7 +106,7 @@ pub(super) async fn ask(
 pub(super) async fn revert(
     rooms: &Rooms,
     ledger: &mut Ledger,
-    permit: Permit,
+    (permit, ownership): (Permit, Ownership),
     effect: u64,
     revert: Revert,
 ) -> Result<Result<(), String>, Halt> {
@@ -115,7 +115,7 @@ pub(super) async fn revert(
         revert: revert.clone(),
     };
     let announced = ledger.announce(announced).await?;
-    let change = ChangePermit::new(permit.clone(), announced);
+    let change = ChangePermit::new(permit.clone(), announced, ownership);
     let reverted = match wait(&permit, rooms.revert(&change, &revert)).await {
         Waited::Answered(reverted) => reverted,
         Waited::Late => Err(CallError::new(

@@ -156,8 +156,11 @@ impl Gate {
             let why = error.source().map(|why| format!(": {why}"));
             return Ok(Err(format!("{error}{}", why.unwrap_or_default())));
         }
-        let permit = self.unwind_permit(UNDO_DEADLINE);
-        settle::revert(&self.rooms, &mut self.ledger, permit, effect, revert).await
+        let leave = (
+            self.unwind_permit(UNDO_DEADLINE),
+            self.locks.ownership(None),
+        );
+        settle::revert(&self.rooms, &mut self.ledger, leave, effect, revert).await
     }
 
     /// How the run was being taken back when its process went away, or ended stuck.
