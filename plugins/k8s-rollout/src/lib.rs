@@ -71,13 +71,13 @@ fn roll_out(
     run.step("change");
     let made = make(parameters, change, run, cluster, &before)?;
     run.step("follow");
-    if before.paused {
+    if change.is_of_replicas() {
+        follow_replicas(parameters, cluster, &made)?;
+    } else if before.paused {
         run.warning("it is paused: nothing is rolled out before it proceeds");
         return Ok(format!("{}; it is paused", made.sentence));
-    }
-    cluster.await_rollout(&name, parameters.within)?;
-    if made.desired == 0 {
-        cluster.await_no_pods(&name, parameters.within)?;
+    } else {
+        cluster.await_rollout(&name, parameters.within)?;
     }
     if let Some(job) = parameters::job("contract", &parameters.contract)? {
         run.step("soak");
@@ -87,12 +87,24 @@ fn roll_out(
         migrate::run(parameters, run, cluster, job, false)?;
     }
     run.step("check");
+    let now = cluster.workload(&name)?;
     let pods = cluster.pods(&parameters.namespace, &before.selector)?;
-    run.check(
-        "its pods run",
-        judge::pods(made.desired, &made.images, &pods),
-    );
+    for note in judge::notes(&now, &made.images, &pods) {
+        run.info(note);
+    }
+    let whole = !change.is_of_replicas();
+    run.check("its pods run", judge::pods(&now, whole, &pods));
     Ok(made.sentence)
+}
+
+/// A number of replicas is reached whatever came of a rollout before, and whether or not the workload is paused.
+fn follow_replicas(parameters: &Parameters, cluster: &Cluster, made: &Made) -> Result<(), Error> {
+    let name = parameters.workload();
+    if made.desired == 0 {
+        return cluster.await_no_pods(&name, parameters.within);
+    }
+    cluster.await_pods(&[name], parameters.within)?;
+    Ok(())
 }
 
 /// What a change makes of a workload.
