@@ -19,7 +19,7 @@ use super::settle;
 use super::turn::Turn;
 use super::watch::Watches;
 use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::contract::{CallError, Denial, ErrorKind};
 use crate::grant::{Effective, Side};
 use crate::journal::{Call, Entry, RunId};
@@ -138,13 +138,23 @@ impl Gate {
         }
     }
 
-    /// Waits for what others do. A stop or a cancellation ends the wait at once; in a plan it is assumed that it came about.
+    /// Waits for what others do. Its end is recorded when it begins, so that after a crash only the rest is waited. A stop or a cancellation
+    /// ends the wait at once; in a plan it is assumed that it came about.
     async fn await_others(&mut self, read: &Read) -> Result<Answer, Halt> {
         if self.ledger.is_plan() {
             return Ok(Ok(read.assumed().unwrap_or_default()));
         }
         let within = read.waits().unwrap_or_default();
-        let permit = self.permit(within.saturating_add(READ_DEADLINE));
+        let at_most = match self.replay.take_waiting() {
+            Some(until) => Duration::from_millis(until.since(self.clock.now())),
+            None => {
+                let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                let until = Millis(self.clock.now().0.saturating_add(millis));
+                self.ledger.append(Entry::Waiting { until }).await?;
+                within.saturating_add(READ_DEADLINE)
+            }
+        };
+        let permit = self.permit(at_most);
         let rooms = Arc::clone(&self.rooms);
         let mut waiting = std::pin::pin!(wait(&permit, rooms.read(&permit, read)));
         loop {
@@ -385,7 +395,15 @@ impl Gate {
         let Some(asked) = asked else {
             return Err(Halt::Left { effect: number });
         };
-        let settled = settle::Settled::live(number, asked);
+        let settled = match settle::Settled::live(number, asked) {
+            Ok(settled) => settled,
+            Err(settle::NotAsked(why)) => {
+                return Err(Halt::InDoubt {
+                    effect: number,
+                    why: format!("{} could not be asked: {why}", call.target()),
+                });
+            }
+        };
         self.ledger.append(settled.entry).await?;
         if let Some(sweep) = settled.sweep {
             self.sweep(number, sweep).await?;
@@ -406,7 +424,7 @@ impl Gate {
 
     /// Clears away what a broken-off effect left. What cannot be cleared away now is tried again before the run ends.
     async fn sweep(&mut self, effect: u64, revert: crate::call::Revert) -> Result<(), Halt> {
-        self.take_back(effect, revert).await.map(drop)
+        self.take_back_once(effect, revert).await.map(drop)
     }
 
     /// Records a refusal, so that it stays known even if the guest swallows it.

@@ -63,6 +63,16 @@ pub enum LockError {
         #[source]
         source: RoomLockError,
     },
+    /// Another run left the target in the middle of an effect or of being taken back; what follows could rest on what is not known.
+    #[error("run {holder} left `{target}` in the middle of {what}")]
+    Reserved {
+        /// Logical name.
+        target: String,
+        /// The run.
+        holder: RunId,
+        /// What it was at.
+        what: String,
+    },
     /// The operator did not want to wait any longer.
     #[error("stopped while it waited for `{0}`, on which another run may be at work")]
     GivenUp(String),
@@ -75,6 +85,17 @@ pub enum LockError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl LockError {
+    /// Whether another run or process has the lock. Otherwise it could not be asked for.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::AtWork(_) | Self::Taken { .. } | Self::Reserved { .. } => true,
+            Self::Target { source, .. } => source.is_held(),
+            Self::GivenUp(_) | Self::File { .. } => false,
+        }
+    }
 }
 
 impl Locks {
