@@ -38,7 +38,7 @@ pub(super) async fn object<R>(
     let mut see = |value: &Value, said: &mut String| match look(value) {
         Ok(Step::Done(result)) => Some(Ok(result)),
         Ok(Step::Waiting(what)) => {
-            if what != *said {
+            if what != *said && !what.is_empty() {
                 show(permit, &what);
                 *said = what;
             }
@@ -214,7 +214,8 @@ impl Count {
             return Step::Waiting("its controller has not seen it yet".into());
         };
         let Some(ready) = self.ready else {
-            return Step::Waiting("its pods were not seen yet".into());
+            // There is nothing to show before they are.
+            return Step::Waiting(String::new());
         };
         match u32::try_from(ready).unwrap_or(u32::MAX) {
             ready if ready >= wanted => Step::Done(ready),
