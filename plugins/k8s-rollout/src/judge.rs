@@ -5,10 +5,22 @@
 use windlass_sdk::cluster::{PodFacts, RolloutState, WorkloadFacts, has_ended, is_of};
 use windlass_sdk::{Finding, text};
 
-/// Whether the workload has all its pods as its controller counts them, and, of a whole rollout, whether it is still complete.
-pub(crate) fn pods(now: &WorkloadFacts, whole: bool, pods: &[PodFacts]) -> Finding {
+/// How much of a workload has to be well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Least {
+    /// All its pods, and its rollout is complete.
+    Rollout,
+    /// So many pods, whatever its rollout is.
+    Ready(u32),
+}
+
+/// Whether the workload has as many ready pods as it has to have, and is rolled out, by its controller's count.
+pub(crate) fn pods(now: &WorkloadFacts, least: Least, pods: &[PodFacts]) -> Finding {
     let mut own = pods.iter().filter(|pod| counts(pod, now));
-    let (ready, desired) = (now.ready, now.desired);
+    let (ready, desired, whole) = match least {
+        Least::Rollout => (now.ready, now.desired, true),
+        Least::Ready(least) => (now.ready, least, false),
+    };
     if ready < desired {
         let waiting = own.find_map(|pod| Some((&pod.name, pod.waiting.as_ref()?)));
         let why = waiting.map_or_else(String::new, |(name, why)| format!("; {name}: {why}"));
@@ -52,7 +64,7 @@ fn counts(pod: &PodFacts, workload: &WorkloadFacts) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{notes, pods};
+    use super::{Least, notes, pods};
     use windlass_sdk::Verdict;
     use windlass_sdk::cluster::{
         PodFacts, Rollout, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName,
@@ -101,13 +113,14 @@ mod tests {
 
     #[test]
     fn the_controllers_count_decides() {
-        let judged = |ready, state, whole| pods(&web(ready, state), whole, &[pod("a")]).verdict;
-        assert_eq!(judged(2, RolloutState::Complete, true), Verdict::Pass);
-        assert_eq!(judged(1, RolloutState::Complete, true), Verdict::Fail);
-        assert_eq!(judged(2, RolloutState::Progressing, true), Verdict::Fail);
-        assert_eq!(judged(2, RolloutState::Failed, true), Verdict::Fail);
-        assert_eq!(judged(2, RolloutState::Failed, false), Verdict::Pass);
-        assert_eq!(judged(1, RolloutState::Failed, false), Verdict::Fail);
+        let judged = |ready, state, least| pods(&web(ready, state), least, &[pod("a")]).verdict;
+        let whole = Least::Rollout;
+        assert_eq!(judged(2, RolloutState::Complete, whole), Verdict::Pass);
+        assert_eq!(judged(1, RolloutState::Complete, whole), Verdict::Fail);
+        assert_eq!(judged(2, RolloutState::Progressing, whole), Verdict::Fail);
+        assert_eq!(judged(2, RolloutState::Failed, whole), Verdict::Fail);
+        assert_eq!(judged(2, RolloutState::Failed, Least::Ready(2)), Verdict::Pass);
+        assert_eq!(judged(1, RolloutState::Failed, Least::Ready(2)), Verdict::Fail);
         let restarted = PodFacts {
             restarts: 1,
             ..pod("a")
@@ -117,8 +130,8 @@ mod tests {
             ..restarted.clone()
         };
         let all = web(2, RolloutState::Complete);
-        assert_eq!(pods(&all, true, &[restarted]).verdict, Verdict::Inconclusive);
-        assert_eq!(pods(&all, true, &[of_another]).verdict, Verdict::Pass);
+        assert_eq!(pods(&all, Least::Rollout, &[restarted]).verdict, Verdict::Inconclusive);
+        assert_eq!(pods(&all, Least::Rollout, &[of_another]).verdict, Verdict::Pass);
     }
 
     #[test]
@@ -135,7 +148,7 @@ mod tests {
         };
         let all = [pod("a"), evicted, other];
         let now = web(2, RolloutState::Complete);
-        assert_eq!(pods(&now, true, &all).verdict, Verdict::Pass);
+        assert_eq!(pods(&now, Least::Rollout, &all).verdict, Verdict::Pass);
         assert_eq!(
             notes(&now, &["shop:2".into()], &all),
             [

@@ -319,6 +319,7 @@ spec:
 ",
     );
     shop.namespace().until("job/once", "jsonpath={.status.active}=1");
+    shop.namespace().until_pods("once", "condition=Ready");
     let first = shop.namespace().pods_of("once").into_iter().next().unwrap();
     shop.namespace().evicted(&first);
     shop.namespace().until("job/once", "condition=Complete");

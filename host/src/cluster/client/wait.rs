@@ -172,7 +172,10 @@ pub(super) async fn all_pods(
     within: Duration,
 ) -> Result<u32, CallError> {
     let found = api.get(permit.deadline(), workload).await?;
-    let count = Mutex::new(Count::default());
+    let count = Mutex::new(Count {
+        wanted: desired(&workload.kind, &found),
+        ready: None,
+    });
     let lock = || count.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = object(api, permit, workload, within, |found| {
         refuse_ending(workload, found)?;
@@ -191,6 +194,11 @@ pub(super) async fn all_pods(
     };
     match counted {
         Err(mut error) if error.kind == ErrorKind::Limit => {
+            if let Step::Waiting(said) = lock().step()
+                && !said.is_empty()
+            {
+                error = late(workload, within, &said);
+            }
             let namespace = workload.namespace.as_deref().unwrap_or_default();
             let selector = selector(&found["spec"]["selector"]);
             let why = pods::troubles(api, permit, namespace, &selector).await;
@@ -202,7 +210,6 @@ pub(super) async fn all_pods(
 }
 
 /// How many pods are wanted and how many are ready, as far as either was seen.
-#[derive(Default)]
 struct Count {
     wanted: Option<u32>,
     ready: Option<usize>,
@@ -210,12 +217,12 @@ struct Count {
 
 impl Count {
     fn step(&self) -> Step<u32> {
+        let Some(ready) = self.ready else {
+            // There is nothing to show before the pods are seen.
+            return Step::Waiting(String::new());
+        };
         let Some(wanted) = self.wanted else {
             return Step::Waiting("its controller has not seen it yet".into());
-        };
-        let Some(ready) = self.ready else {
-            // There is nothing to show before they are.
-            return Step::Waiting(String::new());
         };
         match u32::try_from(ready).unwrap_or(u32::MAX) {
             ready if ready >= wanted => Step::Done(ready),
@@ -423,4 +430,25 @@ async fn pods_round<R>(
     };
     api.watch(&path, &query, &listed.version, rest, looked)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, desired};
+    use serde_json::json;
+
+    #[test]
+    fn what_a_daemon_set_wants_is_not_known_before_its_controller_has_counted() {
+        let mut set = json!({
+            "metadata": {"generation": 2},
+            "spec": {"replicas": 3},
+            "status": {"desiredNumberScheduled": 0},
+        });
+        assert_eq!(desired(&Kind::DaemonSet, &set), None);
+        set["status"]["observedGeneration"] = json!(1);
+        assert_eq!(desired(&Kind::DaemonSet, &set), None);
+        assert_eq!(desired(&Kind::Deployment, &set), Some(3));
+        set["status"]["observedGeneration"] = json!(2);
+        assert_eq!(desired(&Kind::DaemonSet, &set), Some(0));
+    }
 }
