@@ -18,7 +18,9 @@ pub fn of_job(run: &Run, cluster: &Cluster, made: &JobFacts, lines: u32) {
     // What a plan foresees has no uid, and no pods.
     if pods.is_empty() && !made.uid.is_empty() {
         let name = &job.name;
-        run.warning(format!("the log of {name} is lost: its pods were cleared away before it was read"));
+        run.warning(format!(
+            "the log of {name} is lost: its pods were cleared away before it was read"
+        ));
     }
     for pod in pods {
         if let Some(why) = &pod.waiting {

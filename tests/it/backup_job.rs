@@ -111,20 +111,30 @@ fn a_success_counts_that_the_cron_job_has_kept_itself() {
         "{{\"status\": {{\"lastSuccessfulTime\": \"{:.0}\"}}}}",
         jiff::Timestamp::now()
     );
-    let words = ["patch", "cronjob/backup", "--subresource=status", "--type=merge"];
+    let words = [
+        "patch",
+        "cronjob/backup",
+        "--subresource=status",
+        "--type=merge",
+    ];
     shop.namespace()
         .kubectl(&[&words[..], &["--patch", &status]].concat());
     let look = ["cron-job=backup", "only-check=true", "max-age=1h"];
     let report = shop.run("backup-job", &look).expect(0);
     let check = report.check("the newest backup is fresh");
-    assert!(check.starts_with("pass: a job that is cleared away"), "{check}");
+    assert!(
+        check.starts_with("pass: a job that is cleared away"),
+        "{check}"
+    );
 }
 
 #[test]
 fn a_log_that_is_gone_with_its_pods_is_missed() {
     let shop = shop("backup:1");
-    let gone = cron_job("backup:1", "300ms")
-        .replace("backoffLimit: 0", "backoffLimit: 0\n      ttlSecondsAfterFinished: 0");
+    let gone = cron_job("backup:1", "300ms").replace(
+        "backoffLimit: 0",
+        "backoffLimit: 0\n      ttlSecondsAfterFinished: 0",
+    );
     shop.namespace().apply(&gone);
     let report = shop.run("backup-job", &["cron-job=backup"]);
     report.said("warning", "is lost: ");

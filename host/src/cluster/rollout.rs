@@ -61,7 +61,9 @@ fn kept_back(workload: &Value) -> Option<String> {
     let status = &workload["status"];
     let is_new = status["updateRevision"] != status["currentRevision"];
     (is_new && wanted > 0 && partition >= wanted).then(|| {
-        format!("its partition is {partition}: each of its {wanted} replicas keeps the old revision")
+        format!(
+            "its partition is {partition}: each of its {wanted} replicas keeps the old revision"
+        )
     })
 }
 
@@ -227,7 +229,8 @@ mod tests {
         );
         assert_eq!(spec(json!({"paused": true})), Paused);
         let parted = |partition: u64| {
-            let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
+            let strategy =
+                json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
             let workload = json!({
                 "spec": {"replicas": 2, "updateStrategy": strategy},
                 "status": {"readyReplicas": 2, "currentRevision": "a", "updateRevision": "b"},

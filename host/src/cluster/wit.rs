@@ -135,11 +135,7 @@ impl cluster_read::Host for Guest {
         .await
     }
 
-    async fn last_success(
-        &mut self,
-        cluster: String,
-        cron_job: Namespaced,
-    ) -> Answer<Option<u64>> {
+    async fn last_success(&mut self, cluster: String, cron_job: Namespaced) -> Answer<Option<u64>> {
         read(self, cluster, Look::LastSuccess { cron_job }).await
     }
 

@@ -119,8 +119,14 @@ mod tests {
         assert_eq!(judged(1, RolloutState::Complete, whole), Verdict::Fail);
         assert_eq!(judged(2, RolloutState::Progressing, whole), Verdict::Fail);
         assert_eq!(judged(2, RolloutState::Failed, whole), Verdict::Fail);
-        assert_eq!(judged(2, RolloutState::Failed, Least::Ready(2)), Verdict::Pass);
-        assert_eq!(judged(1, RolloutState::Failed, Least::Ready(2)), Verdict::Fail);
+        assert_eq!(
+            judged(2, RolloutState::Failed, Least::Ready(2)),
+            Verdict::Pass
+        );
+        assert_eq!(
+            judged(1, RolloutState::Failed, Least::Ready(2)),
+            Verdict::Fail
+        );
         let restarted = PodFacts {
             restarts: 1,
             ..pod("a")
@@ -130,8 +136,14 @@ mod tests {
             ..restarted.clone()
         };
         let all = web(2, RolloutState::Complete);
-        assert_eq!(pods(&all, Least::Rollout, &[restarted]).verdict, Verdict::Inconclusive);
-        assert_eq!(pods(&all, Least::Rollout, &[of_another]).verdict, Verdict::Pass);
+        assert_eq!(
+            pods(&all, Least::Rollout, &[restarted]).verdict,
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            pods(&all, Least::Rollout, &[of_another]).verdict,
+            Verdict::Pass
+        );
     }
 
     #[test]

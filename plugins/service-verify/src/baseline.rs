@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use windlass_sdk::Instant;
-use windlass_sdk::cluster::{PodFacts, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName, has_ended};
+use windlass_sdk::cluster::{
+    PodFacts, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName, has_ended,
+};
 use windlass_sdk::probe::Sample;
 
 /// How the services were.

@@ -56,9 +56,8 @@ pub(crate) fn notes(found: &[PodFacts], workloads: &[WorkloadFacts]) -> Vec<Stri
                 "{name} has come to its end and does not count: {why}"
             ));
         }
-        is_beyond(pod, workloads).then(|| {
-            format!("{name} is not ready, but its workload has all that it wants: {why}")
-        })
+        is_beyond(pod, workloads)
+            .then(|| format!("{name} is not ready, but its workload has all that it wants: {why}"))
     };
     found.iter().filter_map(note).collect()
 }

@@ -135,7 +135,10 @@ fn a_release_is_not_taken_back_for_an_old_pod_that_was_evicted() {
     shop.namespace().until_rolled_out("deployment/web");
     let report = roll_out(&shop, &["images=app=shop:2"]).expect(0);
     assert_eq!(report.check("its pods run"), "pass: 3 pods ready");
-    report.said("info", &format!("{pod} has come to its end and does not count"));
+    report.said(
+        "info",
+        &format!("{pod} has come to its end and does not count"),
+    );
     assert_eq!(shop.image(), "shop:2");
 }
 

@@ -123,7 +123,10 @@ fn a_host_that_slept_while_another_run_took_the_target_evicts_nothing_more() {
     other.windlass(&words).expect(0);
     let before = pods_on(&shop, &first);
     shop.namespace().kubectl(&["delete", "pdb/web"]);
-    write_lease(&shop, "\"holderIdentity\": \"somebody\", \"leaseDurationSeconds\": 1");
+    write_lease(
+        &shop,
+        "\"holderIdentity\": \"somebody\", \"leaseDurationSeconds\": 1",
+    );
     running.go_on();
     let output = running.wait().all();
     assert!(output.contains("was lost"), "{output}");

@@ -491,7 +491,9 @@ fn pods_that_tolerate_a_cordon_come_back_and_are_counted() {
     assert_eq!(planned.after, "0 pods, and 1 that may come back");
     let applied = bench.apply(&drain(&node)).unwrap();
     assert!(
-        applied.after.starts_with("1 pod, of which the drain evicted none: ")
+        applied
+            .after
+            .starts_with("1 pod, of which the drain evicted none: ")
             && applied.after.contains("/web-"),
         "{}",
         applied.after

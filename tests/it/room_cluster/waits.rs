@@ -241,9 +241,7 @@ spec:
 ",
     );
     bench.namespace.until("pod/mesh", "condition=Ready");
-    let status = |name: &str, restarts: u32| {
-        json!({"name": name, "restartCount": restarts, "ready": true, "image": "i", "imageID": "i"})
-    };
+    let status = |name: &str, restarts: u32| json!({"name": name, "restartCount": restarts, "ready": true, "image": "i", "imageID": "i"});
     let statuses = json!([status("setup", 3), status("proxy", 12)]);
     let patch = json!({"status": {"initContainerStatuses": statuses}}).to_string();
     let words = ["patch", "pod/mesh", "--subresource=status", "--type=merge"];
@@ -288,9 +286,7 @@ spec:
 "
         )
     };
-    let of = |claim: &str| {
-        format!("{{name: data, persistentVolumeClaim: {{claimName: {claim}}}}}")
-    };
+    let of = |claim: &str| format!("{{name: data, persistentVolumeClaim: {{claimName: {claim}}}}}");
     let rolling = "{rollingUpdate: {maxSurge: 1}}";
     let yaml = [
         claim("own", "ReadWriteOncePod"),

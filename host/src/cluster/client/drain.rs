@@ -132,9 +132,8 @@ fn come_back(sorted: &Sorted) -> Option<String> {
         "tolerate"
     };
     let all = named(&names);
-    (!names.is_empty()).then(|| {
-        format!("{all} {verb} the taint of a cordon: replacements may start on this node")
-    })
+    (!names.is_empty())
+        .then(|| format!("{all} {verb} the taint of a cordon: replacements may start on this node"))
 }
 
 /// All pods of a node.

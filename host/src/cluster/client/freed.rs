@@ -41,7 +41,9 @@ pub(super) async fn pods(
         let name = pod.text();
         if let Err(error) = permit.still_ours().await {
             let why = error.message;
-            told.push(format!("; {name} is not ready and has to be deleted: {why}"));
+            told.push(format!(
+                "; {name} is not ready and has to be deleted: {why}"
+            ));
             continue;
         }
         let evicted = evict(api, permit.deadline(), &pod, false).await;

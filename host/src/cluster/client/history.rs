@@ -26,7 +26,9 @@ pub(super) async fn since(api: &Api, object: &Object, version: &str) -> Outcome<
     let first = |event| match event {
         Watched::There(found) | Watched::Gone(found) => Some(Box::new(found)),
     };
-    let ended = api.watch_once(&path, &query, version, WITHIN, first).await?;
+    let ended = api
+        .watch_once(&path, &query, version, WITHIN, first)
+        .await?;
     Ok(match ended {
         Ended::Seen(found) => Past::There(found),
         Ended::Over => Past::Never,

@@ -166,11 +166,7 @@ fn manifest(cron_job: &Value) -> Value {
 }
 
 /// The version of the jobs of a namespace. Where listing them is not allowed, nothing is known.
-async fn version(
-    api: &Api,
-    permit: &Permit,
-    object: &Object,
-) -> Result<Option<String>, CallError> {
+async fn version(api: &Api, permit: &Permit, object: &Object) -> Result<Option<String>, CallError> {
     let namespace = object.namespace.as_deref();
     let asked = api.version(permit.deadline(), &Kind::Job, namespace);
     match asked.await {

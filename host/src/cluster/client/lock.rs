@@ -28,9 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run works there.
-    #[error(
-        "another run works on cluster `{cluster}`: {holder} holds the lease `{lease}`"
-    )]
+    #[error("another run works on cluster `{cluster}`: {holder} holds the lease `{lease}`")]
     Held {
         /// Logical name.
         cluster: String,

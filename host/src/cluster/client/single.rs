@@ -58,7 +58,10 @@ async fn of_claim(api: &Api, permit: &Permit, namespace: &str, claim: &str) -> O
         return Some(error.message);
     }
     let pods = Kind::Pod.path(Some(namespace));
-    let path = format!("{}/persistentvolumeclaims/{claim}", pods.trim_end_matches("/pods"));
+    let path = format!(
+        "{}/persistentvolumeclaims/{claim}",
+        pods.trim_end_matches("/pods")
+    );
     let found: Value = match api.call(permit.deadline(), Method::GET, &path, None).await {
         Ok(found) => found,
         Err(failure) => {
@@ -68,7 +71,10 @@ async fn of_claim(api: &Api, permit: &Permit, namespace: &str, claim: &str) -> O
             ));
         }
     };
-    let modes = found["spec"]["accessModes"].as_array().into_iter().flatten();
+    let modes = found["spec"]["accessModes"]
+        .as_array()
+        .into_iter()
+        .flatten();
     let modes: Vec<_> = modes.filter_map(Value::as_str).collect();
     let is_shared = modes.iter().any(|mode| SHARED.contains(mode));
     (!is_shared).then(|| format!("its claim `{claim}` is {}", modes.join(", ")))
