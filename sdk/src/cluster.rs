@@ -1,11 +1,11 @@
 //! A Kubernetes cluster: what it tells, and how its workloads, nodes, jobs, routes and certificates are maintained.
 
-use crate::Error;
 use crate::bindings::windlass::procedure::{
     cluster_certificates, cluster_config, cluster_jobs, cluster_manifest_jobs, cluster_nodes,
     cluster_read, cluster_routes, cluster_workloads,
 };
 use crate::parameters::Span;
+use crate::{Error, Instant};
 use serde_json::Value;
 
 pub use crate::bindings::windlass::procedure::cluster_config::{Applied, FieldEdit};
@@ -31,6 +31,27 @@ pub fn namespaced(namespace: impl Into<String>, name: impl Into<String>) -> Name
     Namespaced {
         namespace: namespace.into(),
         name: name.into(),
+    }
+}
+
+/// Whether the pod has come to its end. Its controller does not count it any more, and may leave it there for long.
+pub fn has_ended(pod: &PodFacts) -> bool {
+    matches!(&*pod.phase, "Succeeded" | "Failed")
+}
+
+/// Whether the workload's controller made the pod, by the owner that the pod names. A label selector may mean pods of others too.
+pub fn is_of(pod: &PodFacts, workload: &WorkloadName) -> bool {
+    let owner = pod.owner.as_deref().and_then(|owner| owner.split_once('/'));
+    let Some((kind, name)) = owner else {
+        return false;
+    };
+    match workload.kind {
+        WorkloadKind::Deployment => {
+            let of = name.rsplit_once('-').map(|(of, _)| of);
+            kind == "ReplicaSet" && of == Some(workload.name.as_str())
+        }
+        WorkloadKind::StatefulSet => kind == "StatefulSet" && name == workload.name,
+        WorkloadKind::DaemonSet => kind == "DaemonSet" && name == workload.name,
     }
 }
 
@@ -93,6 +114,11 @@ impl Cluster {
     /// Jobs of a namespace, newest first. Verb: `jobs`.
     pub fn jobs(&self, namespace: &str, selector: &str) -> Result<Vec<JobFacts>, Error> {
         Ok(cluster_read::jobs(&self.name, namespace, selector)?)
+    }
+
+    /// When a job of this CronJob succeeded last, also where its finished jobs are cleared away. Verb: `jobs`.
+    pub fn last_success(&self, cron_job: &Namespaced) -> Result<Option<Instant>, Error> {
+        Ok(cluster_read::last_success(&self.name, cron_job)?)
     }
 
     /// Certificates of cert-manager. Verb: `certificates`.

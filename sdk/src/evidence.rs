@@ -1,11 +1,12 @@
 //! What is copied into the record at once, because its source is soon cleared away.
 
-use crate::cluster::{Namespaced, namespaced};
+use crate::cluster::{JobFacts, namespaced};
 use crate::{Cluster, Run};
 
-/// Keeps the last lines that each pod of a job wrote, and why one does not run. What cannot be read is a warning and fails nothing. Verbs:
-/// `pods` and `logs`.
-pub fn of_job(run: &Run, cluster: &Cluster, job: &Namespaced, lines: u32) {
+/// Keeps the last lines that each pod of a job wrote, and why one does not run. What cannot be read, or is gone already, is a warning and
+/// fails nothing. Verbs: `pods` and `logs`.
+pub fn of_job(run: &Run, cluster: &Cluster, made: &JobFacts, lines: u32) {
+    let job = &made.name;
     if lines == 0 {
         return;
     }
@@ -14,6 +15,13 @@ pub fn of_job(run: &Run, cluster: &Cluster, job: &Namespaced, lines: u32) {
         Ok(pods) => pods,
         Err(error) => return run.warning(format!("its pods were not found: {error}")),
     };
+    // What a plan foresees has no uid, and no pods.
+    if pods.is_empty() && !made.uid.is_empty() {
+        let name = &job.name;
+        run.warning(format!(
+            "the log of {name} is lost: its pods were cleared away before it was read"
+        ));
+    }
     for pod in pods {
         if let Some(why) = &pod.waiting {
             run.warning(format!("{}: {why}", pod.name));

@@ -56,7 +56,7 @@ fn freshness_needs_a_complete_one_that_is_young_enough() {
     let none = look("max-age=1h").expect(1);
     assert_eq!(
         none.check("the newest backup is fresh"),
-        "fail: none of 0 jobs is complete"
+        "fail: none of 0 jobs is complete, and the CronJob has kept no success"
     );
     shop.run("backup-job", &["cron-job=backup"]).expect(0);
     look("max-age=1h").expect(0);
@@ -102,4 +102,40 @@ fn the_role_of_its_readme_is_enough() {
     shop.run("backup-job", &["cron-job=backup"]).expect(0);
     shop.undo_the_last().expect(0);
     assert_eq!(shop.namespace().object("jobs")["items"], json!([]));
+}
+
+#[test]
+fn a_success_counts_that_the_cron_job_has_kept_itself() {
+    let shop = shop("backup:1");
+    let status = format!(
+        "{{\"status\": {{\"lastSuccessfulTime\": \"{:.0}\"}}}}",
+        jiff::Timestamp::now()
+    );
+    let words = [
+        "patch",
+        "cronjob/backup",
+        "--subresource=status",
+        "--type=merge",
+    ];
+    shop.namespace()
+        .kubectl(&[&words[..], &["--patch", &status]].concat());
+    let look = ["cron-job=backup", "only-check=true", "max-age=1h"];
+    let report = shop.run("backup-job", &look).expect(0);
+    let check = report.check("the newest backup is fresh");
+    assert!(
+        check.starts_with("pass: a job that is cleared away"),
+        "{check}"
+    );
+}
+
+#[test]
+fn a_log_that_is_gone_with_its_pods_is_missed() {
+    let shop = shop("backup:1");
+    let gone = cron_job("backup:1", "300ms").replace(
+        "backoffLimit: 0",
+        "backoffLimit: 0\n      ttlSecondsAfterFinished: 0",
+    );
+    shop.namespace().apply(&gone);
+    let report = shop.run("backup-job", &["cron-job=backup"]);
+    report.said("warning", "is lost: ");
 }

@@ -22,7 +22,25 @@ pub(super) struct Pod {
     labels: BTreeMap<String, String>,
     /// How far it is.
     pub(super) condition: Condition,
+    /// What has to be taken off before it is gone once it was asked to end.
+    pub(super) finalizers: Vec<String>,
+    /// For how long it may end, in seconds.
+    pub(super) grace: u64,
+    /// Whether a cordon keeps its replacement away from the node. A pod that tolerates the cordon's taint may come back.
+    pub(super) kept_away: bool,
     empty_dir: bool,
+}
+
+/// The taint of a cordoned node.
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+/// Whether a toleration of a pod lets it onto a node that is cordoned.
+fn tolerates_a_cordon(toleration: &Value) -> bool {
+    let is = |field: &str, value: &str| toleration[field].as_str().unwrap_or_default() == value;
+    let any_value = is("operator", "Exists");
+    let key = is("key", UNSCHEDULABLE) || is("key", "") && any_value;
+    let value = any_value || is("value", "");
+    key && value && (is("effect", "") || is("effect", "NoSchedule"))
 }
 
 /// How far a pod is.
@@ -119,6 +137,9 @@ impl Pod {
         };
         let volumes = pod["spec"]["volumes"].as_array();
         let mut volumes = volumes.into_iter().flatten();
+        let tolerations = pod["spec"]["tolerations"].as_array();
+        let finalizers = pod["metadata"]["finalizers"].as_array();
+        let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
         Self {
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name"),
@@ -127,8 +148,31 @@ impl Pod {
             owner: Owner::of(pod),
             labels: labels(pod),
             condition: Condition::of(pod),
+            finalizers: finalizers.map(str::to_owned).collect(),
+            grace: pod["spec"]["terminationGracePeriodSeconds"]
+                .as_u64()
+                .unwrap_or(0),
+            kept_away: !tolerations.into_iter().flatten().any(tolerates_a_cordon),
             empty_dir: volumes.any(|volume| !volume["emptyDir"].is_null()),
         }
+    }
+
+    /// Whether its controller may start a replacement on the very node, though it is cordoned.
+    pub(super) fn comes_back(&self) -> bool {
+        self.owner == Owner::Other && self.condition != Condition::Finished && !self.kept_away
+    }
+
+    /// Whether the node itself, or a daemon set, has it there.
+    pub(super) fn belongs_to_node(&self) -> bool {
+        match &self.owner {
+            Owner::Node | Owner::DaemonSet(_) => true,
+            Owner::Nobody | Owner::Other => false,
+        }
+    }
+
+    /// `shop/web-0`.
+    pub(super) fn text(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
     }
 
     /// The daemon set that it says controls it.

@@ -27,6 +27,9 @@ pub(super) fn rollout(kind: WorkloadKind, workload: &Value) -> Rollout {
     if workload.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
         return of(RolloutState::Paused, "it is paused".into());
     }
+    if let Some(why) = kept_back(workload) {
+        return of(RolloutState::Paused, why);
+    }
     if number("/status/observedGeneration") < number("/metadata/generation") {
         return of(
             RolloutState::Progressing,
@@ -51,14 +54,42 @@ fn of(state: RolloutState, message: String) -> Rollout {
     Rollout { state, message }
 }
 
+/// Why the controller of a stateful set replaces none of its pods by the new ones: its partition leaves it none to replace.
+fn kept_back(workload: &Value) -> Option<String> {
+    let partition = workload.pointer("/spec/updateStrategy/rollingUpdate/partition")?;
+    let (partition, wanted) = (partition.as_u64()?, replicas(workload));
+    let status = &workload["status"];
+    let is_new = status["updateRevision"] != status["currentRevision"];
+    (is_new && wanted > 0 && partition >= wanted).then(|| {
+        format!(
+            "its partition is {partition}: each of its {wanted} replicas keeps the old revision"
+        )
+    })
+}
+
 /// What the controller says when it gives up.
 fn failure(workload: &Value) -> Option<String> {
     let conditions = workload.pointer("/status/conditions")?.as_array()?;
     let late = conditions.iter().find(|condition| {
         condition["type"] == "Progressing" && condition["reason"] == "ProgressDeadlineExceeded"
     })?;
+    // A controller does not take its words back when only the replicas change, or before a new rollout gets on: an older failure says nothing
+    // of the last change. Times of the server have one format, so that they compare as text.
+    let failed = late["lastUpdateTime"].as_str();
+    if failed.is_some_and(|failed| changed_last(workload).is_some_and(|changed| failed < changed)) {
+        return None;
+    }
     let message = late["message"].as_str().unwrap_or_default();
     Some(format!("ProgressDeadlineExceeded: {message}"))
+}
+
+/// When a hand other than one that writes its status changed the object last, as the server counts.
+fn changed_last(workload: &Value) -> Option<&str> {
+    let entries = workload.pointer("/metadata/managedFields")?.as_array()?;
+    let others = entries
+        .iter()
+        .filter(|entry| entry["subresource"] != "status");
+    others.filter_map(|entry| entry["time"].as_str()).max()
 }
 
 /// How many replicas a deployment or stateful set wants.
@@ -171,6 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_from_before_the_last_change_is_not_of_it() {
+        let state = |failed: &str| {
+            let workload = json!({
+                "metadata": {"managedFields": [
+                    {"time": "2026-01-01T00:00:05Z", "manager": "windlass"},
+                    {"time": "2026-01-01T00:00:09Z", "manager": "controller", "subresource": "status"},
+                ]},
+                "status": {"conditions": [{
+                    "type": "Progressing", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": failed,
+                }]},
+            });
+            rollout(WorkloadKind::Deployment, &workload).state
+        };
+        assert_eq!(state("2026-01-01T00:00:04Z"), Progressing);
+        assert_eq!(state("2026-01-01T00:00:05Z"), Failed);
+        assert_eq!(state("2026-01-01T00:00:08Z"), Failed);
+    }
+
+    #[test]
     fn what_nobody_rolls_out_is_not_complete() {
         let spec = |spec: Value| rollout(WorkloadKind::StatefulSet, &json!({"spec": spec})).state;
         assert_eq!(
@@ -178,6 +228,16 @@ mod tests {
             Paused
         );
         assert_eq!(spec(json!({"paused": true})), Paused);
+        let parted = |partition: u64| {
+            let strategy =
+                json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
+            let workload = json!({
+                "spec": {"replicas": 2, "updateStrategy": strategy},
+                "status": {"readyReplicas": 2, "currentRevision": "a", "updateRevision": "b"},
+            });
+            rollout(WorkloadKind::StatefulSet, &workload).state
+        };
+        assert_eq!((parted(2), parted(1)), (Paused, Progressing));
     }
 
     #[test]

@@ -63,6 +63,7 @@ const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("cluster-read", "nodes", Verb::Nodes),
     ("cluster-read", "budgets", Verb::Budgets),
     ("cluster-read", "jobs", Verb::Jobs),
+    ("cluster-read", "last-success", Verb::Jobs),
     ("cluster-read", "certificates", Verb::Certificates),
     ("cluster-read", "issued", Verb::Certificates),
     ("cluster-read", "route", Verb::Routes),

@@ -135,6 +135,10 @@ impl cluster_read::Host for Guest {
         .await
     }
 
+    async fn last_success(&mut self, cluster: String, cron_job: Namespaced) -> Answer<Option<u64>> {
+        read(self, cluster, Look::LastSuccess { cron_job }).await
+    }
+
     async fn certificates(
         &mut self,
         cluster: String,

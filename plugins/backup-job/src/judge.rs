@@ -9,23 +9,27 @@ pub(crate) fn under_way(jobs: &[JobFacts]) -> Option<&JobFacts> {
     jobs.iter().find(|job| job.outcome == JobOutcome::Running)
 }
 
-/// Whether the newest complete one ended at most so long before now.
-pub(crate) fn freshness(jobs: &[JobFacts], now: Instant, max_age: Span) -> Finding {
-    let ended = |job: &&JobFacts| {
-        (job.outcome == JobOutcome::Complete).then(|| job.finished.unwrap_or_default())
-    };
-    let Some(newest) = jobs
+/// Whether the newest complete one ended at most so long before now. `last` is when one succeeded last as the CronJob itself has kept it:
+/// finished jobs are cleared away sooner or later.
+pub(crate) fn freshness(
+    jobs: &[JobFacts],
+    last: Option<Instant>,
+    now: Instant,
+    max_age: Span,
+) -> Finding {
+    let complete = jobs
         .iter()
-        .max_by_key(ended)
-        .filter(|job| ended(job).is_some())
-    else {
+        .filter(|job| job.outcome == JobOutcome::Complete);
+    let there = complete.map(|job| (job.finished.unwrap_or_default(), job.name.name.as_str()));
+    let kept = last.map(|last| (last, "a job that is cleared away"));
+    let Some((ended, name)) = there.chain(kept).max_by_key(|(ended, _)| *ended) else {
         return Finding::fail(format!(
-            "none of {} is complete",
+            "none of {} is complete, and the CronJob has kept no success",
             text::count(jobs.len(), "job")
         ));
     };
-    let age = now.saturating_sub(newest.finished.unwrap_or_default());
-    let told = format!("{}, ended {} ago", newest.name.name, text::duration(age));
+    let age = now.saturating_sub(ended);
+    let told = format!("{name}, ended {} ago", text::duration(age));
     if age <= max_age.as_milliseconds() {
         Finding::pass(told)
     } else {
@@ -91,7 +95,7 @@ mod tests {
         let old = job("old", JobOutcome::Complete, 0, Some(10_000));
         let new = job("new", JobOutcome::Complete, 20_000, Some(30_000));
         let failed = job("failed", JobOutcome::Failed, 40_000, Some(50_000));
-        let judged = |jobs: &[JobFacts], now| freshness(jobs, now, Span::seconds(60));
+        let judged = |jobs: &[JobFacts], now| freshness(jobs, None, now, Span::seconds(60));
         let all = [failed.clone(), old, new];
         assert_eq!(judged(&all, 90_000), Finding::pass("new, ended 1 min ago"));
         assert_eq!(
@@ -99,7 +103,16 @@ mod tests {
             Finding::fail("new, ended 1 min 1 s ago; at most 1 min is allowed")
         );
         assert_eq!(judged(&[failed], 0).verdict, Verdict::Fail);
-        assert_eq!(judged(&[], 0), Finding::fail("none of 0 jobs is complete"));
+        assert_eq!(
+            judged(&[], 0),
+            Finding::fail("none of 0 jobs is complete, and the CronJob has kept no success")
+        );
+        let kept = |last, now| freshness(&all, Some(last), now, Span::seconds(60)).evidence;
+        assert_eq!(
+            kept(60_000, 90_000),
+            "a job that is cleared away, ended 30 s ago"
+        );
+        assert_eq!(kept(5_000, 90_000), "new, ended 1 min ago");
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Procedure for BackupJob {
 fn newest(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<String, Error> {
     run.step("look");
     let jobs = jobs(parameters, cluster)?;
-    let finding = judge::freshness(&jobs, run.now(), parameters.max_age);
+    let last = cluster.last_success(&parameters.cron_job())?;
+    let finding = judge::freshness(&jobs, last, run.now(), parameters.max_age);
     run.check("the newest backup is fresh", finding);
     Ok(format!("{} looked at", text::count(jobs.len(), "job")))
 }
@@ -67,7 +68,7 @@ fn back_up(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<Stri
     let name = namespaced(&parameters.namespace, &job.name.name);
     let ended = cluster.await_job(&name, parameters.within);
     run.step("keep the evidence");
-    evidence::of_job(run, cluster, &name, parameters.lines);
+    evidence::of_job(run, cluster, &job, parameters.lines);
     let ended = ended?;
     run.check("the backup is complete", judge::ended(&ended, &before));
     if ended.outcome != JobOutcome::Complete {

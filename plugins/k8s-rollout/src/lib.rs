@@ -8,8 +8,9 @@ mod judge;
 mod migrate;
 mod parameters;
 
+use judge::Least;
 use parameters::{Change, Parameters};
-use windlass_sdk::cluster::{ManagerKind, Revision, WorkloadFacts};
+use windlass_sdk::cluster::{ManagerKind, Revision, RolloutState, WorkloadFacts};
 use windlass_sdk::notify::Message;
 use windlass_sdk::parameters::Span;
 use windlass_sdk::{Cluster, Error, Procedure, Run, text};
@@ -71,13 +72,13 @@ fn roll_out(
     run.step("change");
     let made = make(parameters, change, run, cluster, &before)?;
     run.step("follow");
-    if before.paused {
+    if change.is_of_replicas() {
+        follow_replicas(parameters, run, cluster, &made, &before)?;
+    } else if before.paused {
         run.warning("it is paused: nothing is rolled out before it proceeds");
         return Ok(format!("{}; it is paused", made.sentence));
-    }
-    cluster.await_rollout(&name, parameters.within)?;
-    if made.desired == 0 {
-        cluster.await_no_pods(&name, parameters.within)?;
+    } else {
+        cluster.await_rollout(&name, parameters.within)?;
     }
     if let Some(job) = parameters::job("contract", &parameters.contract)? {
         run.step("soak");
@@ -87,12 +88,49 @@ fn roll_out(
         migrate::run(parameters, run, cluster, job, false)?;
     }
     run.step("check");
+    let now = cluster.workload(&name)?;
     let pods = cluster.pods(&parameters.namespace, &before.selector)?;
-    run.check(
-        "its pods run",
-        judge::pods(made.desired, &made.images, &pods),
-    );
+    for note in judge::notes(&now, &made.images, &pods) {
+        run.info(note);
+    }
+    let least = least(change, &before, &now);
+    run.check("its pods run", judge::pods(&now, least, &pods));
     Ok(made.sentence)
+}
+
+/// How much of the workload has to be well in the end.
+fn least(change: &Change, before: &WorkloadFacts, now: &WorkloadFacts) -> Least {
+    if !change.is_of_replicas() {
+        Least::Rollout
+    } else if before.rollout.state == RolloutState::Failed {
+        // Pods of the rollout that was given up are not what this change is about.
+        Least::Ready(before.ready.min(now.desired))
+    } else {
+        Least::Ready(now.desired)
+    }
+}
+
+/// A number of replicas is reached whatever came of a rollout before, and whether or not the workload is paused.
+fn follow_replicas(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    made: &Made,
+    before: &WorkloadFacts,
+) -> Result<(), Error> {
+    let name = parameters.workload();
+    if made.desired == 0 {
+        return cluster.await_no_pods(&name, parameters.within);
+    }
+    if before.rollout.state == RolloutState::Failed {
+        let why = &before.rollout.message;
+        run.warning(format!(
+            "its last rollout was given up before this run, so that new pods may not become ready and are not waited for: {why}"
+        ));
+        return Ok(());
+    }
+    cluster.await_pods(&[name], parameters.within)?;
+    Ok(())
 }
 
 /// What a change makes of a workload.

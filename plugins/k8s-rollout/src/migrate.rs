@@ -20,7 +20,7 @@ pub(crate) fn run(
     let made = cluster.job_from_manifest(&manifest, reversible)?;
     let name = namespaced(&parameters.namespace, &made.name.name);
     let ended = cluster.await_job(&name, parameters.within);
-    evidence::of_job(run, cluster, &name, LINES);
+    evidence::of_job(run, cluster, &made, LINES);
     let ended = ended?;
     if ended.outcome == JobOutcome::Complete {
         return Ok(());

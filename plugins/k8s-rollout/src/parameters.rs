@@ -103,6 +103,16 @@ pub(crate) enum Change {
     RollBack(Option<u64>),
 }
 
+impl Change {
+    /// Whether it changes how many pods there are, and not what they are.
+    pub(crate) fn is_of_replicas(&self) -> bool {
+        match self {
+            Self::Replicas(_) | Self::Stop | Self::Start => true,
+            Self::Images(_) | Self::Restart | Self::RollBack(_) => false,
+        }
+    }
+}
+
 impl Parameters {
     pub(crate) fn workload(&self) -> WorkloadName {
         WorkloadName {

@@ -1,7 +1,9 @@
 //! A second pod for deployments that have one, so that none is without any while its node is emptied.
 
 use crate::parameters::Parameters;
-use windlass_sdk::cluster::{NodeFacts, PodFacts, WorkloadFacts, WorkloadKind, WorkloadName};
+use windlass_sdk::cluster::{
+    NodeFacts, PodFacts, WorkloadFacts, WorkloadKind, WorkloadName, has_ended, is_of,
+};
 use windlass_sdk::{Cluster, Error, Kind, Run};
 
 /// Starts a second pod of each deployment whose only one is on these nodes, and waits for it. Answers which.
@@ -21,7 +23,13 @@ pub(crate) fn surge(
                 continue;
             }
             let pods = cluster.pods(namespace, &workload.selector)?;
-            if !pods.iter().any(|pod| is_on(pod, nodes)) {
+            let mut own = pods.iter().filter(|pod| is_of(pod, &workload.name));
+            if !own.any(|pod| is_on(pod, nodes)) {
+                continue;
+            }
+            if let Some(why) = &workload.single {
+                let name = &workload.name.name;
+                run.warning(format!("{namespace}/{name} has one pod and gets no second one: {why}. It is away for a moment when that one is evicted"));
                 continue;
             }
             if let Some(manager) = workload.managers.iter().find(|manager| manager.insists) {
@@ -41,7 +49,8 @@ pub(crate) fn surge(
                 }
                 Err(error) => return Err(error),
             }
-            cluster.await_rollout(&workload.name, parameters.drain_within)?;
+            let name = std::slice::from_ref(&workload.name);
+            cluster.await_pods(name, parameters.drain_within)?;
             surged.push(workload.name);
         }
     }
@@ -72,5 +81,5 @@ fn is_single(workload: &WorkloadFacts) -> bool {
 
 fn is_on(pod: &PodFacts, nodes: &[NodeFacts]) -> bool {
     let is_it = |node: &NodeFacts| pod.node.as_deref() == Some(node.name.as_str());
-    !pod.ending && nodes.iter().any(is_it)
+    !pod.ending && !has_ended(pod) && nodes.iter().any(is_it)
 }

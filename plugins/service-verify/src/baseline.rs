@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use windlass_sdk::Instant;
-use windlass_sdk::cluster::{PodFacts, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName};
+use windlass_sdk::cluster::{
+    PodFacts, RolloutState, WorkloadFacts, WorkloadKind, WorkloadName, has_ended,
+};
 use windlass_sdk::probe::Sample;
 
 /// How the services were.
@@ -57,14 +59,21 @@ pub(crate) fn images(workload: &WorkloadFacts) -> Vec<String> {
         .collect()
 }
 
-/// Whether a workload is rolled out and all of it ready.
+/// Whether a workload is rolled out and all of it ready, as its controller counts. One that no controller rolls out by itself (`OnDelete`, a
+/// partition) is well with all its pods.
 pub(crate) fn is_well(workload: &WorkloadFacts) -> bool {
-    workload.rollout.state == RolloutState::Complete && workload.ready >= workload.desired
+    let rolled_out = match workload.rollout.state {
+        RolloutState::Complete => true,
+        RolloutState::Paused => !workload.paused,
+        RolloutState::Progressing | RolloutState::Failed => false,
+    };
+    rolled_out && workload.ready >= workload.desired
 }
 
-/// Whether a pod is one that should be ready: it was not asked to end, and is not one that came to its end.
+/// Whether a pod is one that should be ready: it was not asked to end, and is not one that came to its end. One that failed counts only where
+/// no controller starts another.
 pub(crate) fn counts(pod: &PodFacts) -> bool {
-    !pod.ending && pod.phase != "Succeeded"
+    !pod.ending && !(has_ended(pod) && (pod.owner.is_some() || pod.phase == "Succeeded"))
 }
 
 impl Baseline {

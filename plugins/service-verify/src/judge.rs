@@ -3,7 +3,7 @@
 //! What was so before the change is not blamed on it: it is inconclusive, and a person decides.
 
 use crate::baseline::{Baseline, called, counts, images, is_well};
-use windlass_sdk::cluster::{PodFacts, WorkloadFacts};
+use windlass_sdk::cluster::{PodFacts, WorkloadFacts, has_ended, is_of};
 use windlass_sdk::probe::Sample;
 use windlass_sdk::{Error, Finding, Kind, text};
 
@@ -46,14 +46,43 @@ fn workload(facts: &WorkloadFacts, before: Option<&Baseline>) -> Finding {
     }
 }
 
-/// Whether each pod is ready. Those that came to their end need not be.
-pub(crate) fn pods(found: &[PodFacts], wanted: u32, before: Option<&Baseline>) -> Finding {
+/// Pods that do not count: those that came to their end, and those that a workload has beyond all that it wants.
+pub(crate) fn notes(found: &[PodFacts], workloads: &[WorkloadFacts]) -> Vec<String> {
+    let note = |pod: &PodFacts| {
+        let why = pod.waiting.as_deref().unwrap_or(&pod.phase);
+        let name = &pod.name;
+        if pod.phase == "Failed" && has_ended(pod) && !counts(pod) && !pod.ending {
+            return Some(format!(
+                "{name} has come to its end and does not count: {why}"
+            ));
+        }
+        is_beyond(pod, workloads)
+            .then(|| format!("{name} is not ready, but its workload has all that it wants: {why}"))
+    };
+    found.iter().filter_map(note).collect()
+}
+
+/// Whether it is not ready, and one more than its workload wants by its controller's count.
+fn is_beyond(pod: &PodFacts, workloads: &[WorkloadFacts]) -> bool {
+    let mut all = workloads.iter();
+    let has_all = |workload: &WorkloadFacts| is_of(pod, &workload.name) && is_well(workload);
+    counts(pod) && !pod.ready && all.any(has_all)
+}
+
+/// Whether each pod is ready that counts.
+pub(crate) fn pods(
+    found: &[PodFacts],
+    workloads: &[WorkloadFacts],
+    before: Option<&Baseline>,
+) -> Finding {
+    let wanted: u32 = workloads.iter().map(|workload| workload.desired).sum();
     let none = if wanted == 0 {
         Finding::pass("none is wanted")
     } else {
         Finding::fail(format!("none is there, and {wanted} are wanted"))
     };
-    Finding::of_each_or(none, found.iter().filter(|pod| counts(pod)), |pod| {
+    let count = |pod: &&PodFacts| counts(pod) && !is_beyond(pod, workloads);
+    Finding::of_each_or(none, found.iter().filter(count), |pod| {
         if pod.ready {
             return Finding::pass(&pod.name);
         }
@@ -77,8 +106,10 @@ pub(crate) fn restarts(found: &[PodFacts], most: u32, before: Option<&Baseline>)
         let restarts = pod.restarts;
         restarts.saturating_sub(known.map_or(0, |known| known.restarts))
     };
+    let found: Vec<_> = found.iter().filter(|pod| counts(pod)).collect();
     let all: u64 = found.iter().map(|pod| u64::from(since(pod))).sum();
-    let too_many: Vec<_> = found.iter().filter(|pod| since(pod) > most).collect();
+    let too_many = found.iter().filter(|pod| since(pod) > most);
+    let too_many: Vec<_> = too_many.collect();
     let none = Finding::pass(format!(
         "{} of {} since the baseline",
         text::count(all, "restart"),
@@ -178,6 +209,7 @@ mod tests {
                 message: "waiting".into(),
             },
             managers: Vec::new(),
+            single: None,
         }
     }
 
@@ -218,9 +250,13 @@ mod tests {
     #[test]
     fn nothing_where_something_was_expected_fails() {
         assert_eq!(workloads(&[], None).verdict, Verdict::Fail);
-        assert_eq!(pods(&[], 2, None).verdict, Verdict::Fail);
-        assert_eq!(pods(&[], 0, None).verdict, Verdict::Pass);
-        let before = baseline(&[web(2, RolloutState::Complete, "1")], &[], true);
+        let web = web(2, RolloutState::Complete, "1");
+        assert_eq!(
+            pods(&[], std::slice::from_ref(&web), None).verdict,
+            Verdict::Fail
+        );
+        assert_eq!(pods(&[], &[], None).verdict, Verdict::Pass);
+        let before = baseline(&[web], &[], true);
         let gone = workloads(&[], Some(&before));
         assert_eq!(gone, Finding::fail("1 of 1: Deployment/web is gone"));
     }
@@ -244,7 +280,7 @@ mod tests {
         let well = baseline(&[web(2, RolloutState::Complete, "1")], &[], true);
         assert_eq!(workloads(&[ill], Some(&well)).verdict, Verdict::Fail);
 
-        let judged = |found: PodFacts| pods(&[found], 1, Some(&before)).verdict;
+        let judged = |found: PodFacts| pods(&[found], &[], Some(&before)).verdict;
         assert_eq!(judged(pod("a", "RS/1", false, 9)), Verdict::Inconclusive);
         assert_eq!(judged(pod("b", "RS/1", false, 0)), Verdict::Inconclusive);
         assert_eq!(judged(pod("b", "RS/2", false, 0)), Verdict::Fail);
@@ -252,7 +288,46 @@ mod tests {
             phase: "Succeeded".into(),
             ..pod("c", "Job/1", false, 0)
         };
-        assert_eq!(pods(&[ended], 0, None).verdict, Verdict::Pass);
+        assert_eq!(pods(&[ended], &[], None).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_pod_that_came_to_its_end_or_is_one_too_many_is_a_note() {
+        let failed = |owner: Option<&str>| PodFacts {
+            phase: "Failed".into(),
+            waiting: Some("Evicted".into()),
+            owner: owner.map(str::to_owned),
+            ..pod("a", "", false, 0)
+        };
+        let judged = |pod: PodFacts, workloads: &[WorkloadFacts]| {
+            let notes = notes(std::slice::from_ref(&pod), workloads).len();
+            (pods(&[pod], workloads, None).verdict, notes)
+        };
+        assert_eq!(judged(failed(Some("Job/1")), &[]), (Verdict::Pass, 1));
+        assert_eq!(judged(failed(None), &[]), (Verdict::Fail, 0));
+        let all = web(2, RolloutState::Complete, "1");
+        let beyond = [
+            pod("a", "ReplicaSet/web-1", true, 0),
+            pod("b", "ReplicaSet/web-2", false, 0),
+        ];
+        assert_eq!(
+            pods(&beyond, std::slice::from_ref(&all), None).verdict,
+            Verdict::Pass
+        );
+        assert_eq!(notes(&beyond, &[all]).len(), 1);
+        let ill = web(1, RolloutState::Progressing, "1");
+        assert_eq!(pods(&beyond, &[ill], None).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_workload_that_is_rolled_out_by_hand_is_well_with_all_its_pods() {
+        let by_hand = web(2, RolloutState::Paused, "1");
+        assert_eq!(workloads(&[by_hand.clone()], None).verdict, Verdict::Pass);
+        let paused = WorkloadFacts {
+            paused: true,
+            ..by_hand
+        };
+        assert_eq!(workloads(&[paused], None).verdict, Verdict::Inconclusive);
     }
 
     #[test]

@@ -99,9 +99,13 @@ impl Services<'_> {
             run.check(format!("endpoint {name}"), found);
         }
         run.step("pods");
+        // Looked at anew: what their controllers count decides which pods matter.
+        let workloads = self.workloads()?;
         let pods = self.pods(&workloads)?;
-        let wanted = workloads.iter().map(|workload| workload.desired).sum();
-        run.check("pods", judge::pods(&pods, wanted, before));
+        for note in judge::notes(&pods, &workloads) {
+            run.info(note);
+        }
+        run.check("pods", judge::pods(&pods, &workloads, before));
         let restarts = judge::restarts(&pods, parameters.max_restarts, before);
         run.check("restarts", restarts);
         Ok(())

@@ -126,3 +126,34 @@ fn what_another_hand_changed_since_is_left_alone_and_reported() {
     assert!(undone.to_string().contains("is shop:9 by now"), "{undone}");
     assert_eq!(shop.image(), "shop:9");
 }
+
+#[test]
+fn a_release_is_not_taken_back_for_an_old_pod_that_was_evicted() {
+    let shop = shop();
+    let pod = shop.namespace().pods_of("web").into_iter().next().unwrap();
+    shop.namespace().evicted(&pod);
+    shop.namespace().until_rolled_out("deployment/web");
+    let report = roll_out(&shop, &["images=app=shop:2"]).expect(0);
+    assert_eq!(report.check("its pods run"), "pass: 3 pods ready");
+    report.said(
+        "info",
+        &format!("{pod} has come to its end and does not count"),
+    );
+    assert_eq!(shop.image(), "shop:2");
+}
+
+#[test]
+fn replicas_are_not_judged_by_a_rollout_that_failed_before() {
+    let shop = shop();
+    let soon = r#"{"spec": {"progressDeadlineSeconds": 3}}"#;
+    let patch = ["patch", "deployment/web", "--type=merge", "--patch", soon];
+    shop.namespace().kubectl(&patch);
+    shop.namespace()
+        .kubectl(&["set", "image", "deployment/web", "app=shop:bad"]);
+    shop.namespace()
+        .until("deployment/web", "condition=Progressing=False");
+    let report = roll_out(&shop, &["replicas=4"]).expect(0);
+    assert_eq!(report.summary(), "3 → 4 replicas");
+    // Nor is a change that is made afterwards.
+    roll_out(&shop, &["images=app=shop:2"]).expect(0);
+}

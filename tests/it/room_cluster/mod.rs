@@ -11,6 +11,7 @@ mod endless;
 mod expired;
 pub(crate) mod jobs;
 mod labels;
+mod lock;
 mod nodes;
 mod place;
 mod rollouts;

@@ -312,6 +312,15 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}]
     // The same node again is none more.
     bench.apply(&cordon("node-1")).unwrap();
     bench.apply(&uncordon("node-1")).unwrap();
+    // Runs on other targets of the cluster are kept apart too: both have counted before either cordons.
+    let (first, second) = (cordon("node-1"), cordon("node-2"));
+    let counted = [&first, &second].map(|change| bench.prepare(change).unwrap());
+    let [of_first, of_second] = counted;
+    bench.start_prepared(&first, of_first).wait(&bench).unwrap();
+    let late = bench.start_prepared(&second, of_second).wait(&bench);
+    let message = refused(late, ErrorKind::Limit);
+    assert!(message.contains("these are by now: node-1"), "{message}");
+    bench.apply(&uncordon("node-1")).unwrap();
     bench.apply(&cordon("node-2")).unwrap();
     bench.narrow(&json!({ "nodes-at-once": 2 }));
     bench.apply(&cordon("node-1")).unwrap();

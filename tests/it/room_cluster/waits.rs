@@ -2,13 +2,16 @@
 
 use super::{Bench, CLUSTER, LONG, refused};
 use crate::world::{NOT_PULLED, Namespace};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use windlass::call;
 use windlass::cluster::Read;
 use windlass::cluster::call::Look;
 use windlass::contract::ErrorKind;
-use windlass::contract::cluster_types::{Namespaced, WorkloadKind, WorkloadName};
+use windlass::contract::cluster_types::{
+    Namespaced, PodFacts, WorkloadFacts, WorkloadKind, WorkloadName,
+};
 
 fn web(bench: &Bench, image: &str, replicas: u32) -> WorkloadName {
     deployment(bench, "web", image, replicas)
@@ -159,4 +162,159 @@ fn many_are_looked_at_together() {
     };
     assert!(may(budgets(&bench, &["a", "b"], 1)) && may(all(&workloads[..1], 1)));
     assert!(!may(budgets(&bench, &names, 1)) && !may(all(&workloads, 1)));
+}
+
+#[test]
+fn pods_are_awaited_as_many_as_are_wanted_by_then() {
+    let bench = Bench::new(Namespace::new());
+    let web = web(&bench, "shop:unready", 2);
+    let (sender, mut shown) = mpsc::unbounded_channel();
+    let (room, permit) = (Arc::clone(&bench.room), bench.permit(Some(sender)));
+    let read = Read {
+        cluster: CLUSTER.into(),
+        look: pods(&web, 60_000),
+    };
+    let waiting = bench
+        .runtime
+        .spawn(async move { room.read(&permit, &read).await });
+    let first = async {
+        while let Some(progress) = shown.recv().await {
+            if progress.phase.contains("0 of 2 pods are ready") {
+                return;
+            }
+        }
+        panic!("it was never shown");
+    };
+    let first = async { tokio::time::timeout(LONG, first).await };
+    bench.runtime.block_on(first).unwrap();
+    bench
+        .namespace
+        .kubectl(&["scale", "deployment/web", "--replicas=0"]);
+    assert_eq!(bench.runtime.block_on(waiting).unwrap().unwrap(), 0);
+}
+
+#[test]
+fn only_its_own_pods_are_counted_and_only_as_long_as_they_live() {
+    let bench = Bench::new(Namespace::new());
+    let web = web(&bench, "shop:unready", 1);
+    bench.namespace.apply(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: stray, labels: {app: web}}
+spec: {containers: [{name: app, image: 'shop:1'}]}
+",
+    );
+    bench.namespace.until("pod/stray", "condition=Ready");
+    let message = refused(bench.read::<u32>(pods(&web, 500)), ErrorKind::Limit);
+    assert!(message.contains("0 of 1 pods are ready"), "{message}");
+
+    // One that was evicted stays there for long, and does not keep a workload from having none.
+    let own = bench.namespace.pods_of("web").into_iter();
+    let own = own.filter(|pod| pod != "stray").next().unwrap();
+    bench.namespace.evicted(&own);
+    bench
+        .namespace
+        .kubectl(&["scale", "deployment/web", "--replicas=0"]);
+    let none = Look::AwaitNoPods {
+        workload: web,
+        within: 30_000,
+    };
+    bench.read::<()>(none).unwrap();
+    let phase = bench.namespace.object(&format!("pod/{own}"))["status"]["phase"].clone();
+    assert_eq!(phase, "Failed");
+}
+
+#[test]
+fn restarts_of_containers_that_run_beside_the_others_count() {
+    let bench = Bench::new(Namespace::new());
+    bench.namespace.apply(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: mesh, labels: {app: mesh}}
+spec:
+  initContainers:
+  - {name: setup, image: 'shop:1'}
+  - {name: proxy, image: 'proxy:1', restartPolicy: Always}
+  containers: [{name: app, image: 'shop:1'}]
+",
+    );
+    bench.namespace.until("pod/mesh", "condition=Ready");
+    let status = |name: &str, restarts: u32| json!({"name": name, "restartCount": restarts, "ready": true, "image": "i", "imageID": "i"});
+    let statuses = json!([status("setup", 3), status("proxy", 12)]);
+    let patch = json!({"status": {"initContainerStatuses": statuses}}).to_string();
+    let words = ["patch", "pod/mesh", "--subresource=status", "--type=merge"];
+    bench
+        .namespace
+        .kubectl(&[&words[..], &["--patch", &patch]].concat());
+    let look = Look::Pods {
+        namespace: bench.namespace.name().into(),
+        selector: "app=mesh".into(),
+    };
+    let found = bench.read::<Vec<PodFacts>>(look).unwrap();
+    assert_eq!(found[0].restarts, 12);
+}
+
+#[test]
+fn a_workload_says_why_its_pod_must_be_the_only_one() {
+    let bench = Bench::new(Namespace::new());
+    let claim = |name: &str, mode: &str| {
+        format!(
+            "---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}}}
+spec: {{accessModes: [{mode}], resources: {{requests: {{storage: 1Gi}}}}}}
+"
+        )
+    };
+    let with = |name: &str, strategy: &str, claim: &str| {
+        format!(
+            "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  strategy: {strategy}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      volumes: [{claim}]
+      containers: [{{name: app, image: 'shop:1'}}]
+"
+        )
+    };
+    let of = |claim: &str| format!("{{name: data, persistentVolumeClaim: {{claimName: {claim}}}}}");
+    let rolling = "{rollingUpdate: {maxSurge: 1}}";
+    let yaml = [
+        claim("own", "ReadWriteOncePod"),
+        claim("shared", "ReadWriteMany"),
+        with("recreate", "{type: Recreate}", ""),
+        with("nosurge", "{rollingUpdate: {maxSurge: 0%}}", ""),
+        with("own", rolling, &of("own")),
+        with("lost", rolling, &of("lost")),
+        with("shared", rolling, &of("shared")),
+        with("web", rolling, ""),
+    ];
+    bench.namespace.apply(&yaml.concat());
+    let all = bench.read::<Vec<WorkloadFacts>>(Look::Workloads {
+        namespace: bench.namespace.name().into(),
+        selector: String::new(),
+    });
+    let why: Vec<_> = all
+        .unwrap()
+        .into_iter()
+        .map(|facts| format!("{}: {}", facts.name.name, facts.single.unwrap_or_default()))
+        .collect();
+    assert_eq!(why[1], "nosurge: its maxSurge is 0");
+    assert_eq!(why[2], "own: its claim `own` is ReadWriteOncePod");
+    assert_eq!(why[3], "recreate: its strategy is Recreate");
+    assert_eq!(why[4..], ["shared: ", "web: "]);
+    assert!(
+        why[0].starts_with("lost: whether two pods may have the claim `lost` is not known"),
+        "{}",
+        why[0]
+    );
 }

@@ -299,3 +299,19 @@ fn doctor_looks_at_endpoints() {
     assert!(found("well").starts_with("endpoint; 200 in "));
     assert_eq!(found("notice"), "endpoint; it answered 503, not 200");
 }
+
+#[test]
+fn a_pod_that_came_to_its_end_is_no_trouble_where_its_owner_has_all() {
+    let shop = shop(&Receiver::start([]));
+    keep_baseline(&shop);
+    let pod = shop.namespace().pods_of("web").into_iter().next().unwrap();
+    shop.namespace().evicted(&pod);
+    shop.namespace().until_rolled_out("deployment/web");
+    let report = verify(&shop, &[]).expect(0);
+    assert_eq!(
+        report.check("workloads"),
+        "pass: 1 looked at: Deployment/web: 3 of 3 ready"
+    );
+    let note = format!("{pod} has come to its end and does not count: Evicted");
+    report.said("info", &note);
+}

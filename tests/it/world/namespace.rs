@@ -190,6 +190,13 @@ impl Namespace {
         of_it.map(|(name, _)| name).collect()
     }
 
+    /// Has a pod come to its end as a kubelet does that is short of something.
+    pub(crate) fn evicted(&self, pod: &str) {
+        let status = r#"{"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}}"#;
+        let words = ["patch", "pod", pod, "--subresource=status", "--type=merge"];
+        self.kubectl(&[&words[..], &["--patch", status]].concat());
+    }
+
     /// `deployment/web` as the API server has it, or the items of `pods` or of `jobs,services`.
     #[track_caller]
     pub(crate) fn object(&self, name: &str) -> Value {

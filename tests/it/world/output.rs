@@ -115,6 +115,13 @@ impl Running {
         assert!(status.stopped(), "it ended instead of pausing: {status:?}");
     }
 
+    /// As a host does that falls asleep.
+    pub(crate) fn pause(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        self.until_paused();
+    }
+
     /// Tells it to go on after a pause.
     pub(crate) fn go_on(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);

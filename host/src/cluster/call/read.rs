@@ -63,6 +63,9 @@ pub enum Look {
         namespace: String,
         selector: String,
     },
+    LastSuccess {
+        cron_job: Namespaced,
+    },
     Certificates {
         namespace: String,
     },
@@ -158,6 +161,7 @@ impl Read {
             | Look::Revisions { .. }
             | Look::Logs { .. }
             | Look::Budgets { .. }
+            | Look::LastSuccess { .. }
             | Look::Certificates { .. }
             | Look::Issued { .. }
             | Look::Route { .. }
@@ -203,6 +207,7 @@ impl Read {
             }
             Look::Logs { pod, .. } => one(named(Kind::Pod, pod)?),
             Look::AwaitJob { job, .. } => one(named(Kind::Job, job)?),
+            Look::LastSuccess { cron_job } => one(named(Kind::CronJob, cron_job)?),
             Look::Issued { certificate } | Look::AwaitCertificate { certificate, .. } => {
                 one(named(Kind::Certificate, certificate)?)
             }
@@ -242,6 +247,7 @@ impl Read {
             }
             Look::Logs { pod: object, .. }
             | Look::AwaitJob { job: object, .. }
+            | Look::LastSuccess { cron_job: object }
             | Look::Issued {
                 certificate: object,
             }
@@ -273,7 +279,7 @@ impl Read {
             Look::Logs { .. } => Verb::Logs,
             Look::Nodes { .. } | Look::AwaitNode { .. } => Verb::Nodes,
             Look::Budgets { .. } | Look::AwaitBudgets { .. } => Verb::Budgets,
-            Look::Jobs { .. } | Look::AwaitJob { .. } => Verb::Jobs,
+            Look::Jobs { .. } | Look::LastSuccess { .. } | Look::AwaitJob { .. } => Verb::Jobs,
             Look::Certificates { .. } | Look::Issued { .. } | Look::AwaitCertificate { .. } => {
                 Verb::Certificates
             }
@@ -300,6 +306,7 @@ impl Read {
             | Look::Nodes { .. }
             | Look::Budgets { .. }
             | Look::Jobs { .. }
+            | Look::LastSuccess { .. }
             | Look::Certificates { .. }
             | Look::Issued { .. }
             | Look::Members { .. }
@@ -335,6 +342,7 @@ impl fmt::Display for Read {
             Look::AwaitCertificate { .. } => write!(f, "wait for the issuance{object}"),
             Look::AwaitNode { .. } => write!(f, "wait for the return{object}"),
             Look::Revisions { .. } => write!(f, "read revisions{object}"),
+            Look::LastSuccess { .. } => write!(f, "read the last success{object}"),
             Look::Issued { .. } => write!(f, "read the issued one{object}"),
             Look::Consumers { .. } => write!(f, "read consumers{object}"),
             Look::Compare { .. } => write!(f, "read differences{object}"),

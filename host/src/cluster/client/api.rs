@@ -317,8 +317,24 @@ impl Api {
         query: &[(&str, &str)],
         version: &str,
         within: Duration,
-        mut look: impl FnMut(Watched<T>) -> Option<R>,
+        look: impl FnMut(Watched<T>) -> Option<R>,
     ) -> Outcome<Option<R>> {
+        let ended = self.watch_once(path, query, version, within, look).await?;
+        Ok(match ended {
+            Ended::Seen(result) => Some(result),
+            Ended::Over | Ended::BrokenOff => None,
+        })
+    }
+
+    /// The same, and how the watch ended.
+    pub(super) async fn watch_once<T: DeserializeOwned + Clone, R>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        version: &str,
+        within: Duration,
+        mut look: impl FnMut(Watched<T>) -> Option<R>,
+    ) -> Outcome<Ended<R>> {
         let seconds = within.as_secs().clamp(1, 3_600).to_string();
         let mut pairs = query.to_vec();
         pairs.extend([
@@ -332,7 +348,7 @@ impl Api {
         let mut events = Box::pin(match events {
             Ok(events) => events,
             // Expired versions are told here, or as an event.
-            Err(kube::Error::Api(status)) if status.code == 410 => return Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 410 => return Ok(Ended::BrokenOff),
             Err(error) => return Err(self.failure(error)),
         });
         while let Some(event) = events.next().await {
@@ -342,13 +358,13 @@ impl Api {
                 }
                 Ok(WatchEvent::Deleted(object)) => look(Watched::Gone(object)),
                 Ok(WatchEvent::Bookmark(_)) => None,
-                Ok(WatchEvent::Error(_)) | Err(_) => return Ok(None),
+                Ok(WatchEvent::Error(_)) | Err(_) => return Ok(Ended::BrokenOff),
             };
-            if seen.is_some() {
-                return Ok(seen);
+            if let Some(result) = seen {
+                return Ok(Ended::Seen(result));
             }
         }
-        Ok(None)
+        Ok(Ended::Over)
     }
 
     fn failure(&self, error: kube::Error) -> Failure {
@@ -400,6 +416,16 @@ impl Api {
             details: status.details.clone().map(Box::new),
         }
     }
+}
+
+/// How a watch ended.
+pub(super) enum Ended<R> {
+    /// It had something to say.
+    Seen(R),
+    /// The time was up: every event since its version was seen.
+    Over,
+    /// The server broke it off, or does not know its version any more.
+    BrokenOff,
 }
 
 /// What a watch tells of an object.

@@ -32,6 +32,7 @@ pub fn assumed(read: &Read) -> Option<Value> {
         | Look::Nodes { .. }
         | Look::Budgets { .. }
         | Look::Jobs { .. }
+        | Look::LastSuccess { .. }
         | Look::Certificates { .. }
         | Look::Issued { .. }
         | Look::Members { .. }

@@ -247,6 +247,7 @@ pub(super) async fn apply(
         .map_err(|error| not_done(internal(&error)))?;
     let mut seen = before.seen.clone();
     for _ in 0..TRIES {
+        permit.still_ours().await.map_err(not_done)?;
         let request = request(object, &seen, &before.at).map_err(not_done)?;
         match api
             .patch(permit.deadline(), object, STATUS, &request, false)

@@ -165,6 +165,7 @@ pub(super) async fn apply(
     let own = Value::String(mark(permit, permit.effect()));
     let mut request = marked(&before, &own);
     for _ in 0..TRIES {
+        permit.still_ours().await.map_err(not_done)?;
         match api
             .patch(permit.deadline(), object, &before.part, &request, false)
             .await
@@ -338,6 +339,7 @@ pub(super) async fn restore(
             back.push(Path::annotation(MARK).change(&found, before.map(Value::from)));
         }
         let request = patch(&found, &back).ok_or_else(|| changed(object))?;
+        permit.still_ours().await?;
         match api
             .patch(permit.deadline(), object, "", &request, false)
             .await

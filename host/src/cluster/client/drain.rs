@@ -19,6 +19,7 @@ use crate::text::counted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Names that one sentence has at most.
@@ -61,6 +62,7 @@ pub(super) async fn prepare(
     if !cordoned {
         details.push("it is not cordoned now, and has to be by then".to_owned());
     }
+    let mut back = 0;
     // What may not be touched is not told of either: the gate refuses it.
     if may(permit, effect, &touches) {
         // In a plan it is not yet.
@@ -71,6 +73,9 @@ pub(super) async fn prepare(
         refuse(object, &sorted)?;
         if permit.is_plan() {
             details.extend(foresee(api, permit, &sorted.evicted).await?);
+            details.extend(holds(&sorted, options));
+            details.extend(come_back(&sorted));
+            back = sorted.evicted.iter().filter(|pod| pod.comes_back()).count();
         }
     }
     let leaving = sorted.evicted.iter().chain(&sorted.awaited);
@@ -84,10 +89,51 @@ pub(super) async fn prepare(
         undo: Undo::NotNeeded("controllers start replacements elsewhere".into()),
         touches,
         now: counted(before.pods.len() + before.left as usize, "pod"),
-        after: counted(before.left as usize, "pod"),
+        after: match back {
+            0 => counted(before.left as usize, "pod"),
+            back => format!(
+                "{}, and {back} that may come back",
+                counted(before.left as usize, "pod")
+            ),
+        },
         before: super::value(&before)?,
         details,
     })
+}
+
+/// What may hold the end of pods for longer than the drain waits.
+fn holds(sorted: &Sorted, options: DrainOptions) -> Vec<String> {
+    let mut lines = Vec::new();
+    for pod in sorted.evicted.iter().chain(&sorted.awaited) {
+        let name = pod.text();
+        if !pod.finalizers.is_empty() {
+            let names = pod.finalizers.join("`, `");
+            lines.push(format!(
+                "{name} is gone only when its finalizer `{names}` is taken off"
+            ));
+        }
+        if pod.grace.saturating_mul(1_000) > options.within {
+            let grace = crate::text::duration(Duration::from_secs(pod.grace));
+            lines.push(format!(
+                "{name} may take {grace} to end (terminationGracePeriodSeconds), longer than the drain waits"
+            ));
+        }
+    }
+    lines
+}
+
+/// Pods that a cordon does not keep away.
+fn come_back(sorted: &Sorted) -> Option<String> {
+    let back = sorted.evicted.iter().filter(|pod| pod.comes_back());
+    let names: Vec<_> = back.map(Pod::text).collect();
+    let verb = if names.len() == 1 {
+        "tolerates"
+    } else {
+        "tolerate"
+    };
+    let all = named(&names);
+    (!names.is_empty())
+        .then(|| format!("{all} {verb} the taint of a cordon: replacements may start on this node"))
 }
 
 /// All pods of a node.
@@ -228,10 +274,23 @@ impl Before {
         }
     }
 
-    fn applied(&self) -> Result<Applied, CallError> {
+    /// The end of a drain by a look at the node: what was evicted is gone, but other pods may have come since.
+    fn applied(&self, there: &[Pod]) -> Result<Applied, CallError> {
+        let left = u32::try_from(there.len()).unwrap_or(u32::MAX);
+        let evicted = self.drained().evicted;
+        let came: Vec<_> = there
+            .iter()
+            .filter(|pod| !pod.belongs_to_node())
+            .map(Pod::text)
+            .collect();
+        let mut after = counted(there.len(), "pod");
+        if !came.is_empty() {
+            // Writing into text cannot fail.
+            let _ = write!(after, ", of which the drain evicted none: {}", named(&came));
+        }
         Ok(Applied {
-            answer: super::value(&self.drained())?,
-            after: counted(self.left as usize, "pod"),
+            answer: super::value(&Drained { evicted, left })?,
+            after,
             sweep: None,
         })
     }
@@ -258,7 +317,10 @@ pub(super) async fn apply(
     drain(api, permit, object, &before.pods, &before.version, within)
         .await
         .map_err(not_done)?;
-    before.applied().map_err(not_done)
+    let there = on_node(api, permit, object)
+        .await
+        .map_err(|failure| not_done(failure.into()))?;
+    before.applied(&there.items).map_err(not_done)
 }
 
 /// Asks which of the pods are still there.
@@ -277,7 +339,7 @@ pub(super) async fn confirm(
         .map(Leaving::text)
         .collect();
     if left.is_empty() {
-        return before.applied().map(Confirmed::Done);
+        return before.applied(&listed.items).map(Confirmed::Done);
     }
     let (some, all) = (left.len(), counted(before.pods.len(), "pod"));
     let why = format!("{some} of {all} are still on {object}: {}", named(&left));

@@ -5,7 +5,7 @@ use super::drain::{named, on_node};
 use crate::cluster::drain::Pod;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::{CallError, ErrorKind};
-use crate::engine::{Permit, Progress};
+use crate::engine::{ChangePermit, Progress};
 use crate::text::{counted, printable};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub(super) struct Leaving {
     /// It ends already: nobody has to ask it to go.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) ending: bool,
+    /// What has to be taken off before it is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    finalizers: Vec<String>,
 }
 
 impl Leaving {
@@ -39,6 +42,7 @@ impl Leaving {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
             ending: pod.ending,
+            finalizers: pod.finalizers.clone(),
         }
     }
 
@@ -55,12 +59,22 @@ impl Leaving {
             name: text("name"),
             uid: text("uid"),
             ending: false,
+            finalizers: Vec::new(),
         }
     }
 
     /// `shop/web-0`.
     pub(super) fn text(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// That it ends, and what holds its end.
+    fn ends(&self) -> String {
+        if self.finalizers.is_empty() {
+            return "it ends".into();
+        }
+        let names = self.finalizers.join("`, `");
+        format!("it ends; the finalizer `{names}` holds it")
     }
 }
 
@@ -136,7 +150,7 @@ impl Refusal {
 /// be reached is asked again: asking a pod to go that ends already changes nothing.
 pub(super) async fn drain(
     api: &Api,
-    permit: &Permit,
+    permit: &ChangePermit,
     node: &Object,
     pods: &[Leaving],
     version: &str,
@@ -161,7 +175,7 @@ pub(super) async fn drain(
 /// A drain under way.
 struct Drain<'a> {
     api: &'a Api,
-    permit: &'a Permit,
+    permit: &'a ChangePermit,
     node: &'a Object,
     end: Instant,
     total: usize,
@@ -200,6 +214,8 @@ struct Seen {
 struct SeenMetadata {
     uid: String,
     deletion_timestamp: Option<String>,
+    #[serde(default)]
+    finalizers: Vec<String>,
 }
 
 impl Drain<'_> {
@@ -232,8 +248,9 @@ impl Drain<'_> {
         }
     }
 
-    /// Asks one pod to go. Answers after what time it has to be asked again, if it has to.
+    /// Asks one pod to go, if the node is still this run's to drain. Returns after what time it has to be asked again, if it has to.
     async fn evict_one(&self, pod: Leaving) -> Result<Option<Duration>, CallError> {
+        self.permit.still_ours().await?;
         let refusal = evict(self.api, self.permit.deadline(), &pod, false).await;
         let refusal = refusal.err().map(Refusal::of);
         let mut state = self.state();
@@ -315,6 +332,7 @@ impl Drain<'_> {
             Watched::There(pod) => {
                 if let Some(there) = state.left.get_mut(&pod.metadata.uid) {
                     there.ending |= pod.metadata.deletion_timestamp.is_some();
+                    there.finalizers = pod.metadata.finalizers;
                 }
                 false
             }
@@ -332,12 +350,15 @@ impl Drain<'_> {
 
     /// Keeps what a list tells.
     fn see_all(&self, pods: &[Pod]) {
-        let ending: BTreeMap<_, _> = pods.iter().map(|pod| (&pod.uid, pod.ending)).collect();
+        let found: BTreeMap<_, _> = pods.iter().map(|pod| (&pod.uid, pod)).collect();
         let mut state = self.state();
         state.left.retain(|uid, pod| {
-            let there = ending.get(uid);
-            pod.ending |= there.is_some_and(|ending| *ending);
-            there.is_some()
+            let Some(there) = found.get(uid) else {
+                return false;
+            };
+            pod.ending |= there.ending;
+            pod.finalizers.clone_from(&there.finalizers);
+            true
         });
         let left = state.left.len();
         drop(state);
@@ -379,11 +400,11 @@ impl Drain<'_> {
         let left = state.left.values().map(|pod| {
             let why = state.held.get(&pod.uid).map(String::as_str);
             let ends = if pod.ending {
-                "it ends"
+                pod.ends()
             } else {
-                "not asked yet"
+                "not asked yet".to_owned()
             };
-            format!("{} ({})", pod.text(), why.unwrap_or(ends))
+            format!("{} ({})", pod.text(), why.map_or(ends, str::to_owned))
         });
         let left: Vec<_> = left.collect();
         let message = format!(

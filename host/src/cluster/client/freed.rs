@@ -9,7 +9,7 @@ use super::workloads::selector;
 use crate::cluster::field::FieldChange;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::CallError;
-use crate::engine::Permit;
+use crate::engine::{ChangePermit, Permit};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// What was done about the pods of an object whose fields have what they had, or what somebody has to do; empty where there is nothing.
 pub(super) async fn pods(
     api: &Api,
-    permit: &Permit,
+    permit: &ChangePermit,
     object: &Object,
     changes: &[FieldChange],
 ) -> String {
@@ -39,6 +39,13 @@ pub(super) async fn pods(
     let mut told = Vec::new();
     for pod in left {
         let name = pod.text();
+        if let Err(error) = permit.still_ours().await {
+            let why = error.message;
+            told.push(format!(
+                "; {name} is not ready and has to be deleted: {why}"
+            ));
+            continue;
+        }
         let evicted = evict(api, permit.deadline(), &pod, false).await;
         told.push(match evicted.map_err(Refusal::of) {
             Ok(()) | Err(Refusal::Gone) => format!("; evicted {name}, which was not ready"),

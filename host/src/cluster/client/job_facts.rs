@@ -36,6 +36,16 @@ pub(super) async fn list(
     Ok(jobs)
 }
 
+/// When a job of the cron job succeeded last, as its controller keeps it.
+pub(super) async fn last_success(
+    api: &Api,
+    permit: &Permit,
+    cron_job: &Object,
+) -> Result<Option<u64>, CallError> {
+    let found = api.get(permit.deadline(), cron_job).await?;
+    Ok(instant(&found["status"]["lastSuccessfulTime"]))
+}
+
 /// Waits until the controller says that the job is complete or failed. What keeps its pods from running is told when the time is up.
 pub(super) async fn ended(
     api: &Api,
@@ -45,6 +55,10 @@ pub(super) async fn ended(
 ) -> Result<JobFacts, CallError> {
     let ended = wait::object(api, permit, job, within, |found| {
         let facts = facts(found);
+        if facts.outcome == JobOutcome::Running {
+            wait::refuse_ending(job, found)?;
+            refuse_idle(job, found)?;
+        }
         Ok(match facts.outcome {
             JobOutcome::Complete | JobOutcome::Failed => Step::Done(facts),
             JobOutcome::Running => Step::Waiting(format!(
@@ -67,6 +81,26 @@ pub(super) async fn ended(
         }
         ended => ended,
     }
+}
+
+/// The label by which a job waits for Kueue, which lets it start when there is room.
+const QUEUE: &str = "kueue.x-k8s.io/queue-name";
+
+/// Fails with *conflict* for a job that says itself that none of its pods starts, unless another controller is there to let it start.
+pub(super) fn refuse_idle(of: &Object, job: &Value) -> Result<(), CallError> {
+    let spec = &job["spec"];
+    if spec["managedBy"].is_string() || job["metadata"]["labels"][QUEUE].is_string() {
+        return Ok(());
+    }
+    let why = if spec["suspend"] == true {
+        "the job is suspended: no pod of it starts before `suspend` is taken off"
+    } else if spec["parallelism"] == 0 {
+        "the job's parallelism is 0: no pod of it starts"
+    } else {
+        return Ok(());
+    };
+    let message = format!("{of}: {why}");
+    Err(CallError::new(ErrorKind::Conflict, message))
 }
 
 /// A text of an object; empty if there is none.

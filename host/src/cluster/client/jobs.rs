@@ -5,11 +5,11 @@
 
 use super::api::{Api, Failure};
 use super::change::{failed, internal, mark, not_done};
-use super::job_facts::{facts, text};
+use super::history::{self, Past};
+use super::job_facts::{facts, refuse_idle, text};
 use super::value;
 use super::wait::{self, Step};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
-use crate::clock::Millis;
 use crate::cluster::call::Change;
 use crate::cluster::field::{MARK, Path};
 use crate::cluster::object::{Kind, Object};
@@ -34,10 +34,9 @@ const GOING: Duration = Duration::from_mins(1);
 struct Template {
     /// The job but for its name.
     job: Value,
-    /// When it was seen.
-    at: Millis,
-    /// For how many seconds a finished job is certainly kept, if it is cleared away at all.
-    kept: Option<u64>,
+    /// Of the jobs of its namespace then: a watch from there tells whether the job was made. None if the server did not tell.
+    #[serde(default)]
+    version: Option<String>,
 }
 
 /// What was seen before a job is deleted.
@@ -53,19 +52,18 @@ pub(super) async fn prepare(
     effect: &Effect,
     object: &Object,
 ) -> Result<Prepared, CallError> {
-    let at = permit.clock().now();
-    let template = if let Change::FromManifest { manifest, .. } = &effect.change {
-        let kept = kept_after(manifest);
-        let job = manifest.clone();
-        Template { job, at, kept }
+    let job = if let Change::FromManifest { manifest, .. } = &effect.change {
+        manifest.clone()
     } else {
         let found = api.get(permit.deadline(), object).await?;
         if let Change::DeleteJob { .. } = &effect.change {
             return prepare_delete(api, permit, object, &found).await;
         }
-        let (job, kept) = (manifest(&found), kept(&found));
-        Template { job, at, kept }
+        manifest(&found)
     };
+    let version = version(api, permit, object).await?;
+    let template = Template { job, version };
+    refuse_idle(object, &template.job)?;
     let (made, mut job) = made(&template, object, permit, 0)?;
     if permit.is_plan() {
         job = api
@@ -167,18 +165,14 @@ fn manifest(cron_job: &Value) -> Value {
     })
 }
 
-/// For how many seconds a job of this cron job is certainly there after its end; none if nothing clears it away by time.
-fn kept(cron_job: &Value) -> Option<u64> {
-    let spec = &cron_job["spec"];
-    if spec["successfulJobsHistoryLimit"] == 0 || spec["failedJobsHistoryLimit"] == 0 {
-        return Some(0);
+/// The version of the jobs of a namespace. Where listing them is not allowed, nothing is known.
+async fn version(api: &Api, permit: &Permit, object: &Object) -> Result<Option<String>, CallError> {
+    let namespace = object.namespace.as_deref();
+    let asked = api.version(permit.deadline(), &Kind::Job, namespace);
+    match asked.await {
+        Err(failure) if failure.error.kind == ErrorKind::Denied => Ok(None),
+        version => Ok(version?),
     }
-    kept_after(&spec["jobTemplate"])
-}
-
-/// For how many seconds after its end; none if nothing clears it away.
-fn kept_after(job: &Value) -> Option<u64> {
-    job.pointer("/spec/ttlSecondsAfterFinished")?.as_u64()
 }
 
 /// The job that an effect of a run makes from a cron job, or from a manifest of this name.
@@ -304,19 +298,36 @@ pub(super) async fn confirm(
         Some(_) => Ok(Confirmed::CannotTell(format!(
             "{made} was made by another hand"
         ))),
-        None if may_be_over(&template, permit.clock().now()) => Ok(Confirmed::CannotTell(format!(
-            "{made} is not there, but it may have come to its end and been cleared away since"
-        ))),
-        None => not_done(format!("there is no {made}")),
+        None => absent(api, permit, &made, &template, prepared, number).await,
     }
 }
 
-/// Whether a job could have been made, finished and cleared away by now.
-fn may_be_over(template: &Template, now: Millis) -> bool {
-    let since = now.since(template.at);
-    template
-        .kept
-        .is_some_and(|seconds| since >= seconds.saturating_mul(1_000))
+/// How the effect ended whose job is not there: a cron job's history limits, a time to live or a person may have removed it since.
+async fn absent(
+    api: &Api,
+    permit: &Permit,
+    made: &Object,
+    template: &Template,
+    prepared: &Prepared,
+    number: u64,
+) -> Result<Confirmed, CallError> {
+    let past = match &template.version {
+        Some(version) => history::since(api, made, version).await?,
+        None => Past::Forgotten,
+    };
+    Ok(match past {
+        Past::There(job) if is_of(&job, permit, number) => {
+            Confirmed::Done(applied(&job, &prepared.after)?)
+        }
+        Past::There(_) => Confirmed::CannotTell(format!("{made} was made by another hand")),
+        Past::Never => Confirmed::NotDone {
+            why: format!("{made} was never there"),
+            sweep: None,
+        },
+        Past::Forgotten => Confirmed::CannotTell(format!(
+            "{made} is not there, but it may have come to its end and been cleared away since"
+        )),
+    })
 }
 
 /// Takes back: deletes the job that an effect of this run made from the cron job.
@@ -374,7 +385,7 @@ pub(super) async fn gone(
     }
     let gone = wait::object(api, permit, job, GOING, |found| {
         Ok(if text(found, "/metadata/uid") == uid {
-            Step::Waiting("a finalizer holds it".into())
+            Step::Waiting(format!("it is being deleted{}", wait::held_by(found)))
         } else {
             Step::Done(())
         })
@@ -392,9 +403,8 @@ pub(super) async fn gone(
 
 #[cfg(test)]
 mod tests {
-    use super::{Millis, NAME, RunId, Template, job_of, kept, may_be_over};
+    use super::{NAME, RunId, job_of};
     use crate::cluster::object::{Kind, Object};
-    use serde_json::json;
 
     #[test]
     fn a_job_is_called_after_its_cron_job_its_run_and_its_effect() {
@@ -410,24 +420,5 @@ mod tests {
         // What is cut off at a separator does not end with one.
         let cut = format!("{}.b", "a".repeat(38));
         assert_eq!(name(&cut, 1), format!("{}-251121-k3f-1", "a".repeat(38)));
-    }
-
-    #[test]
-    fn a_job_that_is_not_there_was_perhaps_cleared_away() {
-        let over = |spec: serde_json::Value, after: u64| {
-            let template = Template {
-                job: json!({}),
-                at: Millis(1_000),
-                kept: kept(&json!({ "spec": spec })),
-            };
-            may_be_over(&template, Millis(1_000 + after))
-        };
-        let ttl = json!({"successfulJobsHistoryLimit": 3, "jobTemplate": {"spec": {"ttlSecondsAfterFinished": 60}}});
-        assert!(!over(ttl.clone(), 59_999) && over(ttl, 60_000));
-        assert!(over(json!({"successfulJobsHistoryLimit": 0}), 0));
-        assert!(!over(
-            json!({"failedJobsHistoryLimit": 1}),
-            u64::MAX - 1_000
-        ));
     }
 }

@@ -76,6 +76,18 @@ impl Api {
         Err(too_many(&kind))
     }
 
+    /// The version that a namespace's objects of a kind have now, for a watch from there; none if the server does not tell.
+    pub(super) async fn version(
+        &self,
+        end: Instant,
+        kind: &Kind,
+        namespace: Option<&str>,
+    ) -> Outcome<Option<String>> {
+        let path = format!("{}?limit=1", kind.path(namespace));
+        let page: Page<IgnoredAny> = self.call(end, Method::GET, &path, None).await?;
+        Ok(page.metadata.version)
+    }
+
     /// How many objects of a kind there are in all namespaces; none if the server does not tell.
     pub(super) async fn count(&self, end: Instant, kind: &Kind) -> Outcome<Option<usize>> {
         let path = format!("{}?limit=1", kind.path(None));

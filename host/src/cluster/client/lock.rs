@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The name of the Lease.
-const NAME: &str = "windlass";
+pub(super) const NAME: &str = "windlass";
 /// For how long it holds without being renewed.
 const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
@@ -28,14 +28,12 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run works there.
-    #[error(
-        "another run works on cluster `{cluster}`: {holder} holds the lease `{namespace}/{NAME}`"
-    )]
+    #[error("another run works on cluster `{cluster}`: {holder} holds the lease `{lease}`")]
     Held {
         /// Logical name.
         cluster: String,
-        /// Where the Lease is.
-        namespace: String,
+        /// Namespace and name of the Lease.
+        lease: String,
         /// The run.
         holder: String,
     },
@@ -135,7 +133,7 @@ impl Lock {
 pub(super) async fn take(
     api: &Api,
     cluster: &str,
-    namespace: &str,
+    (namespace, name): (&str, &str),
     run: &RunId,
     releasing: &Releasing,
 ) -> Result<Lock, LockError> {
@@ -143,7 +141,7 @@ pub(super) async fn take(
         cluster: cluster.to_owned(),
         why,
     };
-    let object = Object::new(Kind::Lease, namespace, NAME).map_err(unavailable)?;
+    let object = Object::new(Kind::Lease, namespace, name).map_err(unavailable)?;
     let holder = run.to_string();
     let clock = Clock::system();
     let mut seen: Option<(String, Instant)> = None;
@@ -163,11 +161,11 @@ pub(super) async fn take(
                 .unwrap_or_default();
             let since = match &seen {
                 Some((known, since)) if *known == version => *since,
-                Some(_) => return Err(held(cluster, namespace, other)),
+                Some(_) => return Err(held(cluster, &object, other)),
                 None => now,
             };
             seen = Some((version, since));
-            if now - since < DURATION {
+            if now - since < found.as_ref().map_or(DURATION, holds_for) {
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
@@ -195,10 +193,11 @@ pub(super) async fn take(
     }
 }
 
-fn held(cluster: &str, namespace: &str, holder: String) -> LockError {
+fn held(cluster: &str, lease: &Object, holder: String) -> LockError {
+    let namespace = lease.namespace.as_deref().unwrap_or_default();
     LockError::Held {
         cluster: cluster.to_owned(),
-        namespace: namespace.to_owned(),
+        lease: format!("{namespace}/{}", lease.name),
         holder,
     }
 }
@@ -206,6 +205,12 @@ fn held(cluster: &str, namespace: &str, holder: String) -> LockError {
 fn held_by_another(lease: &Value, own: &str) -> Option<String> {
     let holder = lease["spec"]["holderIdentity"].as_str()?;
     (!holder.is_empty() && holder != own).then(|| holder.to_owned())
+}
+
+/// For how long a lease holds without being renewed, as it says itself: another version of windlass may have another duration.
+fn holds_for(lease: &Value) -> Duration {
+    let seconds = lease["spec"]["leaseDurationSeconds"].as_u64();
+    seconds.map_or(DURATION, Duration::from_secs)
 }
 
 /// Writes ourselves into the lease, if it is still as it was when we read or wrote it. Answers what the server then has.

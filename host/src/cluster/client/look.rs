@@ -52,6 +52,10 @@ pub(super) async fn look(
             namespace,
             selector,
         } => value(&job_facts::list(api, permit, namespace, selector, &shows).await?),
+        Look::LastSuccess { cron_job } => {
+            let object = named(Kind::CronJob, cron_job)?;
+            value(&job_facts::last_success(api, permit, &object).await?)
+        }
         Look::Certificates { namespace } => {
             value(&certificates::list(api, permit, namespace, &shows).await?)
         }
@@ -115,6 +119,7 @@ async fn awaited(api: &Api, permit: &Permit, read: &Read) -> Result<Value, CallE
         | Look::Nodes { .. }
         | Look::Budgets { .. }
         | Look::Jobs { .. }
+        | Look::LastSuccess { .. }
         | Look::Certificates { .. }
         | Look::Issued { .. }
         | Look::Members { .. }

@@ -14,6 +14,7 @@ mod evict;
 mod fleet;
 mod foresee;
 mod freed;
+mod history;
 mod issued;
 mod job_facts;
 mod jobs;
@@ -28,6 +29,7 @@ mod probe;
 mod rehearse;
 mod revisions;
 mod routes;
+mod single;
 mod target;
 mod together;
 mod wait;
@@ -220,11 +222,13 @@ impl Client {
             | Change::Proceed { .. }
             | Change::RollBack { .. }
             | Change::Annotate { .. }
-            | Change::Cordon { .. }
             | Change::Uncordon { .. }
             | Change::Label { .. }
             | Change::Divert { .. }
             | Change::Restore { .. } => change::apply(api, permit, &object, prepared).await,
+            Change::Cordon { .. } => {
+                nodes::cordon(api, permit, effect, &object, prepared, &self.releasing).await
+            }
         }
     }
 
@@ -316,7 +320,8 @@ impl Client {
             why,
         };
         let room = self.room(cluster).await.map_err(unavailable)?;
-        lock::take(&room.api, cluster, &room.namespace, run, &self.releasing).await
+        let lease = (&*room.namespace, lock::NAME);
+        lock::take(&room.api, cluster, lease, run, &self.releasing).await
     }
 
     /// Waits until locks that were let go are given back.

@@ -2,19 +2,22 @@
 
 use super::api::Api;
 use super::change::{self, Wanted};
+use super::lock::{self, Lock, LockError, Releasing};
 use super::looked;
 use super::wait::{self, Step};
-use crate::call::{Prepared, Touch, Undo};
+use crate::call::{Applied, ApplyFailure, Prepared, Touch, Undo};
 use crate::cluster::Effect;
 use crate::cluster::call::{Change, Look, is_mark, is_of_kubernetes};
 use crate::cluster::field::{FieldChange, MARK, Path, shown};
 use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_types::NodeFacts;
 use crate::contract::{CallError, ErrorKind};
-use crate::engine::Permit;
+use crate::engine::{ChangePermit, Permit};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Namespace and name of the lease under which nodes are counted and cordoned: one for the whole cluster, in a namespace that each has.
+const TURN: (&str, &str) = ("default", "windlass-nodes");
 /// The annotation of a node that windlass cordoned; its value is the run.
 const CORDONED: &str = "windlass.dev/cordoned";
 /// The label of a node of the control plane, and the key of its taint.
@@ -273,6 +276,73 @@ async fn others_cordoned(
         .list(permit.deadline(), Kind::Node, None, &[], keep)
         .await?;
     Ok(Some(listed.items))
+}
+
+/// Cordons a node. Where a scope bounds how many are cordoned at once, they are counted once more under a lease of the whole cluster: the
+/// lock of a target does not keep runs on other targets of the cluster from cordoning in the same moment.
+pub(super) async fn cordon(
+    api: &Api,
+    permit: &ChangePermit,
+    effect: &Effect,
+    object: &Object,
+    prepared: &Prepared,
+    releasing: &Releasing,
+) -> Result<Applied, ApplyFailure> {
+    let most = permit.effective().nodes_at_once(&effect.cluster, object);
+    let Some(most) = most else {
+        return change::apply(api, permit, object, prepared).await;
+    };
+    // Held until the node is cordoned.
+    let _turn = turn(api, permit, &effect.cluster, releasing)
+        .await
+        .map_err(change::not_done)?;
+    refuse_too_many(api, permit, effect, object, most)
+        .await
+        .map_err(change::not_done)?;
+    change::apply(api, permit, object, prepared).await
+}
+
+/// The lease under which nodes of the cluster are counted and cordoned. Another run has it for as long as that takes.
+async fn turn(
+    api: &Api,
+    permit: &Permit,
+    cluster: &str,
+    releasing: &Releasing,
+) -> Result<Lock, CallError> {
+    loop {
+        match lock::take(api, cluster, TURN, permit.run(), releasing).await {
+            Ok(lock) => return Ok(lock),
+            Err(LockError::Held { .. }) if permit.clock().instant() < permit.deadline() => {}
+            Err(LockError::Unavailable { why, .. }) => return Err(why),
+            Err(held @ LockError::Held { .. }) => {
+                return Err(CallError::new(ErrorKind::Limit, held.to_string()));
+            }
+        }
+    }
+}
+
+/// Counts again what the gate was told of: runs on other targets of the cluster may have cordoned since.
+async fn refuse_too_many(
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+    most: u32,
+) -> Result<(), CallError> {
+    if is_cordoned(&api.get(permit.deadline(), object).await?) {
+        return Ok(());
+    }
+    let others = others_cordoned(api, permit, effect, object).await?;
+    let others = others.unwrap_or_default();
+    if others.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "{object} would be one too many: at most {} may be cordoned by windlass at once, and these are by now: {}",
+        crate::text::counted(most as usize, "node"),
+        super::drain::named(&others)
+    );
+    Err(CallError::new(ErrorKind::Limit, message))
 }
 
 #[cfg(test)]

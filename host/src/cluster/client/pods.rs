@@ -43,13 +43,9 @@ pub(super) fn facts(pod: &Value) -> PodFacts {
             .unwrap_or_default()
             .to_owned()
     };
-    let statuses = || {
-        pod["status"]["containerStatuses"]
-            .as_array()
-            .into_iter()
-            .flatten()
-    };
-    let restarts = statuses()
+    let statuses = |list: &str| pod["status"][list].as_array().into_iter().flatten();
+    let restarts = statuses("containerStatuses")
+        .chain(statuses("initContainerStatuses").filter(|status| is_sidecar(pod, status)))
         .filter_map(|status| status["restartCount"].as_u64())
         .sum::<u64>();
     let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
@@ -86,8 +82,28 @@ pub(super) fn facts(pod: &Value) -> PodFacts {
     }
 }
 
-/// Why a container does not run: what the kubelet says, or the scheduler.
+/// Whether the status is that of an init container that runs beside the others and is started again as they are. Other init containers run
+/// once, and ephemeral ones are never started again.
+fn is_sidecar(pod: &Value, status: &Value) -> bool {
+    let mut containers = pod["spec"]["initContainers"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    containers.any(|container| {
+        container["name"] == status["name"] && container["restartPolicy"] == "Always"
+    })
+}
+
+/// Why a container does not run: what the kubelet says, or the scheduler; why a pod failed, if it says so.
 fn waiting(pod: &Value) -> Option<String> {
+    if pod["status"]["phase"] == "Failed" {
+        let status = &pod["status"];
+        let reason = status["reason"].as_str()?;
+        return Some(match status["message"].as_str() {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason.to_owned(),
+        });
+    }
     let all = ["initContainerStatuses", "containerStatuses"];
     let statuses = all
         .iter()
@@ -130,6 +146,7 @@ pub(super) async fn troubles(
     let mut text = String::new();
     let in_trouble = pods
         .iter()
+        .filter(|pod| pod.phase != "Failed")
         .filter_map(|pod| pod.waiting.as_ref().map(|why| (&pod.name, why)));
     for (name, why) in in_trouble.take(NAMED) {
         let _ = write!(text, "; pod {name}: {}", crate::text::printable(why));

@@ -1,9 +1,7 @@
 //! Waiting for many at once: one look at each namespace, and a watch of what is not as wanted by then.
 
 use super::api::{Api, Outcome};
-use super::workloads::facts;
 use super::{budgets as budget, wait};
-use crate::cluster::drain::selects;
 use crate::cluster::object::{Kind, Object};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
@@ -92,8 +90,10 @@ async fn with_all_pods(
             let name = found.pointer("/metadata/name")?.as_str()?;
             let is_it = |workload: &&&Object| workload.kind == *kind && workload.name == name;
             let workload = *workloads.iter().find(is_it)?;
-            let wanted = facts(kind, &found).desired;
-            Some((workload, wanted, found["spec"]["selector"].clone(), 0))
+            // A count that is not known yet is waited for.
+            let wanted = wait::desired(kind, &found)?;
+            let owner = wait::Owner::of(workload, &found);
+            Some((workload, wanted, owner, 0))
         };
         let listed = api
             .list(permit.deadline(), kind.clone(), Some(namespace), &[], keep)
@@ -101,8 +101,8 @@ async fn with_all_pods(
         counted.extend(listed.items);
     }
     let count = |pod: wait::Pod| {
-        for (.., selector, ready) in &mut counted {
-            if pod.is_ready() && selects(selector, pod.labels()) {
+        for (.., owner, ready) in &mut counted {
+            if pod.is_ready() && owner.counts(&pod) {
                 *ready += 1;
             }
         }

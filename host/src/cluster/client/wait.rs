@@ -10,6 +10,7 @@ use crate::engine::{Permit, Progress};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long is paused before a server that ended a watch, or cannot be reached, is asked again.
@@ -37,7 +38,7 @@ pub(super) async fn object<R>(
     let mut see = |value: &Value, said: &mut String| match look(value) {
         Ok(Step::Done(result)) => Some(Ok(result)),
         Ok(Step::Waiting(what)) => {
-            if what != *said {
+            if what != *said && !what.is_empty() {
                 show(permit, &what);
                 *said = what;
             }
@@ -115,6 +116,7 @@ pub(super) async fn rollout(
 ) -> Result<Rollout, CallError> {
     let mut pods_of = String::new();
     let found = object(api, permit, workload, within, |value| {
+        refuse_ending(workload, value)?;
         let facts = facts(&workload.kind, value);
         pods_of.clone_from(&facts.selector);
         let rollout = facts.rollout;
@@ -145,7 +147,7 @@ pub(super) async fn rollout(
     }
 }
 
-/// Until no pod is left that the workload's selector means.
+/// Until no pod is left that is the workload's own. Those that have come to their end need not go.
 pub(super) async fn no_pods(
     api: &Api,
     permit: &Permit,
@@ -162,7 +164,7 @@ pub(super) async fn no_pods(
     .await
 }
 
-/// Until as many pods are ready as the workload wants. Answers how many.
+/// Until as many pods are ready as the workload wants, also if it wants another number meanwhile. Returns how many.
 pub(super) async fn all_pods(
     api: &Api,
     permit: &Permit,
@@ -170,23 +172,91 @@ pub(super) async fn all_pods(
     within: Duration,
 ) -> Result<u32, CallError> {
     let found = api.get(permit.deadline(), workload).await?;
-    let facts = facts(&workload.kind, &found);
-    let counted = pods(api, permit, (workload, &found), within, |pods| {
-        let ready = pods.values().filter(|ready| **ready).count();
-        match u32::try_from(ready).unwrap_or(u32::MAX) {
-            ready if ready >= facts.desired => Step::Done(ready),
-            ready => Step::Waiting(format!("{ready} of {} pods are ready", facts.desired)),
-        }
+    let count = Mutex::new(Count {
+        wanted: desired(&workload.kind, &found),
+        ready: None,
     });
-    match counted.await {
+    let lock = || count.lock().unwrap_or_else(PoisonError::into_inner);
+    let wanted = object(api, permit, workload, within, |found| {
+        refuse_ending(workload, found)?;
+        let mut count = lock();
+        count.wanted = desired(&workload.kind, found);
+        Ok(count.step())
+    });
+    let ready = pods(api, permit, (workload, &found), within, |pods| {
+        let mut count = lock();
+        count.ready = Some(pods.values().filter(|ready| **ready).count());
+        count.step()
+    });
+    let counted = tokio::select! {
+        counted = wanted => counted,
+        counted = ready => counted,
+    };
+    match counted {
         Err(mut error) if error.kind == ErrorKind::Limit => {
+            if let Step::Waiting(said) = lock().step()
+                && !said.is_empty()
+            {
+                error = late(workload, within, &said);
+            }
             let namespace = workload.namespace.as_deref().unwrap_or_default();
-            let why = pods::troubles(api, permit, namespace, &facts.selector).await;
+            let selector = selector(&found["spec"]["selector"]);
+            let why = pods::troubles(api, permit, namespace, &selector).await;
             error.message.push_str(&why);
             Err(error)
         }
         other => other,
     }
+}
+
+/// How many pods are wanted and how many are ready, as far as either was seen.
+struct Count {
+    wanted: Option<u32>,
+    ready: Option<usize>,
+}
+
+impl Count {
+    fn step(&self) -> Step<u32> {
+        let Some(ready) = self.ready else {
+            // There is nothing to show before the pods are seen.
+            return Step::Waiting(String::new());
+        };
+        let Some(wanted) = self.wanted else {
+            return Step::Waiting("its controller has not seen it yet".into());
+        };
+        match u32::try_from(ready).unwrap_or(u32::MAX) {
+            ready if ready >= wanted => Step::Done(ready),
+            ready => Step::Waiting(format!("{ready} of {wanted} pods are ready")),
+        }
+    }
+}
+
+/// How many pods a workload wants. What a daemon set wants is known only once its controller has counted nodes for it as it is now.
+pub(super) fn desired(kind: &Kind, workload: &Value) -> Option<u32> {
+    let seen = workload["status"]["observedGeneration"].as_u64();
+    let is_stale = seen < workload["metadata"]["generation"].as_u64();
+    (*kind != Kind::DaemonSet || !is_stale).then(|| facts(kind, workload).desired)
+}
+
+/// Fails with *conflict* for an object that was asked to end: what is waited for does not come any more.
+pub(super) fn refuse_ending(object: &Object, found: &Value) -> Result<(), CallError> {
+    if found["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(());
+    }
+    let held = held_by(found);
+    let message = format!("{object} is being deleted{held}");
+    Err(CallError::new(ErrorKind::Conflict, message))
+}
+
+/// Which finalizers hold the end of an object, as the end of a sentence; empty if none does.
+pub(super) fn held_by(found: &Value) -> String {
+    let finalizers = found["metadata"]["finalizers"].as_array();
+    let names = finalizers.into_iter().flatten().filter_map(Value::as_str);
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; the finalizer `{}` holds it", names.join("`, `"))
 }
 
 /// A pod, as far as it is waited for: of thousands no more is kept in memory than this.
@@ -204,10 +274,23 @@ struct PodMetadata {
     deletion_timestamp: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    owner_references: Vec<PodOwner>,
+}
+
+#[derive(Clone, Deserialize)]
+struct PodOwner {
+    kind: String,
+    name: String,
+    uid: String,
+    #[serde(default)]
+    controller: bool,
 }
 
 #[derive(Clone, Default, Deserialize)]
 struct PodStatus {
+    #[serde(default)]
+    phase: String,
     #[serde(default)]
     conditions: Vec<PodCondition>,
 }
@@ -226,15 +309,53 @@ impl Pod {
             && conditions.any(|condition| condition.r#type == "Ready" && condition.status == "True")
     }
 
-    pub(super) fn labels(&self) -> &BTreeMap<String, String> {
-        &self.metadata.labels
+    /// Whether its controller counts it: one that has come to its end is replaced by another and may lie there for long.
+    fn has_ended(&self) -> bool {
+        matches!(&*self.status.phase, "Succeeded" | "Failed")
+    }
+}
+
+/// The label by which a deployment tells the pods of its templates apart. Its replica sets are named after it.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// A workload, as far as pods tell whose they are. A selector may mean pods of others too.
+pub(super) struct Owner {
+    kind: Kind,
+    name: String,
+    uid: String,
+}
+
+impl Owner {
+    pub(super) fn of(workload: &Object, found: &Value) -> Self {
+        let uid = found.pointer("/metadata/uid").and_then(Value::as_str);
+        Self {
+            kind: workload.kind.clone(),
+            name: workload.name.clone(),
+            uid: uid.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whether the pod is one of its own that it counts.
+    pub(super) fn counts(&self, pod: &Pod) -> bool {
+        let mut owners = pod.metadata.owner_references.iter();
+        let Some(owner) = owners.find(|owner| owner.controller) else {
+            return false;
+        };
+        let is_own = if self.kind == Kind::Deployment {
+            let hash = pod.metadata.labels.get(TEMPLATE_HASH);
+            let set = |hash: &String| format!("{}-{hash}", self.name);
+            owner.kind == "ReplicaSet" && hash.is_some_and(|hash| owner.name == set(hash))
+        } else {
+            owner.uid == self.uid
+        };
+        is_own && !pod.has_ended()
     }
 }
 
 /// Pods by their uid, and whether each is ready.
 type Pods = BTreeMap<String, bool>;
 
-/// Waits for the pods that a workload's selector means to be as `look` wants them. A server that cannot be reached is waited for.
+/// Waits for the pods that a workload counts to be as `look` wants them. A server that cannot be reached is waited for.
 async fn pods<R>(
     api: &Api,
     permit: &Permit,
@@ -245,6 +366,7 @@ async fn pods<R>(
     let end = permit.deadline().min(permit.clock().instant() + within);
     let namespace = workload.namespace.as_deref().unwrap_or_default();
     let pods_of = selector(&found["spec"]["selector"]);
+    let owner = Owner::of(workload, found);
     let mut said = String::from("nothing was seen yet");
     let mut see = |pods: &Pods| match look(pods) {
         Step::Done(result) => Some(result),
@@ -258,7 +380,8 @@ async fn pods<R>(
     };
     let waiting = async {
         loop {
-            match pods_round(api, permit, (namespace, &pods_of), end, &mut see).await {
+            let whose = (namespace, &*pods_of, &owner);
+            match pods_round(api, permit, whose, end, &mut see).await {
                 Ok(Some(result)) => return Ok(result),
                 // Its server may end each watch at once.
                 Ok(None) => tokio::time::sleep(PAUSE).await,
@@ -277,14 +400,14 @@ async fn pods<R>(
 async fn pods_round<R>(
     api: &Api,
     permit: &Permit,
-    (namespace, selector): (&str, &str),
+    (namespace, selector, owner): (&str, &str, &Owner),
     end: Instant,
     see: &mut (impl FnMut(&Pods) -> Option<R> + Send),
 ) -> Outcome<Option<R>> {
     let query = [("labelSelector", selector)];
     let keep = |pod: Pod| {
         let ready = pod.is_ready();
-        Some((pod.metadata.uid, ready))
+        owner.counts(&pod).then_some((pod.metadata.uid, ready))
     };
     let listed = api
         .list(permit.deadline(), Kind::Pod, Some(namespace), &query, keep)
@@ -297,14 +420,35 @@ async fn pods_round<R>(
     let path = Kind::Pod.path(Some(namespace));
     let looked = |event| {
         match event {
-            Watched::There(pod) => {
+            Watched::There(pod) if owner.counts(&pod) => {
                 let ready = Pod::is_ready(&pod);
                 pods.insert(pod.metadata.uid, ready)
             }
-            Watched::Gone(pod) => pods.remove(&pod.metadata.uid),
+            Watched::There(pod) | Watched::Gone(pod) => pods.remove(&pod.metadata.uid),
         };
         see(&pods)
     };
     api.watch(&path, &query, &listed.version, rest, looked)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, desired};
+    use serde_json::json;
+
+    #[test]
+    fn what_a_daemon_set_wants_is_not_known_before_its_controller_has_counted() {
+        let mut set = json!({
+            "metadata": {"generation": 2},
+            "spec": {"replicas": 3},
+            "status": {"desiredNumberScheduled": 0},
+        });
+        assert_eq!(desired(&Kind::DaemonSet, &set), None);
+        set["status"]["observedGeneration"] = json!(1);
+        assert_eq!(desired(&Kind::DaemonSet, &set), None);
+        assert_eq!(desired(&Kind::Deployment, &set), Some(3));
+        set["status"]["observedGeneration"] = json!(2);
+        assert_eq!(desired(&Kind::DaemonSet, &set), Some(0));
+    }
 }

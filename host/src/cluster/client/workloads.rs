@@ -4,6 +4,7 @@ use super::api::Api;
 use super::change::Wanted;
 use super::list::Listed;
 use super::managers::managers;
+use super::single;
 use crate::clock::Clock;
 use crate::cluster::call::Change;
 use crate::cluster::field::{Path, Step};
@@ -29,7 +30,9 @@ pub(super) async fn look(
     object: &Object,
 ) -> Result<WorkloadFacts, CallError> {
     let found = api.get(permit.deadline(), object).await?;
-    Ok(facts(&object.kind, &found))
+    let mut facts = facts(&object.kind, &found);
+    facts.single = single::Pods::of(&found).single(api, permit, &facts).await;
+    Ok(facts)
 }
 
 /// The facts of one. Whatever is no workload is told as a deployment.
@@ -81,6 +84,7 @@ pub(super) fn facts(kind: &Kind, workload: &Value) -> WorkloadFacts {
             .and_then(|text| text.parse().ok()),
         rollout: rollout(kind, workload),
         managers: managers(workload),
+        single: None,
     }
 }
 
@@ -154,9 +158,12 @@ pub(super) async fn list(
                 workload.pointer("/metadata/name")?.as_str()?,
             )
             .ok()?;
-            shows(&object).then(|| facts(&kind, &workload))
+            shows(&object).then(|| {
+                let pods = single::Pods::of(&workload);
+                (facts(&kind, &workload), pods)
+            })
         };
-        let listed: Listed<WorkloadFacts> = api
+        let listed: Listed<(WorkloadFacts, single::Pods)> = api
             .list(
                 permit.deadline(),
                 kind.clone(),
@@ -165,7 +172,10 @@ pub(super) async fn list(
                 keep,
             )
             .await?;
-        all.extend(listed.items);
+        for (mut facts, pods) in listed.items {
+            facts.single = pods.single(api, permit, &facts).await;
+            all.push(facts);
+        }
     }
     Ok(all)
 }

@@ -237,6 +237,7 @@ fn look(look: &Look) -> &'static str {
         Look::Nodes { .. } => "look: nodes",
         Look::Budgets { .. } => "look: budgets",
         Look::Jobs { .. } => "look: jobs",
+        Look::LastSuccess { .. } => "look: last success",
         Look::Certificates { .. } => "look: certificates",
         Look::Issued { .. } => "look: issued",
         Look::Route { .. } => "look: route",

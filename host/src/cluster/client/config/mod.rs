@@ -320,6 +320,7 @@ async fn write(
     let end = permit.deadline();
     let own = mark(permit, permit.effect());
     for _ in 0..TRIES {
+        permit.still_ours().await.map_err(not_done)?;
         let body = asked.body(&own, Some(&there.before));
         match api.apply(end, object, &body, there.own, false).await {
             Ok(_) => return Ok(()),

@@ -178,6 +178,7 @@ pub(super) async fn apply(
 ) -> Result<Applied, ApplyFailure> {
     let mut seen = before(prepared).map_err(not_done)?;
     for _ in 0..TRIES {
+        permit.still_ours().await.map_err(not_done)?;
         let options = options(&seen.uid, Some(&seen.version), false);
         match jobs::gone(api, permit, &seen.object, &seen.uid, &options).await {
             Ok(()) => return Ok(gone()),
@@ -253,6 +254,7 @@ pub(in super::super) async fn make_again(
             )))
         };
     }
+    permit.still_ours().await?;
     let made = api.apply(end, object, manifest, false, false).await?;
     let uid = made["metadata"]["uid"].as_str().unwrap_or_default();
     Ok(Reverted::Restored(format!(
