@@ -26,6 +26,7 @@ mod nodes;
 mod pods;
 mod probe;
 mod rehearse;
+mod restore;
 mod revisions;
 mod routes;
 mod target;
@@ -41,6 +42,7 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
+use self::restore::Restored;
 use super::call::{Change, Subject};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
@@ -284,10 +286,17 @@ impl Client {
                 uid,
                 changes,
                 mark,
+                applied,
                 ..
             } => {
-                let mark = mark.as_deref();
-                change::restore(&room.api, permit, object, uid, changes, mark).await
+                let restored = Restored {
+                    object,
+                    uid,
+                    changes,
+                    mark: mark.as_deref(),
+                    applied: applied.as_ref(),
+                };
+                restore::restore(&room.api, permit, &restored).await
             }
             Revert::DeleteJob { cron_job, .. } => {
                 jobs::take_back(&room.api, permit, cron_job).await

@@ -1,5 +1,6 @@
 //! Objects as their authors describe them: whose they are, whether they may be taken, and what is sent of them. Pure.
 
+pub mod applied;
 pub mod part;
 pub mod policy;
 pub mod set;
