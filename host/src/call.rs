@@ -92,6 +92,21 @@ pub enum Touch {
         /// The object.
         object: cluster::object::Object,
     },
+    /// What of a node a grant has rules on.
+    Node {
+        /// Logical name.
+        cluster: String,
+        /// The node.
+        node: cluster::object::Object,
+        /// Whether it belongs to the control plane.
+        control_plane: bool,
+        /// The labels among those to be set that are Kubernetes' own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<String>,
+        /// The other nodes that windlass has cordoned, where one more would be cordoned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cordoned: Option<Vec<String>>,
+    },
 }
 
 /// What a room saw before a change. Preparing changes nothing.
@@ -204,6 +219,15 @@ impl Verb {
 }
 
 impl Read {
+    /// Fails with *invalid* on names that nothing can have, and with *denied* on what no grant can allow.
+    pub fn check(&self) -> Result<(), CallError> {
+        match self {
+            Self::Cluster(read) => read.check(),
+            Self::Database(read) => read.check(),
+            Self::Probe(read) => read.check(),
+        }
+    }
+
     /// The logical name of the target or endpoint.
     pub fn target(&self) -> &str {
         match self {
@@ -241,6 +265,15 @@ impl Read {
 }
 
 impl Effect {
+    /// Fails with *invalid* on names that nothing can have, and with *denied* on what no grant can allow.
+    pub fn check(&self) -> Result<(), CallError> {
+        match self {
+            Self::Cluster(effect) => effect.check(),
+            Self::Database(effect) => effect.check(),
+            Self::Notify(effect) => effect.check(),
+        }
+    }
+
     /// The logical name of the target or channel.
     pub fn target(&self) -> &str {
         match self {

@@ -19,14 +19,29 @@ pub use self::windlass::procedure::{
     cluster_read, cluster_routes, cluster_types, cluster_workloads, database_maintain,
     database_read, database_types, notify_send, notify_types, probe_read, probe_types, run, types,
 };
-pub use types::{Error as CallError, ErrorKind, Level, Verdict};
+pub use types::{Denial, Error as CallError, ErrorKind, Level, Verdict};
 
 impl CallError {
     /// An error of this kind with a message for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            denied: None,
             message: message.into(),
+        }
+    }
+
+    /// A refusal by windlass itself, for this reason.
+    pub fn denied(denial: Denial, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message).because(denial)
+    }
+
+    /// The same error as a refusal by windlass itself, for this reason.
+    #[must_use]
+    pub fn because(self, denial: Denial) -> Self {
+        Self {
+            denied: Some(denial),
+            ..self
         }
     }
 }

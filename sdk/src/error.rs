@@ -3,10 +3,12 @@
 use crate::bindings::windlass::procedure::types;
 use std::fmt;
 
+pub use types::Denial;
+
 /// What kind of failure it is. A procedure can act on it: go on with the next object after a [`Kind::Conflict`], say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// No need or no grant covers the call, or the target's own rights do not allow it.
+    /// windlass refuses the call ([`Error::denied`] says why), or the target's own rights do not allow it.
     Denied,
     /// An argument is malformed.
     Invalid,
@@ -32,17 +34,25 @@ pub enum Kind {
 pub struct Error {
     /// What a procedure can act on.
     pub kind: Kind,
+    /// The reason, if windlass itself refused the call.
+    pub denied: Option<Denial>,
     /// What people read.
     pub message: String,
 }
 
 impl Error {
-    /// The procedure's own failure.
-    pub fn failed(message: impl Into<String>) -> Self {
+    /// An error of this kind that windlass did not refuse.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
-            kind: Kind::Failed,
+            kind,
+            denied: None,
             message: message.into(),
         }
+    }
+
+    /// The procedure's own failure.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
     }
 
     /// Whether one object is the matter, and not the whole run: it is locked, it was changed or it is gone.
@@ -52,7 +62,7 @@ impl Error {
 
     /// Whether the run is bound to a plan that does not contain the effect. The rest of the plan can still be done.
     pub fn is_outside_the_plan(&self) -> bool {
-        self.kind == Kind::Denied && self.message.contains(" is not in plan ")
+        self.denied == Some(Denial::Plan)
     }
 }
 
@@ -78,6 +88,7 @@ impl From<types::Error> for Error {
         };
         Self {
             kind,
+            denied: error.denied,
             message: error.message,
         }
     }
@@ -97,9 +108,6 @@ impl From<&str> for Error {
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Self {
-            kind: Kind::Invalid,
-            message: error.to_string(),
-        }
+        Self::new(Kind::Invalid, error.to_string())
     }
 }

@@ -79,7 +79,7 @@ mod run;
 pub use bindings::windlass::procedure::types::{Level, Verdict};
 pub use cluster::Cluster;
 pub use database::Database;
-pub use error::{Error, Kind};
+pub use error::{Denial, Error, Kind};
 pub use finding::Finding;
 pub use probe::Endpoint;
 pub use run::Run;

@@ -6,7 +6,7 @@ use super::watch::TAKING_BACK;
 use super::work;
 use crate::engine::{EngineError, LockError};
 use crate::grant::Effective;
-use crate::journal::RunId;
+use crate::journal::{RunId, Store};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -45,8 +45,19 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     match finished {
         Err(EngineError::Lock(lock)) if is_at_work(&lock, &run) => asked(context, &run),
         Err(error) => Err(stands(&run, error)),
+        Ok(finished) if !was_cancelled(&store, &run)? => {
+            context.printer.note(format_args!(
+                "run {run} ended before it could be cancelled; nothing was changed"
+            ));
+            work::finish(context, &store, Ok(finished), None)
+        }
         finished => work::finish(context, &store, finished, None).map(as_asked),
     }
+}
+
+/// Whether the run met the wish to cancel it before its end.
+fn was_cancelled(store: &Store, run: &RunId) -> Result<bool, Failure> {
+    Ok(store.state(run)?.cancel_requested_by().is_some())
 }
 
 /// Whether another process works on the very run.
@@ -54,7 +65,10 @@ fn is_at_work(lock: &LockError, run: &RunId) -> bool {
     match lock {
         LockError::AtWork(_) => true,
         LockError::Taken { holder, .. } => *holder == run.0,
-        LockError::Target { .. } | LockError::GivenUp(_) | LockError::File { .. } => false,
+        LockError::Target { .. }
+        | LockError::Reserved { .. }
+        | LockError::GivenUp(_)
+        | LockError::File { .. } => false,
     }
 }
 

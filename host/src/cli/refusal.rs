@@ -42,9 +42,12 @@ fn explained(granted: &Granted, entry: &Entry) -> Option<Explained> {
         return None;
     };
     let explanation = if let Ok(effect) = serde_json::from_value::<Effect>(value.clone()) {
+        let rule = touch
+            .as_ref()
+            .and_then(|touch| granted.rule(&effect, touch));
         let asked = Asked::from(&effect);
         let asked = touch.as_ref().map_or(asked, |touch| asked.touching(touch));
-        granted.explain(*side, asked)
+        rule.unwrap_or_else(|| granted.explain(*side, asked))
     } else {
         granted.explain_read(*side, &read(value)?)?
     };

@@ -84,6 +84,7 @@ fn without_plan(run: &RunId, error: EngineError) -> Failure {
             .hint(format!("windlass undo {run}")),
         error @ (EngineError::Lock(_)
         | EngineError::OutOfReach { .. }
+        | EngineError::NotAsked { .. }
         | EngineError::Sandbox(_)
         | EngineError::Journal(_)
         | EngineError::Empty(_)

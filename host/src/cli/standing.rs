@@ -21,7 +21,8 @@ pub(super) fn next(standing: Standing, run: &RunId) -> String {
         | Standing::Failed
         | Standing::Cancelled
         | Standing::Refused
-        | Standing::Undone => format!("windlass show {run}"),
+        | Standing::Undone
+        | Standing::TakenBackInPart => format!("windlass show {run}"),
     }
 }
 
@@ -34,7 +35,8 @@ pub(super) fn is_over(standing: Standing) -> bool {
         | Standing::Cancelled
         | Standing::Refused
         | Standing::Stuck
-        | Standing::Undone => true,
+        | Standing::Undone
+        | Standing::TakenBackInPart => true,
         Standing::Empty
         | Standing::Running
         | Standing::Interrupted
@@ -51,9 +53,11 @@ pub(super) fn exit(standing: Standing) -> Exit {
         Standing::Succeeded | Standing::Undone => Exit::Succeeded,
         Standing::Failed | Standing::Cancelled => Exit::Failed,
         Standing::Refused => Exit::Refused,
-        Standing::Stuck | Standing::Inconclusive | Standing::InDoubt | Standing::Diverged => {
-            Exit::NeedsPerson
-        }
+        Standing::Stuck
+        | Standing::TakenBackInPart
+        | Standing::Inconclusive
+        | Standing::InDoubt
+        | Standing::Diverged => Exit::NeedsPerson,
         Standing::Empty
         | Standing::Stopped
         | Standing::Interrupted

@@ -28,7 +28,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         .ok_or_else(|| EngineError::Empty(run.clone()))?;
     if is_taken_back(&state) {
         context.printer.note(format_args!(
-            "run {run} was taken back when it ended; there is nothing to undo"
+            "run {run} is taken back; there is nothing more to undo"
         ));
         return work::finish(context, &store, Ok(work::standing(&run, &state)), None);
     }
@@ -59,12 +59,17 @@ fn holds_everything(state: &State) -> Option<&EffectState> {
         .filter(|_| nothing && state.open_effect().is_none())
 }
 
-/// Whether the run failed and left nothing.
+/// Whether the run was taken back when it ended, as far as that goes.
 fn is_taken_back(state: &State) -> bool {
-    let failed = match state.outcome() {
-        Some(Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound | Outcome::Refused) => true,
-        Some(Outcome::Succeeded | Outcome::Inconclusive | Outcome::Stuck | Outcome::Undone)
-        | None => false,
+    let was = match state.outcome() {
+        Some(
+            Outcome::FailedAndUnwound
+            | Outcome::CancelledAndUnwound
+            | Outcome::Refused
+            | Outcome::Undone
+            | Outcome::TakenBackInPart,
+        ) => true,
+        Some(Outcome::Succeeded | Outcome::Inconclusive | Outcome::Stuck) | None => false,
     };
-    failed && state.to_undo().is_empty() && state.to_sweep().is_empty()
+    was && state.to_undo().is_empty() && state.to_sweep().is_empty()
 }

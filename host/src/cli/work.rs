@@ -265,6 +265,7 @@ pub(super) fn standing(run: &RunId, state: &State) -> Finished {
     Finished {
         run: run.clone(),
         phase: state.phase(),
+        left: None,
     }
 }
 
@@ -295,6 +296,9 @@ pub(super) fn finish(
             context.printer.note(failure.trim_end());
         }
     }
+    if let Some(why) = &finished.left {
+        context.printer.note(why);
+    }
     let state = store.state(&finished.run)?;
     Ok(exit(Standing::of(&state, false)))
 }
@@ -312,11 +316,13 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
             EngineError::Lock(lock) => not_locked(lock),
-            EngineError::OutOfReach { run, .. } => Self::of(Exit::NeedsPerson, &error)
-                .note("nothing was changed")
-                .hint(format!(
-                    "windlass resume {run}, when the target answers again"
-                )),
+            EngineError::OutOfReach { run, .. } | EngineError::NotAsked { run, .. } => {
+                Self::of(Exit::NeedsPerson, &error)
+                    .note("nothing was changed")
+                    .hint(format!(
+                        "windlass resume {run}, when the target answers again"
+                    ))
+            }
             EngineError::Plan(_) => Self::of(Exit::Refused, &error)
                 .note("nothing was changed")
                 .hint("look at what would happen now with a new plan: windlass plan"),
@@ -336,6 +342,9 @@ fn not_locked(error: &LockError) -> Failure {
         LockError::AtWork(_) | LockError::Taken { .. } => {
             Failure::of(Exit::Refused, error).hint("windlass runs")
         }
+        LockError::Reserved { holder, .. } => Failure::of(Exit::Refused, error).hint(format!(
+            "windlass resume {holder}, or: windlass undo {holder}"
+        )),
         LockError::GivenUp(_) => Failure::of(Exit::Failed, error),
         LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
         LockError::Target { source, .. } => {

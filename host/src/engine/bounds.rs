@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::halt::Halt;
 use super::permit::Permit;
 use crate::call::Effect;
-use crate::contract::{CallError, ErrorKind};
+use crate::contract::{CallError, Denial, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,7 +112,7 @@ impl Gate {
     pub(super) fn budget_refuses(&self, line: impl FnOnce() -> String) -> Option<CallError> {
         let most = self.most_calls();
         let message = || format!("{}: the budget of {most} calls is used up", line());
-        (self.calls > most).then(|| CallError::new(ErrorKind::Limit, message()))
+        (self.calls > most).then(|| used_up(message()))
     }
 
     /// Changes of a target have a budget that author and operator set, messages one that is always the same.
@@ -123,7 +123,7 @@ impl Gate {
             (self.messages, MESSAGES, "messages")
         };
         let message = || format!("{effect}: the budget of {most} {what} is used up");
-        (used >= most).then(|| CallError::new(ErrorKind::Limit, message()))
+        (used >= most).then(|| used_up(message()))
     }
 
     pub(super) fn count(&mut self, effect: &Effect) {
@@ -133,4 +133,8 @@ impl Gate {
             self.messages += 1;
         }
     }
+}
+
+fn used_up(message: String) -> CallError {
+    CallError::new(ErrorKind::Limit, message).because(Denial::Budget)
 }

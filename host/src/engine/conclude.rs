@@ -17,8 +17,8 @@ enum Next {
     Stop(String),
     /// The guest did not repeat itself, so it cannot go on.
     Diverged(String),
-    /// Leave it as it is: something is in doubt.
-    Leave,
+    /// Leave it as it is: something is in doubt, for this reason if one is known.
+    Leave(Option<String>),
     Fail(EngineError),
 }
 
@@ -32,14 +32,17 @@ impl Gate {
                     self.end(Outcome::Stuck, format!("{summary}; but {stays}"))
                         .await
                 }
-                Err(Halt::Left { .. }) => Ok(self.standing()),
+                Err(Halt::Left { .. } | Halt::Stopped) => Ok(self.standing()),
                 Err(halt) => Err(halt.into()),
             },
             Next::Unwind(outcome, why) => self.unwind(outcome, why).await,
             Next::Cancel(by) => self.cancel(by).await,
             Next::Stop(why) => self.stop(why, false).await,
             Next::Diverged(why) => self.stop(why, true).await,
-            Next::Leave => Ok(self.standing()),
+            Next::Leave(why) => Ok(Finished {
+                left: why,
+                ..self.standing()
+            }),
             Next::Fail(error) => Err(error),
         }
     }
@@ -100,7 +103,8 @@ fn halted(halt: Halt) -> Next {
     match halt {
         Halt::Stopped => Next::Stop("an operator stopped it".into()),
         Halt::Diverged { .. } => Next::Diverged(halt.to_string()),
-        Halt::Left { .. } | Halt::InDoubt { .. } => Next::Leave,
+        Halt::Left { .. } => Next::Leave(None),
+        Halt::InDoubt { .. } => Next::Leave(Some(halt.to_string())),
         Halt::Cancelled { by } => Next::Cancel(by),
         Halt::Overtime(_) | Halt::Refused(_) => {
             Next::Unwind(Outcome::FailedAndUnwound, halt.to_string())

@@ -1,6 +1,6 @@
 //! The one gate: every call of a guest passes here, and nothing else makes a [`Permit`] for one.
 //!
-//! The order of the checks is the order of `Gate::effect`: capabilities, budget, lock, plan, prepare, what preparing
+//! The order of the checks is the order of `Gate::effect`: well-formed, policy, capabilities, budget, lock, plan, prepare, what preparing
 //! found, journal, apply, journal.
 
 use super::control::{Audience, Control, Event};
@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::lock::Locks;
 use super::measure::Counted;
 use super::patience::{Waited, wait};
-use super::permit::ChangePermit;
+use super::permit::{ChangePermit, Ownership};
 use super::plan::Bound;
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
@@ -19,8 +19,8 @@ use super::settle;
 use super::turn::Turn;
 use super::watch::Watches;
 use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
-use crate::clock::Clock;
-use crate::contract::{CallError, ErrorKind};
+use crate::clock::{Clock, Millis};
+use crate::contract::{CallError, Denial, ErrorKind};
 use crate::grant::{Effective, Side};
 use crate::journal::{Call, Entry, RunId};
 use serde::Serialize;
@@ -110,9 +110,10 @@ impl Gate {
             return Ok(Heard::Recorded(answer));
         }
         self.safe_point()?;
-        let side = self.effective.refuses_read(&read);
         let words = || (read.to_string(), format!("on {}", read.target()));
-        if let Some((side, error)) = self.may_not(side, words) {
+        let refused = unmeant(read.check())
+            .or_else(|| self.may_not(self.effective.refuses_read(&read), words));
+        if let Some((side, error)) = refused {
             let line = read.to_string();
             let refused = self.refuse(line, &call, side, error, None).await?;
             return Ok(Heard::Recorded(refused));
@@ -137,13 +138,23 @@ impl Gate {
         }
     }
 
-    /// Waits for what others do. A stop or a cancellation ends the wait at once; in a plan it is assumed that it came about.
+    /// Waits for what others do. Its end is recorded when it begins, so that after a crash only the rest is waited. A stop or a cancellation
+    /// ends the wait at once; in a plan it is assumed that it came about.
     async fn await_others(&mut self, read: &Read) -> Result<Answer, Halt> {
         if self.ledger.is_plan() {
             return Ok(Ok(read.assumed().unwrap_or_default()));
         }
         let within = read.waits().unwrap_or_default();
-        let permit = self.permit(within.saturating_add(READ_DEADLINE));
+        let at_most = match self.replay.take_waiting() {
+            Some(until) => Duration::from_millis(until.since(self.clock.now())),
+            None => {
+                let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                let until = Millis(self.clock.now().0.saturating_add(millis));
+                self.ledger.append(Entry::Waiting { until }).await?;
+                within.saturating_add(READ_DEADLINE)
+            }
+        };
+        let permit = self.permit(at_most);
         let rooms = Arc::clone(&self.rooms);
         let mut waiting = std::pin::pin!(wait(&permit, rooms.read(&permit, read)));
         loop {
@@ -183,9 +194,8 @@ impl Gate {
             Err(error) => return self.declined(effect, error).await,
         };
         for touch in &prepared.touches {
-            if let Some(side) = self.effective.refuses_touch(&effect, touch) {
+            if let Some((side, error)) = self.refuses_touch(&effect, touch) {
                 let line = effect.to_string();
-                let error = denied(side, &line, &effect.place());
                 let touch = Some(touch.clone());
                 return self.refuse(line, &effect, side, error, touch).await;
             }
@@ -201,6 +211,9 @@ impl Gate {
 
     /// Everything that can be refused without looking at the target, in the gate's order.
     pub(super) fn refusal(&self, effect: &Effect) -> Option<(Side, CallError)> {
+        if let Some(refused) = unmeant(effect.check()) {
+            return Some(refused);
+        }
         let side = self.effective.refuses_effect(effect);
         let words = || (effect.to_string(), effect.place());
         if let Some(refused) = self.may_not(side, words) {
@@ -212,15 +225,25 @@ impl Gate {
         let must_hold = effect.changes_target() && !self.ledger.is_plan();
         if must_hold && !self.locks.are_held(effect.target()) {
             let message = format!("{effect}: the lock on `{}` was lost", effect.target());
-            return Some((Side::Lock, CallError::new(ErrorKind::Denied, message)));
+            return Some((Side::Lock, CallError::denied(Denial::Lock, message)));
         }
         if let Some(bound) = &self.bound
             && !bound.contains(effect)
         {
             let message = format!("{effect} is not in plan {}", bound.name());
-            return Some((Side::Plan, CallError::new(ErrorKind::Denied, message)));
+            return Some((Side::Plan, CallError::denied(Denial::Plan, message)));
         }
         None
+    }
+
+    /// What was found while preparing may be more than the capabilities cover, or against a rule that they state.
+    fn refuses_touch(&self, effect: &Effect, touch: &Touch) -> Option<(Side, CallError)> {
+        if let Some(side) = self.effective.refuses_touch(effect, touch) {
+            let error = denied(side, &effect.to_string(), &effect.place());
+            return Some((side, error));
+        }
+        let (side, rule) = self.effective.breaks_rule(effect, touch)?;
+        Some((side, CallError::denied(side.denial(), rule.to_string())))
     }
 
     /// What can be refused of any call: capabilities, then the end of the grant, then the budget of calls.
@@ -238,7 +261,8 @@ impl Gate {
         if expires.is_some_and(|end| end <= self.clock.now()) {
             let (line, place) = words();
             let message = format!("may not {line} {place}: the grant has ended");
-            return Some((Side::Grant, CallError::new(ErrorKind::Denied, message)));
+            let error = CallError::denied(Denial::GrantEnded, message);
+            return Some((Side::GrantEnded, error));
         }
         self.budget_refuses(|| words().0)
             .map(|error| (Side::Budget, error))
@@ -288,7 +312,11 @@ impl Gate {
             prepared: prepared.clone(),
         };
         let announced = self.ledger.announce(intended).await?;
-        let change = ChangePermit::new(permit.clone(), announced);
+        let ownership = match call.changes_target() {
+            true => self.locks.ownership(self.effective.expires),
+            false => Ownership::default(),
+        };
+        let change = ChangePermit::new(permit.clone(), announced, ownership);
         let applied = wait(&permit, self.apply(number, &change, &call, &prepared)).await;
         let (answer, sweep) = match applied {
             Waited::Stopped => return Err(Halt::Left { effect: number }),
@@ -367,7 +395,15 @@ impl Gate {
         let Some(asked) = asked else {
             return Err(Halt::Left { effect: number });
         };
-        let settled = settle::Settled::live(number, asked);
+        let settled = match settle::Settled::live(number, asked) {
+            Ok(settled) => settled,
+            Err(settle::NotAsked(why)) => {
+                return Err(Halt::InDoubt {
+                    effect: number,
+                    why: format!("{} could not be asked: {why}", call.target()),
+                });
+            }
+        };
         self.ledger.append(settled.entry).await?;
         if let Some(sweep) = settled.sweep {
             self.sweep(number, sweep).await?;
@@ -388,7 +424,7 @@ impl Gate {
 
     /// Clears away what a broken-off effect left. What cannot be cleared away now is tried again before the run ends.
     async fn sweep(&mut self, effect: u64, revert: crate::call::Revert) -> Result<(), Halt> {
-        self.take_back(effect, revert).await.map(drop)
+        self.take_back_once(effect, revert).await.map(drop)
     }
 
     /// Records a refusal, so that it stays known even if the guest swallows it.
@@ -464,9 +500,17 @@ fn decode<T: DeserializeOwned>(answer: &Answer) -> wasmtime::Result<Result<T, Ca
 fn denied(side: Side, line: &str, place: &str) -> CallError {
     let who = match side {
         Side::Needs => "its own manifest does not ask for it",
-        Side::Grant | Side::Budget | Side::Plan | Side::Lock => "no grant covers it",
+        Side::Policy | Side::Grant | Side::Budget | Side::Plan | Side::Lock | Side::GrantEnded => {
+            "no grant covers it"
+        }
     };
-    CallError::new(ErrorKind::Denied, format!("may not {line} {place}: {who}"))
+    CallError::denied(side.denial(), format!("may not {line} {place}: {who}"))
+}
+
+/// What no grant can allow: a name that nothing can have, a privileged pod.
+fn unmeant(checked: Result<(), CallError>) -> Option<(Side, CallError)> {
+    let error = checked.err()?;
+    Some((Side::Policy, error.because(Denial::Policy)))
 }
 
 fn late(line: &str) -> CallError {

@@ -1,12 +1,15 @@
 //! One run at a time per target: a file lock on this machine, and the target's own lock across machines.
 
 use super::control::{Event, Progress};
+use super::permit::Ownership;
 use super::rooms::{RoomLockError, Rooms, TargetLock};
 use super::runs::Seat;
+use crate::clock::Millis;
 use crate::journal::RunId;
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::TryLockError;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -25,7 +28,7 @@ pub(super) struct Locks {
 #[derive(Debug)]
 struct Held {
     name: String,
-    at_target: TargetLock,
+    at_target: Arc<TargetLock>,
     _file: LockFile,
 }
 
@@ -60,6 +63,16 @@ pub enum LockError {
         #[source]
         source: RoomLockError,
     },
+    /// Another run left the target in the middle of an effect or of being taken back; what follows could rest on what is not known.
+    #[error("run {holder} left `{target}` in the middle of {what}")]
+    Reserved {
+        /// Logical name.
+        target: String,
+        /// The run.
+        holder: RunId,
+        /// What it was at.
+        what: String,
+    },
     /// The operator did not want to wait any longer.
     #[error("stopped while it waited for `{0}`, on which another run may be at work")]
     GivenUp(String),
@@ -72,6 +85,17 @@ pub enum LockError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl LockError {
+    /// Whether another run or process has the lock. Otherwise it could not be asked for.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::AtWork(_) | Self::Taken { .. } | Self::Reserved { .. } => true,
+            Self::Target { source, .. } => source.is_held(),
+            Self::GivenUp(_) | Self::File { .. } => false,
+        }
+    }
 }
 
 impl Locks {
@@ -119,7 +143,7 @@ impl Locks {
         })?;
         let held = Held {
             name: target.to_owned(),
-            at_target,
+            at_target: Arc::new(at_target),
             _file: file,
         };
         Ok(Self {
@@ -134,10 +158,11 @@ impl Locks {
             && !held.at_target.is_held()
         {
             let renewed = rooms.lock(&held.name, run).await;
-            held.at_target = renewed.map_err(|source| LockError::Target {
+            let renewed = renewed.map_err(|source| LockError::Target {
                 target: held.name.clone(),
                 source,
             })?;
+            held.at_target = Arc::new(renewed);
         }
         Ok(())
     }
@@ -146,6 +171,15 @@ impl Locks {
     pub(super) async fn keep(&self) {
         if let Some(held) = &self.target {
             held.at_target.keep().await;
+        }
+    }
+
+    /// What a change of the target rests on, to be asked for while it is under way; the locks stay where they are.
+    pub(super) fn ownership(&self, grant_ends: Option<Millis>) -> Ownership {
+        let target = self.target.as_ref();
+        Ownership {
+            lock: target.map(|held| (held.name.clone(), Arc::downgrade(&held.at_target))),
+            grant_ends,
         }
     }
 

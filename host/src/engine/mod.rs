@@ -74,6 +74,20 @@ pub enum EngineError {
         #[source]
         source: LockError,
     },
+    /// The target cannot be asked about an effect whose end is not recorded, so nothing new is known of the run.
+    #[error(
+        "run {run} was not changed: {target} could not be asked what became of effect {effect}: {why}"
+    )]
+    NotAsked {
+        /// Which run.
+        run: RunId,
+        /// Number of the effect.
+        effect: u64,
+        /// Logical name.
+        target: String,
+        /// Why it could not be asked.
+        why: String,
+    },
     /// The plan does not fit.
     #[error("the plan cannot be used")]
     Plan(#[from] PlanError),

@@ -2,14 +2,15 @@
 
 use super::control::{Audience, Event, Progress};
 use super::ledger::Count;
+use super::rooms::TargetLock;
 use crate::call::Looked;
 use crate::clock::{Clock, Millis};
-use crate::contract::CallError;
+use crate::contract::{CallError, Denial};
 use crate::grant::Effective;
 use crate::journal::{Entry, Receipt, RunId, State, Store, StoreError};
 use serde_json::Value;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -127,10 +128,30 @@ impl Permit {
     }
 }
 
+/// What a change rests on besides its announcement: the lock on the target, and a grant that has not ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ownership {
+    /// The target and its lock; absent where none is needed. A lock that is gone is lost.
+    pub(super) lock: Option<(String, Weak<TargetLock>)>,
+    /// When the grant ends; absent for taking back, which needs none.
+    pub(super) grant_ends: Option<Millis>,
+}
+
+async fn is_ours(lock: &Weak<TargetLock>) -> bool {
+    let Some(lock) = lock.upgrade() else {
+        return false;
+    };
+    if !lock.is_held() {
+        lock.keep().await;
+    }
+    lock.is_held()
+}
+
 /// Leave to change the outside for one effect. It takes a durable *intended* (or *undoing*) entry to make one.
 #[derive(Clone, Debug)]
 pub struct ChangePermit {
     permit: Permit,
+    ownership: Ownership,
     store: Store,
     count: Option<Count>,
     audience: Audience,
@@ -139,7 +160,7 @@ pub struct ChangePermit {
 
 impl ChangePermit {
     /// Only with what announcing the change gave.
-    pub(super) fn new(permit: Permit, announced: Announced) -> Self {
+    pub(super) fn new(permit: Permit, announced: Announced, ownership: Ownership) -> Self {
         let Announced {
             store,
             count,
@@ -148,6 +169,7 @@ impl ChangePermit {
         } = announced;
         Self {
             permit,
+            ownership,
             store,
             count: Some(count),
             audience,
@@ -161,11 +183,29 @@ impl ChangePermit {
         let audience = Audience::default();
         Self {
             permit,
+            ownership: Ownership::default(),
             store,
             count: None,
             audience,
             effect,
         }
+    }
+
+    /// Fails with *denied* if the lock on the target was lost or the grant has ended since the change was permitted. A room asks it before
+    /// each single write of a change that has several. It asks no server, unless a lease ran out while the server did not answer: then it
+    /// renews the lease first, if no other run took it meanwhile.
+    pub async fn still_ours(&self) -> Result<(), CallError> {
+        let Ownership { lock, grant_ends } = &self.ownership;
+        if let Some((target, lock)) = lock
+            && !is_ours(lock).await
+        {
+            let message = format!("the lock on `{target}` was lost");
+            return Err(CallError::denied(Denial::Lock, message));
+        }
+        if grant_ends.is_some_and(|end| end <= self.permit.clock().now()) {
+            return Err(CallError::denied(Denial::GrantEnded, "the grant has ended"));
+        }
+        Ok(())
     }
 
     /// Number of the effect within the run.

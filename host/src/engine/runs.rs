@@ -28,6 +28,8 @@ pub struct Finished {
     pub run: RunId,
     /// Where it stands.
     pub phase: Phase,
+    /// Why it is in doubt, if the engine left it so.
+    pub left: Option<String>,
 }
 
 /// Who watches a run and who can stop it.
@@ -113,6 +115,9 @@ impl<'a> Runs<'a> {
         let locks = self
             .lock(order.plugin.changes_something(), &order.target, &run, &seat)
             .await?;
+        if order.plugin.changes_something() {
+            self.refuse_reserved(&order.target)?;
+        }
         self.keep(order)?;
         let ledger = Ledger::journal(
             run.clone(),
@@ -143,6 +148,10 @@ impl<'a> Runs<'a> {
         let mut gate = self
             .take_over(run, order.effective.clone(), seat, resumed, changes)
             .await?;
+        // It ended before it could be taken over.
+        if gate.has_ended() {
+            return Ok(gate.standing());
+        }
         if let Some(finished) = gate.settle_open(decision).await? {
             return Ok(finished);
         }
@@ -173,6 +182,9 @@ impl<'a> Runs<'a> {
         let mut gate = self
             .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
             .await?;
+        if gate.has_ended() {
+            return Ok(gate.standing());
+        }
         if let Some(finished) = gate.settle_open(decision).await? {
             return Ok(finished);
         }
@@ -208,6 +220,9 @@ impl<'a> Runs<'a> {
         let mut gate = self
             .take_over(run, Effective::nothing(), seat, resumed_by(by), false)
             .await?;
+        if gate.has_ended() {
+            return Ok(gate.standing());
+        }
         gate.ledger
             .append(Entry::CancelRequested { by: by.to_owned() })
             .await?;
@@ -243,14 +258,26 @@ impl<'a> Runs<'a> {
         );
         let mut gate = self.gate(run.clone(), effective, seat, ledger, locks);
         gate.worked = gate.ledger.state().map(State::worked).unwrap_or_default();
-        if gate
-            .ledger
-            .state()
-            .is_some_and(|state| state.outcome().is_none())
-        {
+        if !gate.has_ended() {
             gate.ledger.append(resumed).await?;
         }
         Ok(gate)
+    }
+
+    /// Refuses to change a target that another run left in the middle of something. That run has no process any more: we have the lock.
+    fn refuse_reserved(&self, target: &str) -> Result<(), EngineError> {
+        for holder in self.store.live_on(target)? {
+            if let Some(what) = in_the_middle(&self.store.state(&holder)?) {
+                let target = target.to_owned();
+                return Err(LockError::Reserved {
+                    target,
+                    holder,
+                    what,
+                }
+                .into());
+            }
+        }
+        Ok(())
     }
 
     /// A run that changes something has its target for itself.
@@ -332,6 +359,20 @@ pub fn plan_of(store: &Store, begin: &Begin) -> Result<Option<Plan>, EngineError
     Ok(Some(Plan::from_content(&content, digest)?))
 }
 
+/// What the run was at when it was left: an effect whose end is not known, or being taken back.
+fn in_the_middle(state: &State) -> Option<String> {
+    let open = state
+        .open_effect()
+        .filter(|open| open.call.changes_target());
+    let reverting = || {
+        let effect = state.to_undo().into_iter().next()?.0;
+        let unwinding = state.unwinding().filter(|_| state.is_live())?;
+        Some(format!("taking back effect {effect}: {}", unwinding.1))
+    };
+    open.map(|open| format!("effect {}, {}", open.number, open.call))
+        .or_else(reverting)
+}
+
 /// Whether the run did something to its target, or may have.
 fn has_changed(state: &State) -> bool {
     let mut effects = state.effects().iter();
@@ -348,6 +389,7 @@ fn out_of_reach(run: &RunId, error: LockError) -> EngineError {
         LockError::Target { .. }
         | LockError::AtWork(_)
         | LockError::Taken { .. }
+        | LockError::Reserved { .. }
         | LockError::GivenUp(_)
         | LockError::File { .. } => error.into(),
     }

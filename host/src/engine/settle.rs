@@ -3,7 +3,7 @@
 use super::halt::Halt;
 use super::ledger::Ledger;
 use super::patience::{Waited, wait};
-use super::permit::{ChangePermit, Permit};
+use super::permit::{ChangePermit, Ownership, Permit};
 use super::rooms::Rooms;
 use crate::call::{Confirmed, Effect, Prepared, Revert};
 use crate::contract::{CallError, ErrorKind};
@@ -24,10 +24,18 @@ pub(super) enum Verdict {
     Unknown(String),
 }
 
+/// The target could not be asked, for this reason: it may be asked again.
+pub(super) struct NotAsked(pub(super) String);
+
+/// Whether another try may go better: the target did not answer.
+pub(super) fn may_pass(kind: ErrorKind) -> bool {
+    kind == ErrorKind::Unavailable
+}
+
 impl Settled {
-    /// Reads the target's answer. A target that cannot be asked cannot tell either.
-    pub(super) fn from(effect: u64, asked: Result<Confirmed, CallError>) -> Self {
-        match asked {
+    /// Reads the target's answer. Fails if the target could not be asked: then nothing new is known, and nothing is recorded.
+    pub(super) fn from(effect: u64, asked: Result<Confirmed, CallError>) -> Result<Self, NotAsked> {
+        Ok(match asked {
             Ok(Confirmed::Done(applied)) => Self {
                 answer: Verdict::Happened(applied.answer.clone()),
                 sweep: applied.sweep.clone(),
@@ -47,27 +55,28 @@ impl Settled {
                 sweep,
             },
             Ok(Confirmed::CannotTell(why)) => Self::unknown(effect, why),
+            Err(error) if may_pass(error.kind) => return Err(NotAsked(error.message)),
             Err(error) => Self::unknown(effect, error.message),
-        }
+        })
     }
 
     /// The same while the guest waits for its answer: it is told of an effect that did not happen, so the record says *failed*, which a
     /// replay answers again.
-    pub(super) fn live(effect: u64, asked: Result<Confirmed, CallError>) -> Self {
-        let settled = Self::from(effect, asked);
+    pub(super) fn live(effect: u64, asked: Result<Confirmed, CallError>) -> Result<Self, NotAsked> {
+        let settled = Self::from(effect, asked)?;
         let Verdict::DidNot(why) = &settled.answer else {
-            return settled;
+            return Ok(settled);
         };
         let error = CallError::new(ErrorKind::Unavailable, why.clone());
         let sweep = settled.sweep.clone();
-        Self {
+        Ok(Self {
             entry: Entry::Failed {
                 effect,
                 error,
                 sweep,
             },
             ..settled
-        }
+        })
     }
 
     fn unknown(effect: u64, why: String) -> Self {
@@ -102,20 +111,20 @@ pub(super) async fn ask(
     }
 }
 
-/// Takes one thing back, announced before and recorded after. The inner error says why it did not work.
+/// Takes one thing back, announced before and recorded after. The inner error is the room's.
 pub(super) async fn revert(
     rooms: &Rooms,
     ledger: &mut Ledger,
-    permit: Permit,
+    (permit, ownership): (Permit, Ownership),
     effect: u64,
     revert: Revert,
-) -> Result<Result<(), String>, Halt> {
+) -> Result<Result<(), CallError>, Halt> {
     let announced = Entry::Undoing {
         effect,
         revert: revert.clone(),
     };
     let announced = ledger.announce(announced).await?;
-    let change = ChangePermit::new(permit.clone(), announced);
+    let change = ChangePermit::new(permit.clone(), announced, ownership);
     let reverted = match wait(&permit, rooms.revert(&change, &revert)).await {
         Waited::Answered(reverted) => reverted,
         Waited::Late => Err(CallError::new(
@@ -130,9 +139,12 @@ pub(super) async fn revert(
             Ok(Ok(()))
         }
         Err(error) => {
-            let why = error.message.clone();
-            ledger.append(Entry::UndoFailed { effect, error }).await?;
-            Ok(Err(why))
+            let failed = Entry::UndoFailed {
+                effect,
+                error: error.clone(),
+            };
+            ledger.append(failed).await?;
+            Ok(Err(error))
         }
     }
 }

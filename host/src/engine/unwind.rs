@@ -1,12 +1,13 @@
 //! Settling and taking back, from the journal alone: no guest code runs here.
 
 use super::EngineError;
-use super::control::Stop;
+use super::control::{Event, Progress, Stop};
 use super::gate::{EFFECT_DEADLINE, Gate};
 use super::halt::Halt;
 use super::runs::Finished;
-use super::settle::{self, Settled, Verdict};
+use super::settle::{self, NotAsked, Settled, Verdict};
 use crate::call::{Applied, Revert};
+use crate::contract::{CallError, ErrorKind};
 use crate::journal::{EffectState, Entry, Outcome, State};
 use crate::text::{counted, shortened};
 use std::error::Error as _;
@@ -14,6 +15,10 @@ use std::time::Duration;
 
 /// Time for one undo, whatever the run's own deadline was: taking back must not fail for being late.
 const UNDO_DEADLINE: Duration = Duration::from_hours(1);
+
+/// From one try of an undo to the next while its target does not answer; twice as long each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The most bytes of the sentence that a run ends with: procedures and targets have a say in it.
 const SENTENCE_BYTES: usize = 4096;
@@ -50,7 +55,14 @@ impl Gate {
             let Some(asked) = asked else {
                 return Ok(Some(self.standing()));
             };
-            let settled = Settled::from(open.number, asked);
+            let settled = Settled::from(open.number, asked).map_err(|NotAsked(why)| {
+                EngineError::NotAsked {
+                    run: self.run.clone(),
+                    effect: open.number,
+                    target: open.call.target().to_owned(),
+                    why,
+                }
+            })?;
             let unknown = matches!(settled.answer, Verdict::Unknown(_));
             self.ledger.append(settled.entry).await?;
             if unknown {
@@ -63,7 +75,7 @@ impl Gate {
         }
         match self.sweep_all().await {
             Ok(_) => Ok(None),
-            Err(Halt::Left { .. }) => Ok(Some(self.standing())),
+            Err(Halt::Left { .. } | Halt::Stopped) => Ok(Some(self.standing())),
             Err(halt) => Err(halt.into()),
         }
     }
@@ -112,7 +124,13 @@ impl Gate {
             })
             .await?;
         match self.take_back_all().await {
-            Ok(None) => self.end(outcome, why).await,
+            Ok(None) => match self.ledger.state().map(State::stays) {
+                Some(stays) if !stays.is_empty() => {
+                    let summary = format!("{why}; then {}", stays.join("; "));
+                    self.end(Outcome::TakenBackInPart, summary).await
+                }
+                Some(_) | None => self.end(outcome, why).await,
+            },
             Ok(Some(stuck)) => {
                 self.end(Outcome::Stuck, format!("{why}; then {stuck}"))
                     .await
@@ -145,19 +163,58 @@ impl Gate {
         }))
     }
 
+    /// Takes back one thing, and tries again until its deadline while the target does not answer: a revert may be repeated. The inner error
+    /// says why it did not work.
+    async fn take_back(&mut self, effect: u64, revert: Revert) -> Result<Result<(), String>, Halt> {
+        let end = self.clock.instant() + UNDO_DEADLINE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Err(error) = self.take_back_once(effect, revert.clone()).await? else {
+                return Ok(Ok(()));
+            };
+            if !settle::may_pass(error.kind) || self.clock.instant() + pause >= end {
+                return Ok(Err(error.message));
+            }
+            self.wait_for_target(&error.message, pause).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits before the next try, as long as the operator does.
+    async fn wait_for_target(&mut self, why: &str, pause: Duration) -> Result<(), Halt> {
+        self.audience.tell(Event::Effect(Progress {
+            phase: format!("{why}; trying again"),
+            done: 0,
+            total: 0,
+            notice: true,
+        }));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.control.wanted() => Err(Halt::Stopped),
+        }
+    }
+
     /// The inner error says why it did not work.
-    pub(super) async fn take_back(
+    pub(super) async fn take_back_once(
         &mut self,
         effect: u64,
         revert: Revert,
-    ) -> Result<Result<(), String>, Halt> {
+    ) -> Result<Result<(), CallError>, Halt> {
         // A target that came back from a crash has forgotten whose it was; meanwhile it may have become another run's.
         if let Err(error) = self.locks.renew(&self.rooms, &self.run).await {
             let why = error.source().map(|why| format!(": {why}"));
-            return Ok(Err(format!("{error}{}", why.unwrap_or_default())));
+            let kind = match error.is_taken() {
+                true => ErrorKind::Conflict,
+                false => ErrorKind::Unavailable,
+            };
+            let message = format!("{error}{}", why.unwrap_or_default());
+            return Ok(Err(CallError::new(kind, message)));
         }
-        let permit = self.unwind_permit(UNDO_DEADLINE);
-        settle::revert(&self.rooms, &mut self.ledger, permit, effect, revert).await
+        let leave = (
+            self.unwind_permit(UNDO_DEADLINE),
+            self.locks.ownership(None),
+        );
+        settle::revert(&self.rooms, &mut self.ledger, leave, effect, revert).await
     }
 
     /// How the run was being taken back when its process went away, or ended stuck.
@@ -195,12 +252,20 @@ impl Gate {
         Ok(self.standing())
     }
 
+    /// Whether the run has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ledger
+            .state()
+            .is_some_and(|state| state.outcome().is_some())
+    }
+
     /// Where the run stands now.
     pub(super) fn standing(&self) -> Finished {
         let phase = self.ledger.state().map(State::phase).unwrap_or_default();
         Finished {
             run: self.run.clone(),
             phase,
+            left: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::cover::Lack;
 use super::file::GrantFile;
 use super::select::{Granted, short};
 use super::{Pattern, Side};
-use crate::call::{self, Read};
+use crate::call::{self, Effect, Read, Touch};
 use crate::cluster::scope::LISTS;
 use crate::cluster::{self, call::Named};
 use crate::database::Scope;
@@ -29,6 +29,10 @@ impl Granted {
             hint: Some(hint.into()),
         };
         match side {
+            Side::Policy => explanation(
+                "no grant can allow it",
+                "this is for the author of the procedure, or for whoever chose its parameters",
+            ),
             Side::Needs => Explanation {
                 cause: format!("its own manifest does not say that it needs to {}", sentence(asked)),
                 hint: Some("this is for its author: a need in plugin.toml, then a new build and a new grant".into()),
@@ -46,7 +50,17 @@ impl Granted {
                 "the lock on the target was lost, so another run may be at work",
                 "windlass runs",
             ),
+            Side::GrantEnded => self.ended(),
         }
+    }
+
+    /// Explains a refusal by a rule of the grant, if one refuses what the effect turned out to touch.
+    pub fn rule(&self, effect: &Effect, touch: &Touch) -> Option<Explanation> {
+        let rule = self.capabilities.breaks_rule(effect, touch)?;
+        Some(Explanation {
+            cause: rule.cause(),
+            hint: Some(rule.hint()),
+        })
     }
 
     /// Explains a refused look or wait: of several objects by the first that no scope covers. None if it is about nothing.
@@ -77,8 +91,8 @@ impl Granted {
         for (file, line, held) in self.held() {
             match held.look(asked) {
                 Found::Elsewhere => {}
-                // What a scope covers is refused only when its time is over.
-                Found::Covered => return self.ended(file),
+                // Another object of the same call is the one that is not covered.
+                Found::Covered => {}
                 Found::Lacking(refused) => lacking.push((refused, file, line)),
             }
         }
@@ -106,12 +120,19 @@ impl Granted {
         }
     }
 
-    fn ended(&self, file: &GrantFile) -> Explanation {
-        let at = self.expires.unwrap_or(file.expires).timestamp();
+    /// The file that ended first.
+    fn ended(&self) -> Explanation {
+        let Some(file) = self.sources.iter().min_by_key(|file| file.expires) else {
+            return Explanation {
+                cause: "the grant has ended".into(),
+                hint: None,
+            };
+        };
         Explanation {
             cause: format!(
-                "the grant for {} ended at {at} ({})",
+                "the grant for {} ended at {} ({})",
                 short(&file.digest),
+                file.expires.timestamp(),
                 file.name
             ),
             hint: Some(format!(
@@ -356,7 +377,10 @@ mod tests {
                 "channels = [\"ops\", \"team-*\", \"all\"], then: windlass grant check grants/a.toml"
             )
         );
-        let explained = granted.explain(Side::Grant, asked(Verb::Vacuum, Some("sales"), Some("x")));
+        let explained = granted.explain(
+            Side::GrantEnded,
+            asked(Verb::Vacuum, Some("sales"), Some("x")),
+        );
         assert_eq!(
             explained.cause,
             "the grant for sha256:aaaaaa…aa ended at 2027-02-01T00:00:00Z (grants/a.toml)",

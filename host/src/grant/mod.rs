@@ -6,6 +6,7 @@ mod cover;
 mod draft;
 mod explain;
 mod file;
+mod nodes;
 mod notify;
 mod probe;
 mod select;
@@ -15,12 +16,14 @@ pub use cover::{Lack, Lacking, Missing, Nearest};
 pub use draft::{Draft, DraftError};
 pub use explain::Explanation;
 pub use file::{GrantFile, GrantFileError};
+pub use nodes::NodeRule;
 pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
 
 use crate::call::{Effect, Read, Touch};
 use crate::clock::{Millis, Span};
 use crate::cluster as room;
 use crate::cluster::call::{Place, Subject};
+use crate::contract::Denial;
 use crate::contract::cluster_types::ObjectName;
 use crate::database;
 use crate::notify as channels;
@@ -158,6 +161,8 @@ fn narrower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
+    /// Nobody can be allowed it: a malformed name, a privileged pod.
+    Policy,
     /// The procedure's own manifest.
     Needs,
     /// The operator's grant.
@@ -168,6 +173,23 @@ pub enum Side {
     Plan,
     /// The lock on the target is no longer held.
     Lock,
+    /// The grant has ended.
+    GrantEnded,
+}
+
+impl Side {
+    /// The reason that a guest is told.
+    pub fn denial(self) -> Denial {
+        match self {
+            Self::Policy => Denial::Policy,
+            Self::Needs => Denial::Need,
+            Self::Grant => Denial::Grant,
+            Self::Budget => Denial::Budget,
+            Self::Plan => Denial::Plan,
+            Self::Lock => Denial::Lock,
+            Self::GrantEnded => Denial::GrantEnded,
+        }
+    }
 }
 
 impl Capabilities {
@@ -224,8 +246,13 @@ impl Capabilities {
                     _ => scopes.any(|scope| scope.allows_object(effect.verb(), cluster, object)),
                 }
             }
+            // The call names the node, and is covered; rules are asked for by themselves.
+            (Effect::Cluster(_), Touch::Node { .. }) => true,
             // A message touches nothing, and no room touches what is of another.
-            (Effect::Notify(_) | Effect::Database(_), Touch::Object { .. })
+            (
+                Effect::Notify(_) | Effect::Database(_),
+                Touch::Object { .. } | Touch::Node { .. },
+            )
             | (Effect::Notify(_) | Effect::Cluster(_), Touch::Table { .. }) => false,
         }
     }
@@ -278,13 +305,6 @@ impl Capabilities {
     pub fn shows_named(&self, verb: room::Verb, at: &str, object: &ObjectName) -> bool {
         let mut scopes = self.cluster.iter();
         scopes.any(|scope| scope.allows_named(verb, at, object))
-    }
-
-    /// How many nodes may be cordoned at once: the least that a scope says which covers cordoning this one.
-    fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
-        let scopes = self.cluster.iter();
-        let covering = scopes.filter(|scope| scope.allows_object(room::Verb::Cordon, at, node));
-        covering.filter_map(|scope| scope.nodes_at_once).min()
     }
 
     /// Whether a look may show this table and its indexes.
@@ -352,37 +372,6 @@ impl Effective {
     pub fn shows_named(&self, verb: room::Verb, at: &str, object: &ObjectName) -> bool {
         self.side(|capabilities| capabilities.shows_named(verb, at, object))
             .is_none()
-    }
-
-    /// How many nodes of the cluster may be cordoned by windlass at once, this one among them. None means that nobody set a bound.
-    pub fn nodes_at_once(&self, at: &str, node: &room::object::Object) -> Option<u32> {
-        narrower(
-            self.needs.nodes_at_once(at, node),
-            self.grant.nodes_at_once(at, node),
-        )
-    }
-
-    /// Whether the operator's grant covers the node by its own name, not by a pattern that may mean others too.
-    pub fn grants_node_by_name(
-        &self,
-        verb: room::Verb,
-        at: &str,
-        node: &room::object::Object,
-    ) -> bool {
-        let mut scopes = self.grant.cluster.iter();
-        scopes.any(|scope| {
-            let named = scope.nodes.iter().any(|pattern| pattern.0 == node.name);
-            named && scope.allows_object(verb, at, node)
-        })
-    }
-
-    /// Whether the operator's grant names the label in full, not by a pattern that may mean others too.
-    pub fn grants_label_by_name(&self, at: &str, node: &room::object::Object, label: &str) -> bool {
-        let mut scopes = self.grant.cluster.iter();
-        scopes.any(|scope| {
-            let named = scope.labels.iter().any(|pattern| pattern.0 == label);
-            named && scope.allows_object(room::Verb::Label, at, node)
-        })
     }
 
     /// Whether a message about some event may go to the channel, as far as its name tells.

@@ -114,16 +114,18 @@ pub enum Outcome {
     Succeeded,
     /// It finished, and a check could not decide. A person has to look; nothing was taken back.
     Inconclusive,
-    /// It failed, and what it did was taken back.
+    /// It failed, and everything it did was taken back.
     FailedAndUnwound,
-    /// An operator cancelled it, and what it did was taken back.
+    /// An operator cancelled it, and everything it did was taken back.
     CancelledAndUnwound,
-    /// It was refused before or during its work, and what it did was taken back.
+    /// It was refused before or during its work, and everything it did was taken back.
     Refused,
     /// An undo failed; a person is needed.
     Stuck,
-    /// It had succeeded, and an operator took it back.
+    /// It had succeeded, and an operator took everything back.
     Undone,
+    /// It was taken back as far as that goes: something was left to another hand, or cannot be taken back. A person has to look.
+    TakenBackInPart,
 }
 
 /// One record. Effects are numbered from 1 within a run.

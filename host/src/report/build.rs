@@ -208,6 +208,7 @@ impl Standing {
             Phase::Ended(Outcome::Refused) => Self::Refused,
             Phase::Ended(Outcome::Stuck) => Self::Stuck,
             Phase::Ended(Outcome::Undone) => Self::Undone,
+            Phase::Ended(Outcome::TakenBackInPart) => Self::TakenBackInPart,
         }
     }
 
@@ -228,6 +229,7 @@ impl Standing {
             Self::Refused => "refused",
             Self::Stuck => "stuck",
             Self::Undone => "undone",
+            Self::TakenBackInPart => "taken back in part",
         }
     }
 }

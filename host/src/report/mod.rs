@@ -125,6 +125,8 @@ pub enum Standing {
     Stuck,
     /// It was undone later.
     Undone,
+    /// It was taken back as far as that goes; a person has to look at what stays.
+    TakenBackInPart,
 }
 
 /// What ran, on what, by whose leave.

@@ -62,7 +62,8 @@ pub(super) fn of(run: &RunId, state: &State, standing: Standing) -> Vec<Next> {
         | Standing::Failed
         | Standing::Cancelled
         | Standing::Refused
-        | Standing::Undone => Vec::new(),
+        | Standing::Undone
+        | Standing::TakenBackInPart => Vec::new(),
     }
 }
 

@@ -55,7 +55,9 @@ impl Report {
             Standing::Cancelled => format!("was cancelled after {took}"),
             Standing::Refused => format!("was refused after {took}"),
             Standing::Stuck => format!("is stuck after {took}"),
-            Standing::Undone => "was undone".into(),
+            Standing::Undone if self.is_taken_back() => "was undone".into(),
+            Standing::Undone => "was undone; nothing had to be taken back".into(),
+            Standing::TakenBackInPart => format!("was taken back in part after {took}"),
         };
         format!("run {} {what}: {}", self.run, self.figures())
     }

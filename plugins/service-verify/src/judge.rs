@@ -274,12 +274,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_judged_and_a_refusal_is_not_about_it() {
-        let late = || {
-            Err(Error {
-                kind: Kind::Limit,
-                message: "passed 0 of 3".into(),
-            })
-        };
+        let late = || Err(Error::new(Kind::Limit, "passed 0 of 3"));
         let judged = |awaited, passed| endpoint("shop", awaited, Some(&baseline(&[], &[], passed)));
         let found = judged(Ok(sample(true)), true).unwrap();
         assert_eq!(found, Finding::pass("12 ms, 12 ms before"));
@@ -292,10 +287,7 @@ mod tests {
             endpoint("shop", late(), None).unwrap().verdict,
             Verdict::Fail
         );
-        let denied = Error {
-            kind: Kind::Denied,
-            message: String::new(),
-        };
+        let denied = Error::new(Kind::Denied, "");
         assert!(judged(Err(denied), true).is_err());
     }
 

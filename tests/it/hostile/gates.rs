@@ -90,5 +90,5 @@ fn a_grant_that_ends_in_the_middle_of_a_run_ends_it() {
     hold.release();
     running.wait().expect(3);
     let words = "the grant has ended";
-    assert_refused(&world, Side::Grant, words, Outcome::Refused, 1);
+    assert_refused(&world, Side::GrantEnded, words, Outcome::Refused, 1);
 }

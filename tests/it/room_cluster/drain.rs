@@ -6,7 +6,7 @@ use crate::world::Namespace;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use windlass::call::{self, Confirmed, Undo};
+use windlass::call::{self, Confirmed, Touch, Undo};
 use windlass::cluster::call::Change;
 use windlass::contract::ErrorKind;
 use windlass::contract::cluster_nodes::{DrainOptions, Drained};
@@ -409,7 +409,7 @@ fn a_namespace_that_is_not_covered_is_not_reached_into() {
     let change = drain_with(&node, false, true, LONG);
     let checked = |bench: &Bench| {
         let planned = bench.plan(&change).unwrap();
-        let [touch] = &planned.touches[..] else {
+        let [touch, Touch::Node { .. }] = &planned.touches[..] else {
             panic!("{:?}", planned.touches);
         };
         let effect = call::Effect::Cluster(effect(&change));

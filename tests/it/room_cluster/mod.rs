@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use windlass::call::{Applied, ApplyFailure, Confirmed, Prepared, Revert, Reverted, Undo};
+use windlass::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Revert, Reverted, Undo};
 use windlass::clock::{Clock, Millis};
 use windlass::cluster::call::{Change, Look};
 use windlass::cluster::{Client, Effect, Read, Target};
@@ -125,8 +125,15 @@ impl Bench {
 
     fn prepare(&self, change: &Change) -> Result<Prepared, CallError> {
         let permit = self.permit(None);
-        self.runtime
-            .block_on(self.room.prepare(&permit, &effect(change)))
+        let effect = effect(change);
+        let prepared = self.runtime.block_on(self.room.prepare(&permit, &effect))?;
+        // As the gate does.
+        let effect = call::Effect::Cluster(effect);
+        let mut touches = prepared.touches.iter();
+        match touches.find_map(|touch| permit.effective().breaks_rule(&effect, touch)) {
+            Some((side, rule)) => Err(CallError::denied(side.denial(), rule.to_string())),
+            None => Ok(prepared),
+        }
     }
 
     /// As in a plan.

@@ -304,7 +304,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: windlass}]
     );
     bench.narrow(&json!({ "nodes-at-once": 1 }));
     bench.apply(&cordon("node-1")).unwrap();
-    let message = refused(bench.apply(&cordon("node-2")), ErrorKind::Limit);
+    let message = refused(bench.apply(&cordon("node-2")), ErrorKind::Denied);
     assert!(
         message.contains("at most 1 node may") && message.contains("node-1"),
         "{message}"

@@ -178,7 +178,7 @@ async fn a_partition_parent_is_analyzed_alone_or_with_all(place: Place) {
         .iter()
         .map(|touch| match touch {
             Touch::Table { schema, table, .. } => format!("{schema}.{table}"),
-            Touch::Object { object, .. } => object.to_string(),
+            Touch::Object { object, .. } | Touch::Node { node: object, .. } => object.to_string(),
         })
         .collect();
     let alone = place.major >= 18;

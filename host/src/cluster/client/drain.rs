@@ -7,7 +7,7 @@ use super::fleet;
 use super::foresee::foresee;
 use super::list::Listed;
 use super::looked;
-use super::nodes::{is_cordoned, refuse_control_plane};
+use super::nodes::{is_cordoned, touched};
 use crate::call::{self, Applied, ApplyFailure, Confirmed, Prepared, Touch, Undo};
 use crate::cluster::Effect;
 use crate::cluster::drain::{Fate, Obstacle, Pod};
@@ -51,23 +51,23 @@ pub(super) async fn prepare(
     options: DrainOptions,
 ) -> Result<Prepared, CallError> {
     let node = looked::node(api, permit, object).await?;
-    refuse_control_plane(permit, effect, object, &node)?;
     let cordoned = is_cordoned(&node);
-    // In a plan it is not yet.
-    if !cordoned && !permit.is_plan() {
-        let message = format!("{object} is not cordoned: cordon it first");
-        return Err(CallError::new(ErrorKind::Conflict, message));
-    }
     let listed = on_node(api, permit, object).await?;
     let orphaned = orphaned(api, permit, &listed.items).await?;
     let sorted = sort(listed.items, options, &orphaned);
-    let touches = touches(&effect.cluster, &sorted)?;
+    let mut touches = touches(&effect.cluster, &sorted)?;
+    touches.push(touched(effect, object, &node, Vec::new(), None));
     let mut details = Vec::new();
     if !cordoned {
         details.push("it is not cordoned now, and has to be by then".to_owned());
     }
     // What may not be touched is not told of either: the gate refuses it.
     if may(permit, effect, &touches) {
+        // In a plan it is not yet.
+        if !cordoned && !permit.is_plan() {
+            let message = format!("{object} is not cordoned: cordon it first");
+            return Err(CallError::new(ErrorKind::Conflict, message));
+        }
         refuse(object, &sorted)?;
         if permit.is_plan() {
             details.extend(foresee(api, permit, &sorted.evicted).await?);
@@ -182,8 +182,10 @@ fn touches(cluster: &str, sorted: &Sorted) -> Result<Vec<Touch>, CallError> {
 
 fn may(permit: &Permit, effect: &Effect, touches: &[Touch]) -> bool {
     let effect = call::Effect::Cluster(effect.clone());
-    let refused = |touch: &Touch| permit.effective().refuses_touch(&effect, touch);
-    touches.iter().all(|touch| refused(touch).is_none())
+    let may = permit.effective();
+    touches.iter().all(|touch| {
+        may.refuses_touch(&effect, touch).is_none() && may.breaks_rule(&effect, touch).is_none()
+    })
 }
 
 fn refuse(object: &Object, sorted: &Sorted) -> Result<(), CallError> {

@@ -4,7 +4,7 @@ use super::api::Api;
 use super::change::{self, Wanted};
 use super::looked;
 use super::wait::{self, Step};
-use crate::call::{Prepared, Undo};
+use crate::call::{Prepared, Touch, Undo};
 use crate::cluster::Effect;
 use crate::cluster::call::{Change, Look, is_mark, is_of_kubernetes};
 use crate::cluster::field::{FieldChange, MARK, Path, shown};
@@ -133,21 +133,25 @@ pub(super) async fn prepare(
     object: &Object,
 ) -> Result<Prepared, CallError> {
     let node = looked::node(api, permit, object).await?;
+    let mut touches = Vec::new();
     let wanted = if let Change::Label { labels, .. } = &effect.change {
-        refuse_control_plane(permit, effect, object, &node)?;
-        refuse_of_kubernetes(permit, effect, object, labels)?;
+        let names = labels.iter().map(|(name, _)| name.clone());
+        let own = names.filter(|name| is_of_kubernetes(name)).collect();
+        touches.push(touched(effect, object, &node, own, None));
         labelled(&node, labels)
     } else if matches!(effect.change, Change::Cordon { .. }) {
-        refuse_control_plane(permit, effect, object, &node)?;
-        if !is_cordoned(&node) {
-            refuse_too_many(api, permit, effect, object).await?;
-        }
+        let others = match is_cordoned(&node) {
+            true => None,
+            false => others_cordoned(api, permit, effect, object).await?,
+        };
+        touches.push(touched(effect, object, &node, Vec::new(), others));
         cordoned(permit, &node)
     } else {
         uncordoned(permit, object, &node)?
     };
     let ends_own = wanted.changes.iter().any(is_mark);
     let mut prepared = change::prepare(api, permit, effect, object, &node, wanted).await?;
+    prepared.touches.extend(touches);
     if ends_own {
         prepared.undo = Undo::NotNeeded("this run cordoned it".into());
     }
@@ -170,26 +174,6 @@ fn labelled(node: &Value, labels: &[(String, Option<String>)]) -> Wanted {
         part: "",
         changes,
     }
-}
-
-/// Kubernetes itself acts on its labels: who means one has to name it.
-fn refuse_of_kubernetes(
-    permit: &Permit,
-    effect: &Effect,
-    object: &Object,
-    labels: &[(String, Option<String>)],
-) -> Result<(), CallError> {
-    let (at, may) = (&effect.cluster, permit.effective());
-    let mut names = labels.iter().map(|(name, _)| name);
-    let unnamed =
-        names.find(|name| is_of_kubernetes(name) && !may.grants_label_by_name(at, object, name));
-    let Some(name) = unnamed else {
-        return Ok(());
-    };
-    let message = format!(
-        "`{name}` is Kubernetes' own, and no grant names it: a grant with labels = [{name:?}] would allow it to set it"
-    );
-    Err(CallError::new(ErrorKind::Invalid, message))
 }
 
 fn cordoned(permit: &Permit, node: &Value) -> Wanted {
@@ -250,34 +234,37 @@ fn state(node: &Value) -> &'static str {
     }
 }
 
-/// A pattern such as `*` is written with other nodes in mind: who means one of the control plane has to name it.
-pub(super) fn refuse_control_plane(
-    permit: &Permit,
+/// What of the node a grant has rules on; the gate decides by it.
+pub(super) fn touched(
     effect: &Effect,
     object: &Object,
     node: &Value,
-) -> Result<(), CallError> {
-    let (verb, at) = (effect.verb(), &effect.cluster);
-    if !is_control_plane(node) || permit.effective().grants_node_by_name(verb, at, object) {
-        return Ok(());
+    labels: Vec<String>,
+    cordoned: Option<Vec<String>>,
+) -> Touch {
+    Touch::Node {
+        cluster: effect.cluster.clone(),
+        node: object.clone(),
+        control_plane: is_control_plane(node),
+        labels,
+        cordoned,
     }
-    let message = format!(
-        "{object} belongs to the control plane, and no grant names it: a grant with nodes = [{:?}] would allow it to {verb} it",
-        object.name
-    );
-    Err(CallError::new(ErrorKind::Denied, message))
 }
 
-/// Refuses to cordon one node more than a scope allows at once. Asks for nodes only where one does.
-async fn refuse_too_many(
+/// The other nodes that windlass has cordoned. Asks the server only where a scope bounds their number.
+async fn others_cordoned(
     api: &Api,
     permit: &Permit,
     effect: &Effect,
     object: &Object,
-) -> Result<(), CallError> {
-    let Some(most) = permit.effective().nodes_at_once(&effect.cluster, object) else {
-        return Ok(());
-    };
+) -> Result<Option<Vec<String>>, CallError> {
+    if permit
+        .effective()
+        .nodes_at_once(&effect.cluster, object)
+        .is_none()
+    {
+        return Ok(None);
+    }
     let keep = |node: Value| {
         let name = node["metadata"]["name"].as_str()?;
         (is_cordoned_by_windlass(&node) && name != object.name).then(|| name.to_owned())
@@ -285,16 +272,7 @@ async fn refuse_too_many(
     let listed = api
         .list(permit.deadline(), Kind::Node, None, &[], keep)
         .await?;
-    let others = listed.items;
-    if others.len() < usize::try_from(most).unwrap_or(usize::MAX) {
-        return Ok(());
-    }
-    let message = format!(
-        "{object} would be one too many: at most {} may be cordoned by windlass at once, and these are: {}; uncordon one first",
-        crate::text::counted(most as usize, "node"),
-        super::drain::named(&others)
-    );
-    Err(CallError::new(ErrorKind::Limit, message))
+    Ok(Some(listed.items))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{KINDS, kind};
 use crate::call::{Effect, Read, Revert, Reverted, Undo};
 use crate::cluster;
 use crate::cluster::call::{Change, Look};
-use crate::contract::{ErrorKind, Level, Verdict};
+use crate::contract::{CallError, Denial, ErrorKind, Level, Verdict};
 use crate::database;
 use crate::grant::Side;
 use crate::notify;
@@ -52,12 +52,12 @@ impl Seen {
                 self.call(call);
                 if let Err(error) = answer {
                     self.values.insert("answer: error");
-                    self.error(error.kind);
+                    self.error(error);
                 }
             }
             Entry::Refused { side, error, .. } => {
                 self.side(*side);
-                self.error(error.kind);
+                self.error(error);
             }
             Entry::Log { level, .. } => self.level(*level),
             Entry::Check { verdict, .. } => self.verdict(*verdict),
@@ -170,16 +170,21 @@ impl Seen {
 
     fn side(&mut self, side: Side) {
         self.values.insert(match side {
+            Side::Policy => "side: policy",
             Side::Needs => "side: needs",
             Side::Grant => "side: grant",
             Side::Budget => "side: budget",
             Side::Plan => "side: plan",
             Side::Lock => "side: lock",
+            Side::GrantEnded => "side: grant-ended",
         });
     }
 
-    fn error(&mut self, kind: ErrorKind) {
-        self.values.insert(match kind {
+    fn error(&mut self, error: &CallError) {
+        if let Some(denial) = error.denied {
+            self.denial(denial);
+        }
+        self.values.insert(match error.kind {
             ErrorKind::Denied => "error: denied",
             ErrorKind::Invalid => "error: invalid",
             ErrorKind::NotFound => "error: not found",
@@ -188,6 +193,18 @@ impl Seen {
             ErrorKind::Limit => "error: limit",
             ErrorKind::Damaged => "error: damaged",
             ErrorKind::Cancelled => "error: cancelled",
+        });
+    }
+
+    fn denial(&mut self, denial: Denial) {
+        self.values.insert(match denial {
+            Denial::Need => "denied: need",
+            Denial::Grant => "denied: grant",
+            Denial::Policy => "denied: policy",
+            Denial::Budget => "denied: budget",
+            Denial::Plan => "denied: plan",
+            Denial::Lock => "denied: lock",
+            Denial::GrantEnded => "denied: grant-ended",
         });
     }
 
@@ -263,7 +280,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 5 + 8 + 4 + 3 + 21 + 22 + 4 + 6;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 7 + 7 + 8 + 4 + 3 + 21 + 22 + 4 + 6;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

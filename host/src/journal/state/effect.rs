@@ -112,6 +112,26 @@ impl EffectState {
         }
     }
 
+    /// Why it stays when its run is taken back, as the end of a sentence.
+    pub fn stays(&self) -> Option<String> {
+        if let UndoState::Undone(Reverted::LeftAlone(why)) = &self.undo {
+            return Some(format!("was left alone: {why}"));
+        }
+        match (&self.status, &self.prepared.undo) {
+            (Status::Done { .. }, Undo::Impossible(why) | Undo::Final(why)) => {
+                Some(format!("cannot be taken back: {why}"))
+            }
+            (
+                Status::Done { .. }
+                | Status::Intended
+                | Status::Failed { .. }
+                | Status::NotDone { .. }
+                | Status::InDoubt { .. },
+                _,
+            ) => None,
+        }
+    }
+
     /// Whether it happened and nothing before it can be taken back since.
     pub fn is_final(&self) -> bool {
         matches!(

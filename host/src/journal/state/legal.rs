@@ -240,9 +240,10 @@ impl State {
             Outcome::FailedAndUnwound | Outcome::CancelledAndUnwound | Outcome::Refused => Ok(()),
             Outcome::Undone if self.undo_requested.is_some() => Ok(()),
             Outcome::Undone => Err(Fault::NotAsked),
-            Outcome::Succeeded | Outcome::Inconclusive | Outcome::Stuck => {
-                Err(Fault::NotAnUnwinding)
-            }
+            Outcome::Succeeded
+            | Outcome::Inconclusive
+            | Outcome::Stuck
+            | Outcome::TakenBackInPart => Err(Fault::NotAnUnwinding),
         }
     }
 
@@ -270,7 +271,11 @@ impl State {
             | Outcome::CancelledAndUnwound
             | Outcome::Refused
             | Outcome::Undone => match &self.unwinding {
-                Some((announced, _)) if *announced == outcome => self.all_taken_back(),
+                Some((announced, _)) if *announced == outcome => self.nothing_stays(),
+                _ => Err(Fault::NotAnnounced),
+            },
+            Outcome::TakenBackInPart => match &self.unwinding {
+                Some(_) if self.nothing_stays().is_err() => self.all_taken_back(),
                 _ => Err(Fault::NotAnnounced),
             },
             Outcome::Stuck => Ok(()),
@@ -290,6 +295,18 @@ impl State {
             return Ok(());
         };
         Err(Fault::NotGreen(blemish))
+    }
+
+    /// Everything is as it was before the run.
+    fn nothing_stays(&self) -> Result<(), Fault> {
+        let mut staying = self
+            .effects()
+            .iter()
+            .filter(|effect| effect.stays().is_some());
+        staying
+            .next()
+            .map_or(Ok(()), |effect| Err(Fault::NotTakenBack(effect.number)))?;
+        self.all_taken_back()
     }
 
     fn all_taken_back(&self) -> Result<(), Fault> {

@@ -148,7 +148,11 @@ impl State {
                 self.began = at;
                 self.phase = Phase::Running;
             }
-            Entry::Resumed { .. } => self.phase = self.working(),
+            Entry::Resumed { .. } => {
+                self.phase = self.working();
+                // A revert may be repeated, so the next process begins with whichever comes first.
+                self.reverting = None;
+            }
             Entry::Observed { .. } => self.refused_last = false,
             Entry::Waiting { .. } | Entry::Log { .. } | Entry::Turned(_) => {}
             Entry::Refused { side, error, .. } => self.refuse(*side, &error.message),
@@ -364,6 +368,13 @@ impl State {
     fn sweepable(&self) -> impl Iterator<Item = &EffectState> {
         let last_first = self.effects.iter().rev();
         last_first.filter(|effect| effect.to_sweep().is_some())
+    }
+
+    /// What stays although the run was taken back, first to last: what was left to another hand, and what cannot be taken back.
+    pub fn stays(&self) -> Vec<String> {
+        let why =
+            |effect: &EffectState| Some(format!("effect {} {}", effect.number, effect.stays()?));
+        self.effects.iter().filter_map(why).collect()
     }
 
     /// The number that the next effect gets.

@@ -271,6 +271,12 @@ impl Store {
         Ok(names.into_iter().map(fold).collect())
     }
 
+    /// The runs on this target that have begun and not ended, oldest first. It says nothing about their processes.
+    pub fn live_on(&self, target: &str) -> Result<Vec<RunId>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::live_on(&ledger.connection, target).map_err(|error| ledger.fail(error))
+    }
+
     /// The run that is meant by the beginning of its name, or of the part after the day.
     pub fn find(&self, prefix: &str) -> Result<RunId, StoreError> {
         let ledger = lock(&self.inner.reader);

@@ -137,6 +137,15 @@ pub(super) fn entries(
         .collect()
 }
 
+/// The runs on this target that have not ended, oldest first.
+pub(super) fn live_on(connection: &Connection, target: &str) -> rusqlite::Result<Vec<RunId>> {
+    let sql = "SELECT name FROM run WHERE target = ?1 AND 'end' <>
+        (SELECT kind FROM entry WHERE run = run.id ORDER BY seq DESC LIMIT 1) ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names = statement.query_map([target], |row| Ok(RunId(row.get(0)?)))?;
+    names.collect()
+}
+
 /// The state of a stored run. Observations, which may be large, are not even read.
 pub(super) fn fold(
     connection: &Connection,
