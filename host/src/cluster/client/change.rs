@@ -172,7 +172,7 @@ fn back(cluster: &str, object: &Object, found: &Value, changes: &[FieldChange]) 
         uid: uid.unwrap_or_default().to_owned(),
         changes: changes.to_vec(),
         mark: mark_of(found),
-        applied: manifest::applied(found, MANAGER),
+        applied: manifest::applied(found, MANAGER).map(Box::new),
     }))
 }
 

@@ -144,9 +144,7 @@ pub(super) fn writers(object: &Value, changes: &[FieldChange]) -> Vec<String> {
 pub(super) fn is_written_by_another(object: &Value, path: &Path) -> bool {
     let entries = object["metadata"]["managedFields"].as_array();
     let mut entries = entries.into_iter().flatten();
-    entries.any(|entry| {
-        entry["manager"] != super::api::MANAGER && owns(&entry["fieldsV1"], path)
-    })
+    entries.any(|entry| entry["manager"] != super::api::MANAGER && owns(&entry["fieldsV1"], path))
 }
 
 /// Whether an entry of `managedFields` has the path.

@@ -9,6 +9,7 @@ mod certificates;
 mod change;
 mod config;
 mod connect;
+mod diverted;
 mod drain;
 mod evict;
 mod fleet;
@@ -294,7 +295,7 @@ impl Client {
                     uid,
                     changes,
                     mark: mark.as_deref(),
-                    applied: applied.as_ref(),
+                    applied: applied.as_deref(),
                 };
                 restore::restore(&room.api, permit, &restored).await
             }
@@ -308,8 +309,12 @@ impl Client {
                 object,
                 uid,
                 manifest,
+                writers,
                 ..
-            } => config::make_again(&room.api, permit, object, uid, manifest).await,
+            } => {
+                let writers = writers.as_deref();
+                config::make_again(&room.api, permit, object, uid, manifest, writers).await
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::change::{TRIES, changed, mark, mark_of};
 use super::freed;
 use super::managers::is_written_by_another;
 use super::nodes;
+use super::routes;
 use crate::call::Reverted;
 use crate::cluster::call::is_mark;
 use crate::cluster::field::{FieldChange, MARK, Path, changes, patch, shown};
@@ -15,6 +16,7 @@ use crate::engine::ChangePermit;
 use serde_json::Value;
 
 /// What is taken back.
+#[derive(Clone)]
 pub(super) struct Restored<'a> {
     pub(super) object: &'a Object,
     pub(super) uid: &'a str,
@@ -45,18 +47,32 @@ pub(super) async fn restore(
             )));
         }
         if changes.iter().all(|change| change.is_before(&found)) {
-            let pods = freed::pods(api, permit, object, changes).await;
+            let pods = freed::pods(api, permit, object, changes).await?;
             return Ok(Reverted::NothingToDo(format!(
                 "{object} is as it was{pods}"
             )));
         }
         let is_last = mark_of(&found) == Some(mark(permit, permit.effect()));
-        if let Some(why) = left_alone(object, &found, changes, is_last) {
-            return Ok(Reverted::LeftAlone(why));
-        }
-        match put_back(api, permit, restored, found, is_last).await {
+        let left = left_alone(object, &found, changes, is_last);
+        let led_back = match left {
+            None => None,
+            Some(why) => match routes::back(object, &found, changes) {
+                Some(changes) => Some(changes),
+                None => return Ok(Reverted::LeftAlone(why)),
+            },
+        };
+        let restored = match &led_back {
+            None => restored.clone(),
+            Some(changes) => Restored {
+                changes,
+                applied: None,
+                ..restored.clone()
+            },
+        };
+        let changes = restored.changes;
+        match put_back(api, permit, &restored, found, is_last).await {
             Ok(()) => {
-                let pods = freed::pods(api, permit, object, changes).await;
+                let pods = freed::pods(api, permit, object, changes).await?;
                 return Ok(Reverted::Restored(told(changes) + &pods));
             }
             Err(failure) if failure.status == Some(409) => {}

@@ -91,6 +91,9 @@ mod tests {
             .and(Step::Named("log".into()))
             .put(&mut object, None);
         assert_eq!(object["metadata"]["labels"], json!({}));
-        assert_eq!(object["spec"]["containers"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            object["spec"]["containers"].as_array().map(Vec::len),
+            Some(1)
+        );
     }
 }

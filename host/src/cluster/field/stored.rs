@@ -34,8 +34,12 @@ mod tests {
     fn what_is_stored_is_what_the_server_answers() {
         let found = json!({"spec": {"cpu": "1", "type": "Recreate"}});
         let answer = json!({"spec": {"cpu": "1", "memory": "1Gi", "type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}});
-        let asked = [("cpu", "1000m"), ("memory", "1024Mi"), ("type", "RollingUpdate")]
-            .map(|(name, value)| Path::of(&["spec", name]).change(&found, Some(json!(value))));
+        let asked = [
+            ("cpu", "1000m"),
+            ("memory", "1024Mi"),
+            ("type", "RollingUpdate"),
+        ]
+        .map(|(name, value)| Path::of(&["spec", name]).change(&found, Some(json!(value))));
         let lines: Vec<String> = stored(&found, &asked, &answer)
             .iter()
             .map(FieldChange::to_string)

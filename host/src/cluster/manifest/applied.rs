@@ -1,6 +1,6 @@
 //! What was applied to an object, read out of it again: whoever applies that once more owns what it owned. Pure.
 
-use crate::cluster::field::FieldChange;
+use crate::cluster::field::{FieldChange, difference, shown};
 use serde_json::{Map, Value, json};
 
 /// What a manager applied, as a manifest with the values that the object has. None where it applied nothing, or in another version of the kind.
@@ -28,6 +28,35 @@ pub fn applied(object: &Value, manager: &str) -> Option<Value> {
         }
     }
     Some(manifest)
+}
+
+/// What a manager wrote in another way than by applying: no manifest that is applied takes it away. Without what verbs of their own write, which is no
+/// manifest's matter: labels and annotations, how many replicas there are, and whether a rollout is paused.
+pub fn beside(object: &Value, manifest: &Value, manager: &str) -> Vec<String> {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let own = entries.into_iter().flatten().filter(|entry| {
+        entry["manager"] == manager
+            && entry["operation"] == "Update"
+            && entry["subresource"].is_null()
+    });
+    let mut lines = Vec::new();
+    for entry in own {
+        let written = difference(&json!({}), &of(&entry["fieldsV1"], object));
+        for change in written {
+            let path = change.path.to_string();
+            let is_verbs = ["metadata.", "spec.template.metadata."]
+                .iter()
+                .any(|start| path.starts_with(start))
+                || ["spec.replicas", "spec.paused"].contains(&path.as_str());
+            if !is_verbs && change.path.get(manifest).is_none() {
+                let value = shown(change.set.as_ref());
+                lines.push(format!(
+                    "{path}: {value} was set by windlass and is in no manifest"
+                ));
+            }
+        }
+    }
+    lines
 }
 
 /// A manifest that says nothing about the object: whoever applies it gives up all that it applied before.
@@ -102,9 +131,8 @@ pub fn back(now: &Value, before: &Value, changes: &[FieldChange], are_last: bool
 fn common(one: &Value, other: &Value) -> Value {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
-            let both = |(key, value): (&String, &Value)| {
-                Some((key.clone(), common(one.get(key)?, value)))
-            };
+            let both =
+                |(key, value): (&String, &Value)| Some((key.clone(), common(one.get(key)?, value)));
             Value::Object(other.iter().filter_map(both).collect())
         }
         (Value::Array(one), Value::Array(list)) if one != list => {
@@ -123,7 +151,7 @@ fn common(one: &Value, other: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{applied, back};
+    use super::{applied, back, beside};
     use crate::cluster::field::changes;
     use serde_json::{Value, json};
 
@@ -159,6 +187,21 @@ mod tests {
         });
         assert_eq!(applied(&found, "windlass"), Some(wanted));
         assert_eq!(applied(&found, "kubectl"), None);
+    }
+
+    #[test]
+    fn what_was_set_beside_the_manifest_is_told() {
+        let fields = json!({
+            "f:data": {"f:a": {}, "f:b": {}}, "f:spec": {"f:replicas": {}}, "f:metadata": {"f:labels": {"f:a": {}}},
+        });
+        let mut found = object(&fields, &json!({"replicas": 3}));
+        found["data"] = json!({"a": "1", "b": "2"});
+        let manifest = json!({"data": {"a": "1"}});
+        assert!(beside(&found, &manifest, "windlass").is_empty());
+        found["metadata"]["managedFields"][0]["operation"] = json!("Update");
+        let told = ["data.b: 2 was set by windlass and is in no manifest"];
+        assert_eq!(beside(&found, &manifest, "windlass"), told);
+        assert!(beside(&found, &manifest, "kubectl").is_empty());
     }
 
     #[test]

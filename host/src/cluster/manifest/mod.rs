@@ -3,6 +3,7 @@
 pub mod applied;
 pub mod part;
 pub mod policy;
+mod scalars;
 pub mod set;
 pub mod yaml;
 

@@ -5,6 +5,7 @@ mod discovery;
 mod prune;
 mod rehearsal;
 mod room;
+mod users;
 
 pub(super) use prune::make_again;
 
@@ -19,7 +20,7 @@ use super::{jobs, value};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::call::{Change, Look};
 use crate::cluster::field::{FieldChange, changes, difference, edit, shown};
-use crate::cluster::manifest::applied::{applied, nothing};
+use crate::cluster::manifest::applied::{applied, beside, nothing};
 use crate::cluster::manifest::applied_by;
 use crate::cluster::manifest::part::{has_part, part_of};
 use crate::cluster::object::Object;
@@ -90,6 +91,9 @@ pub(super) async fn prepare(
         }
     };
     details.extend(room);
+    if let (Change::Declare { set, kinds }, Some(parent)) = (&effect.change, &rehearsed.found) {
+        details.extend(prune::forgotten(api, permit, set, parent, kinds).await?);
+    }
     Ok(Prepared {
         before: value(&Seen { object, there })?,
         foreseen: value(&kind)?,
@@ -202,7 +206,8 @@ fn restored(cluster: &str, object: &Object, there: &There, found: &Value) -> Und
         applied: match applied_by(found, MANAGER) {
             Some(_) => applied(found, MANAGER),
             None => Some(nothing(found)),
-        },
+        }
+        .map(Box::new),
     }))
 }
 
@@ -227,7 +232,7 @@ pub(super) async fn look(api: &Api, permit: &Permit, read: &Read) -> Result<Valu
     Err(elsewhere())
 }
 
-/// What applying would change, a line for each field.
+/// What applying would change, and what windlass itself set that no manifest says, a line for each field.
 async fn compare(
     api: &Api,
     permit: &Permit,
@@ -239,7 +244,11 @@ async fn compare(
     let rehearsed = rehearse(api, permit, &object, &asked).await?;
     Ok(match &rehearsed.found {
         None => vec!["it is not there".into()],
-        Some(found) => lines(found, &rehearsed.result),
+        Some(found) => {
+            let mut lines = lines(found, &rehearsed.result);
+            lines.extend(beside(found, &asked.manifest, MANAGER));
+            lines
+        }
     })
 }
 
