@@ -10,10 +10,10 @@ mod parameters;
 
 use desired::{Desired, all, kinds, left};
 use parameters::{Parameters, Way};
-use windlass_sdk::cluster::{Applied, WorkloadName};
+use windlass_sdk::cluster::{Applied, ObjectName, WorkloadName};
 use windlass_sdk::notify::Message;
 use windlass_sdk::parameters::Manifests;
-use windlass_sdk::{Cluster, Error, Finding, Procedure, Run, text};
+use windlass_sdk::{Cluster, Error, Finding, Kind, Procedure, Run, text};
 
 struct K8sConfig;
 
@@ -58,6 +58,8 @@ struct Changes {
     created: usize,
     changed: usize,
     pruned: usize,
+    /// What left the manifests and was not deleted yet.
+    stay: usize,
     /// ConfigMaps that have something else in them now.
     settings: Vec<String>,
     /// Workloads that have another specification now, or were restarted.
@@ -69,9 +71,16 @@ fn configure(parameters: &Parameters, run: &Run, cluster: &Cluster) -> Result<St
     let manifests = remembered(parameters, run)?;
     let desired = all(&manifests, &parameters.namespace)?;
     let mut changes = Changes::default();
-    apply(parameters, run, cluster, &desired, &mut changes)?;
+    let there = apply(parameters, run, cluster, &desired, &mut changes)?;
     restart(parameters, run, cluster, &mut changes)?;
     follow(parameters, run, cluster, &changes)?;
+    prune(
+        parameters,
+        run,
+        cluster,
+        left(&desired, &there),
+        &mut changes,
+    )?;
     run.step("check");
     let mut findings = Vec::new();
     for one in &desired {
@@ -155,7 +164,7 @@ fn apply(
     cluster: &Cluster,
     desired: &[Desired],
     changes: &mut Changes,
-) -> Result<(), Error> {
+) -> Result<Vec<ObjectName>, Error> {
     run.step("apply");
     let parent = parameters.parent();
     let there = cluster.members(&parent)?;
@@ -172,11 +181,30 @@ fn apply(
             changes.settings.push(one.name.name.clone());
         }
     }
-    if parameters.prune {
-        run.step("prune");
-        for object in left(desired, &there) {
-            cluster.prune(object, &parameters.set)?;
-            changes.pruned += 1;
+    Ok(there)
+}
+
+/// Deletes what left the manifests, after all pods follow them. What is still taken from, by a pod or a revision that is kept, stays a member of the
+/// set, so that a later run deletes it.
+fn prune(
+    parameters: &Parameters,
+    run: &Run,
+    cluster: &Cluster,
+    left: Vec<&ObjectName>,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    if !parameters.prune {
+        return Ok(());
+    }
+    run.step("prune");
+    for object in left {
+        match cluster.prune(object, &parameters.set) {
+            Ok(()) => changes.pruned += 1,
+            Err(error) if error.kind == Kind::Conflict => {
+                run.warning(&error.message);
+                changes.stay += 1;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -208,6 +236,7 @@ fn sentence(changes: &Changes) -> String {
         (changes.created, "created"),
         (changes.changed, "changed"),
         (changes.pruned, "pruned"),
+        (changes.stay, "still in use and not pruned"),
     ];
     let mut parts: Vec<_> = counts
         .into_iter()

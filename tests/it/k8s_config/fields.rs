@@ -46,6 +46,35 @@ fn a_limit_is_set_followed_and_taken_back() {
     assert_eq!(spec(&shop, "deployment/api"), before);
 }
 
+/// The server writes quantities its own way: what is put back is what it stored.
+#[test]
+fn limits_that_the_server_writes_otherwise_are_taken_back() {
+    let shop = with_api();
+    let before = spec(&shop, "deployment/api");
+    let at = "spec.template.spec.containers[app].resources.limits";
+    let both = format!("fields={at}.cpu=1000m,{at}.memory=1024Mi");
+    configure(&shop, &[API, &both]).expect(0);
+    let limits = json!({"cpu": "1", "memory": "1Gi"});
+    assert_eq!(container(&shop)["resources"]["limits"], limits);
+    let again = configure(&shop, &[API, &both]).expect(0);
+    assert_eq!(again.summary(), "everything is so already");
+    let runs = shop.windlass(&["runs", "--output", "json"]).json();
+    let set = runs["runs"][1]["run"].as_str().unwrap();
+    let told = shop.windlass(&["undo", set]).expect(0);
+    assert!(told.all().contains("1 undone"), "{told}");
+    assert_eq!(spec(&shop, "deployment/api"), before);
+}
+
+#[test]
+fn limits_that_no_node_has_room_for_are_taken_back() {
+    let shop = with_api();
+    let before = spec(&shop, "deployment/api");
+    let much = "fields=spec.template.spec.containers[app].resources.limits.cpu=100000m";
+    configure(&shop, &[API, much]).expect(1);
+    assert_eq!(spec(&shop, "deployment/api"), before);
+    shop.namespace().until_rolled_out("deployment/api");
+}
+
 #[test]
 fn variables_are_set_and_go() {
     let shop = with_api();

@@ -288,6 +288,90 @@ fn a_service_account_has_to_be_chosen_and_granted() {
     configure(&shop, &[FOLDER, "service-accounts=runner"]).expect(0);
 }
 
+fn with_data(shop: &Shop, data: &str) {
+    let text =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: flags}}\ndata: {data}\n");
+    shop.write("flags/a.yaml", &text);
+}
+
+/// What taking back put there again is still of the set, so a manifest without it takes it away.
+#[test]
+fn a_key_that_came_back_by_undo_goes_with_the_next_manifest() {
+    let shop = shop();
+    let flags = || shop.namespace().object("configmap/flags")["data"].clone();
+    let both = serde_json::json!({"mode": "fast", "legacy": "on"});
+    with_data(&shop, "{mode: fast, legacy: \"on\"}");
+    configure(&shop, &["manifests=@flags"]).expect(0);
+    assert_eq!(flags(), both);
+    with_data(&shop, "{mode: fast}");
+    configure(&shop, &["manifests=@flags"]).expect(0);
+    undo_the_last(&shop);
+    assert_eq!(flags(), both);
+    configure(&shop, &["manifests=@flags"]).expect(0);
+    assert_eq!(flags(), serde_json::json!({"mode": "fast"}));
+}
+
+#[test]
+fn a_variable_that_came_back_with_a_bad_image_goes_with_the_next_manifest() {
+    let shop = shop();
+    let variables = || {
+        let api = shop.namespace().object("deployment/api");
+        let container = &api["spec"]["template"]["spec"]["containers"][0];
+        (container["image"].clone(), container["env"].clone())
+    };
+    let write = |image: &str, env: &str| {
+        let text = api(image).replace("envFrom: [{configMapRef: {name: settings}}]", env);
+        shop.write("m/a.yaml", &text);
+    };
+    let debug = "env: [{name: DEBUG, value: '1'}]";
+    write("api:1", debug);
+    configure(&shop, &["manifests=@m"]).expect(0);
+    let before = variables();
+    write("api:bad", "env: []");
+    configure(&shop, &["manifests=@m"]).expect(1);
+    assert_eq!(variables(), before);
+    write("api:2", "env: []");
+    configure(&shop, &["manifests=@m"]).expect(0);
+    assert_eq!(variables(), ("api:2".into(), Value::Null));
+}
+
+fn settings_of_a_version(shop: &Shop, name: &str) {
+    let settings = settings(name).replace("name: settings", &format!("name: app-{name}"));
+    let api = api("api:1").replace("name: settings", &format!("name: app-{name}"));
+    shop.write("hashed/a.yaml", &format!("{settings}---\n{api}"));
+}
+
+/// Pods that serve still take from the settings of before, and so would those of a revision that is rolled back to.
+#[test]
+fn what_pods_or_a_kept_revision_take_from_is_not_pruned() {
+    let shop = shop();
+    settings_of_a_version(&shop, "aaa");
+    configure(&shop, &["manifests=@hashed"]).expect(0);
+    let old = pods(&shop);
+    let replica_sets =
+        shop.namespace()
+            .kubectl(&["get", "replicasets", "--selector=app=api", "--output=name"]);
+    settings_of_a_version(&shop, "bbb");
+    let report = configure(&shop, &["manifests=@hashed"]).expect(0);
+    assert_eq!(
+        report.summary(),
+        "1 created, 1 changed, 1 still in use and not pruned"
+    );
+    let told = shop.show_the_last();
+    assert!(told.contains("ReplicaSet api-"), "{told}");
+    shop.namespace().object("configmap/app-aaa");
+    // No revision takes from it any more.
+    let none = r#"{"spec": {"revisionHistoryLimit": 0}}"#;
+    let patch = ["patch", "deployment/api", "--patch", none];
+    shop.namespace().kubectl(&patch);
+    shop.namespace().until(replica_sets.trim(), "delete");
+    for pod in old {
+        shop.namespace().until(&format!("pod/{pod}"), "delete");
+    }
+    let report = configure(&shop, &["manifests=@hashed"]).expect(0);
+    assert_eq!(report.summary(), "1 pruned");
+}
+
 /// The Role that the README lists, and nothing else.
 #[test]
 fn the_role_of_its_readme_is_enough() {

@@ -177,6 +177,75 @@ fn what_another_hand_changed_is_left_alone_and_named() {
     assert_eq!(site.route(), theirs);
 }
 
+/// Paths by their service, as the first rule has them.
+fn leads_to(site: &Site) -> Vec<String> {
+    let route = site.route();
+    let rules = route["spec"]["rules"].as_array().unwrap();
+    let services: Vec<&Value> = if site.kind == "ingress" {
+        let paths = rules[0]["http"]["paths"].as_array().unwrap().iter();
+        paths
+            .map(|path| &path["backend"]["service"]["name"])
+            .collect()
+    } else {
+        let rules = rules.iter();
+        rules.map(|rule| &rule["backendRefs"][0]["name"]).collect()
+    };
+    let text = |service: &Value| service.as_str().unwrap().to_owned();
+    services.into_iter().map(text).collect()
+}
+
+/// Adds a path that leads to a service, as another hand would.
+fn add_a_path(site: &Site, path: &str, service: &str) {
+    let (at, added) = if site.kind == "ingress" {
+        (
+            "/spec/rules/0/http/paths/-",
+            serde_json::json!({"path": path, "pathType": "Exact", "backend": {"service": {"name": service, "port": {"number": 8089}}}}),
+        )
+    } else {
+        (
+            "/spec/rules/-",
+            serde_json::json!({"matches": [{"path": {"type": "Exact", "value": path}}], "backendRefs": [{"name": service, "port": 8089}]}),
+        )
+    };
+    let patch = serde_json::json!([{"op": "add", "path": at, "value": added}]).to_string();
+    let route = format!("{}/shop", site.kind.replace('-', ""));
+    site.shop
+        .namespace()
+        .kubectl(&["patch", &route, "--type=json", "--patch", &patch]);
+}
+
+const TOKEN: &str = "/.well-known/acme-challenge/tok";
+
+/// Certificates go on being renewed while the page is on, and what others add meanwhile keeps users on no page.
+#[test]
+fn challenges_are_answered_and_what_others_add_is_kept() {
+    for kind in KINDS {
+        for undone in [false, true] {
+            let site = Site::new(kind);
+            add_a_path(&site, &format!("{TOKEN}1"), "solver");
+            site.turn("on", &[]).expect(0);
+            assert_eq!(leads_to(&site), ["page", "solver"], "{kind}");
+            add_a_path(&site, &format!("{TOKEN}2"), "cm-acme-http-solver-x");
+            add_a_path(&site, "/news", "news");
+            if undone {
+                site.undo_the_last();
+            } else {
+                let off = site.turn("off", &[]).expect(0);
+                let told = off.summary();
+                assert!(told.ends_with("→ what it led to before"), "{told}");
+            }
+            let all = ["front", "solver", "cm-acme-http-solver-x", "news"];
+            assert_eq!(leads_to(&site), all, "{kind}, undone: {undone}");
+            let route = site.route();
+            assert!(
+                route["metadata"]["annotations"]
+                    .get("windlass.dev/diverted")
+                    .is_none()
+            );
+        }
+    }
+}
+
 const UNREADY: &str = "
 apiVersion: v1
 kind: Service

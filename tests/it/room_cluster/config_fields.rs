@@ -80,6 +80,50 @@ fn fields_are_set_and_restored_exactly() {
     assert_eq!(seen(&bench, "deployment/web"), before);
 }
 
+/// The server has its own writing of what it is asked for, and adds what it takes for granted.
+#[test]
+fn what_is_stored_is_taken_back_whatever_was_asked_for() {
+    let bench = Bench::having(WEB);
+    bench.namespace.apply(
+        "
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: most}
+spec: {hard: {pods: 5}}
+",
+    );
+    let container = "spec.template.spec.containers[app]";
+    let limit = |name: &str| format!("{container}.resources.limits.{name}");
+    let deployment = ("apps/v1", "Deployment", "web");
+    let quota = ("v1", "ResourceQuota", "most");
+    for ((version, kind, name), path, asked) in [
+        (deployment, limit("cpu"), json!("0.5")),
+        (deployment, limit("cpu"), json!(2)),
+        (deployment, limit("memory"), json!("1024Mi")),
+        (
+            deployment,
+            "spec.strategy".into(),
+            json!({"type": "Recreate"}),
+        ),
+        (quota, "spec.hard.pods".into(), json!(10)),
+        (quota, "spec.hard[limits.cpu]".into(), json!("1000m")),
+    ] {
+        let object = format!("{}/{name}", kind.to_lowercase());
+        let before = seen(&bench, &object);
+        let change = edits(&bench, version, kind, name, &[(&path, Some(asked))]);
+        let (_, prepared) = bench.act(&change);
+        assert_ne!(seen(&bench, &object), before, "{path}");
+        let again = bench.prepare(&change).unwrap();
+        assert_eq!(again.foreseen, json!(Applied::Unchanged), "{path}");
+        let undone = bench.undo(&prepared);
+        assert!(
+            matches!(undone, Reverted::Restored(_)),
+            "{path}: {undone:?}"
+        );
+        assert_eq!(seen(&bench, &object), before, "{path}");
+    }
+}
+
 #[test]
 fn a_change_of_another_field_in_between_is_kept_and_one_of_the_same_is_a_conflict() {
     let bench = Bench::having(WEB);
@@ -288,7 +332,7 @@ fn the_server_itself_would_have_taken_it() {
 fn whoever_may_not_see_quotas_is_told_so() {
     let mut bench = bounded();
     bench.log_in(xtask::kubernetes::User::Windlass);
-    bench.allow("get", "deployments");
+    bench.allow("get, patch", "deployments");
     let change = of_web(&bench, &[(MEMORY, Some(json!("512Mi")))]);
     let planned = bench.prepare(&change).unwrap();
     assert!(said(&planned).contains("no right to list"), "{planned:?}");

@@ -232,6 +232,87 @@ fn a_set_that_is_not_there_has_no_members_and_one_that_is_none_is_told() {
     );
 }
 
+/// A kind whose definition was deleted has no members; all others are the set's as before.
+#[test]
+fn a_kind_that_the_server_forgot_has_no_members() {
+    let bench = Bench::new(Namespace::new());
+    let group = format!("{}.example", bench.namespace.name());
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("widgets.{group}")},
+        "spec": {
+            "group": group, "scope": "Namespaced", "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    });
+    let crd = format!("crd/widgets.{group}");
+    bench.namespace.allow(&definition.to_string());
+    bench
+        .namespace
+        .kubectl(&["wait", &crd, "--for=condition=Established", "--timeout=60s"]);
+    let widget =
+        json!({"apiVersion": format!("{group}/v1"), "kind": "Widget", "metadata": {"name": "w"}});
+    let kind = format!("Widget.{group}");
+    let path = format!("/apis/{group}/v1");
+    let raw = |found: bool| {
+        xtask::until(std::time::Duration::from_secs(60), || {
+            let output = bench
+                .namespace
+                .kubectl_as(User::Admin, &["get", "--raw", &path]);
+            ((output.code == 0) == found).then_some(())
+        })
+        .unwrap();
+    };
+    raw(true);
+    apply_all(&bench, &["ConfigMap", &kind], &[config_map("a"), widget]);
+    assert_eq!(members(&bench), ["ConfigMap/a", "Widget/w"]);
+    bench.namespace.kubectl(&["delete", &crd]);
+    raw(false);
+    assert_eq!(members(&bench), ["ConfigMap/a"]);
+    let kinds = vec!["ConfigMap".to_owned()];
+    let set = bench.named("all");
+    let change = Change::Declare { set, kinds };
+    let planned = bench.plan(&change).unwrap();
+    let told = planned.details.join("\n");
+    assert!(
+        told.contains(&format!("does not know {kind} any more")),
+        "{told}"
+    );
+    let prepared = bench.prepare(&change).unwrap();
+    bench.apply_as(4, &change, &prepared).unwrap();
+    assert_eq!(parent(&bench), "ConfigMap");
+}
+
+/// What a pod or a kept revision takes from stays until nothing does.
+#[test]
+fn what_is_still_taken_from_is_not_pruned() {
+    let bench = Bench::new(Namespace::new());
+    apply_all(&bench, &["ConfigMap"], &[config_map("a"), config_map("b")]);
+    let pod = |name: &str, spec: &Value| {
+        let pod =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
+        bench.namespace.apply(&pod.to_string());
+    };
+    let volume = json!({"projected": {"sources": [{"configMap": {"name": "a"}}]}});
+    pod(
+        "reader",
+        &json!({"containers": [{"name": "c", "image": "a:1"}], "volumes": [{"name": "v", "projected": volume["projected"]}]}),
+    );
+    let why = refused(bench.prepare(&prune(&bench, "a")), ErrorKind::Conflict);
+    assert!(why.contains("Pod reader takes from it"), "{why}");
+    let planned = bench.plan(&prune(&bench, "a")).unwrap();
+    assert_eq!(planned.details, ["Pod reader takes from it"]);
+    bench.prepare(&prune(&bench, "b")).unwrap();
+    bench
+        .namespace
+        .kubectl(&["delete", "pod", "reader", "--grace-period=0", "--force"]);
+    bench.namespace.until("pod/reader", "delete");
+    bench.prepare(&prune(&bench, "a")).unwrap();
+}
+
 #[test]
 fn consumers_are_those_whose_pods_take_something() {
     let web = |name: &str, spec: &str| {

@@ -198,9 +198,46 @@ fn an_http_route_is_diverted_and_restored_exactly() {
     assert_eq!(rules[2]["backendRefs"], Value::Null);
 }
 
+/// One path changed by another hand keeps users of no other path on the page.
+#[test]
+fn what_another_hand_changed_stays_and_all_else_is_led_back() {
+    let kind = RouteKind::Ingress;
+    let theirs = r#"[{"op": "replace", "path": "/spec/rules/0/http/paths/0/backend/service/name", "value": "theirs"}]"#;
+    for undone in [true, false] {
+        let bench = bench(INGRESS);
+        let mut before = object(&bench, kind);
+        let (_, undo) = bench.act(&divert(&bench, kind));
+        bench
+            .namespace
+            .kubectl(&["patch", "ingress/shop", "--type=json", "--patch", theirs]);
+        if undone {
+            assert!(matches!(bench.undo(&undo), Reverted::Restored(_)));
+        } else {
+            let change = restore(&bench, kind);
+            let prepared = bench.prepare(&change).unwrap();
+            bench.apply_as(2, &change, &prepared).unwrap();
+        }
+        before["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] =
+            json!("theirs");
+        let mut after = object(&bench, kind);
+        if !undone {
+            after = unmarked(after);
+        }
+        assert_eq!(after, before);
+    }
+}
+
+const ONE_PATH: &str = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: front, port: {number: 80}}}}]}}]
+";
+
 #[test]
 fn what_another_hand_changed_since_is_left_alone_and_reported() {
-    let bench = bench(INGRESS);
+    let bench = bench(ONE_PATH);
     let kind = RouteKind::Ingress;
     let (_, undo) = bench.act(&divert(&bench, kind));
     let patch = r#"[{"op": "replace", "path": "/spec/rules/0/http/paths/0/backend/service/name", "value": "theirs"}]"#;

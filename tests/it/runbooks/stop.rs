@@ -80,12 +80,44 @@ fn a_pod_that_may_not_be_evicted_is_named() {
         "images=app=postgres:bad",
         "within=5s",
     ];
-    roll_out(&shop, &update).expect(1);
+    roll_out(&shop, &update).expect(4);
     let told = shop.show_the_last();
     assert!(
         told.contains("/db-0 is not ready and has to be deleted") && told.contains("forbidden"),
         "{told}"
     );
+}
+
+/// What is left to a person is no end that nobody has to look at.
+#[test]
+fn a_pod_that_a_budget_keeps_leaves_the_run_stuck() {
+    let shop = shop();
+    shop.start_a_database();
+    shop.namespace().apply(
+        "
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: db}}}
+",
+    );
+    let update = [
+        "name=db",
+        "kind=stateful-set",
+        "images=app=postgres:crash",
+        "within=5s",
+    ];
+    roll_out(&shop, &update).expect(4);
+    let by_hand = format!(
+        "kubectl --namespace {} delete pod db-0",
+        shop.namespace().name()
+    );
+    let told = shop.show_the_last();
+    assert!(told.contains(&by_hand), "{told}");
+    // When a person did, the run ends.
+    shop.namespace().kubectl(&["delete", "pod", "db-0"]);
+    shop.undo_the_last();
+    shop.namespace().until_rolled_out("statefulset/db");
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub enum Revert {
         /// The mark that the object had before; run and effect, which the mark it got tells, are those of the undo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mark: Option<String>,
+        /// What was applied to the object before, where that has to be so again: what is put back as a mere value would stay for ever, though
+        /// no manifest says it any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        applied: Option<Box<Value>>,
     },
     /// Delete the job that the effect made; run and effect, which its name is made of, are those of the undo.
     DeleteJob {
@@ -50,6 +54,9 @@ pub enum Revert {
         uid: String,
         /// What it was.
         manifest: Value,
+        /// Who wrote which of its fields, as `managedFields` has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        writers: Option<Box<Value>>,
     },
 }
 

@@ -1,14 +1,13 @@
-//! Changing fields of one object: looked at, rehearsed in a plan, applied once, asked about after a crash, taken back.
+//! Changing fields of one object: looked at, rehearsed, applied once, asked about after a crash. How it is taken back is in `restore`.
 
-use super::api::{Api, Failure};
+use super::api::{Api, Failure, MANAGER};
 use super::autoscaler;
-use super::freed;
 use super::managers::{refuse_managed, writers};
-use super::nodes;
-use super::rehearse::Rehearsal;
-use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
+use super::rehearse::{Rehearsal, Stored};
+use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Undo};
 use crate::cluster::call::is_mark;
 use crate::cluster::field::{FieldChange, MARK, Path, patch};
+use crate::cluster::manifest::applied as manifest;
 use crate::cluster::object::Object;
 use crate::cluster::{Effect, Revert};
 use crate::contract::{CallError, ErrorKind};
@@ -40,8 +39,12 @@ pub(super) struct Wanted {
 pub(super) struct Before {
     pub(super) uid: String,
     pub(super) version: String,
+    /// As the server stores them.
     pub(super) changes: Vec<FieldChange>,
-    /// The changes as a patch of the object as it was then, without the mark.
+    /// As they were asked for, where that is not the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    asked: Vec<FieldChange>,
+    /// What was asked for as a patch of the object as it was then, without the mark.
     request: Value,
     /// Whether the object has annotations, or gets them by the patch.
     annotated: bool,
@@ -64,6 +67,7 @@ impl Before {
             uid: text("uid"),
             version: text("resourceVersion"),
             changes,
+            asked: Vec::new(),
             request: Value::Null,
             annotated: true,
             answer,
@@ -84,7 +88,7 @@ pub(super) fn mark_of(object: &Value) -> Option<String> {
     Some(mark.as_str()?.to_owned())
 }
 
-/// Says what would change, and refuses what another controller would put back. In a plan the server rehearses it.
+/// Says what would change, and refuses what another controller would put back. The server rehearses it.
 pub(super) async fn prepare(
     api: &Api,
     permit: &Permit,
@@ -93,38 +97,58 @@ pub(super) async fn prepare(
     found: &Value,
     wanted: Wanted,
 ) -> Result<Prepared, CallError> {
+    let stored = stored(api, permit, object, found, &wanted.changes, wanted.part).await?;
+    prepared(api, permit, effect, object, stored, wanted).await
+}
+
+/// What the server would make of the changes.
+pub(super) async fn stored(
+    api: &Api,
+    permit: &Permit,
+    object: &Object,
+    found: &Value,
+    asked: &[FieldChange],
+    part: &'static str,
+) -> Result<Stored, CallError> {
     refuse_managed(object, found)?;
-    let mut changes = wanted.changes;
-    changes.retain(|change| !change.is_none());
-    let mut lines = Vec::new();
-    if permit.is_plan() && !changes.is_empty() {
-        let rehearsal = Rehearsal {
-            api: api.clone(),
-            end: permit.deadline(),
-            object: object.clone(),
-            found: found.clone(),
-            changes: changes.clone(),
-            part: wanted.part,
-        };
-        lines = rehearsal.lines(permit).await?;
-    }
-    lines.extend(autoscaler::refuse(api, permit, object, found, &changes).await?);
-    lines.extend(writers(found, &changes));
-    let text = |pointer: &str| {
-        let found = found.pointer(pointer).and_then(Value::as_str);
-        found.unwrap_or_default().to_owned()
+    let asked = asked.iter().filter(|change| !change.is_none());
+    let rehearsal = Rehearsal {
+        api: api.clone(),
+        end: permit.deadline(),
+        object: object.clone(),
+        found: found.clone(),
+        asked: asked.cloned().collect(),
+        part,
     };
-    let undo = back(&effect.cluster, object, found, &changes);
-    let request = patch(found, &changes).ok_or_else(|| changed(object))?;
-    let before = Before {
-        uid: text("/metadata/uid"),
-        version: text("/metadata/resourceVersion"),
-        annotated: is_annotated(found) || request.to_string().contains(ANNOTATIONS),
-        request,
+    rehearsal.stored(permit).await
+}
+
+/// What a run records of changes before it makes them.
+pub(super) async fn prepared(
+    api: &Api,
+    permit: &Permit,
+    effect: &Effect,
+    object: &Object,
+    stored: Stored,
+    wanted: Wanted,
+) -> Result<Prepared, CallError> {
+    let Stored {
+        found,
         changes,
-        answer: wanted.answer.clone(),
-        after: wanted.after.clone(),
+        mut lines,
+    } = stored;
+    let mut asked = wanted.changes;
+    asked.retain(|change| !change.is_none());
+    lines.extend(autoscaler::refuse(api, permit, object, &found, &changes).await?);
+    lines.extend(writers(&found, &changes));
+    let undo = back(&effect.cluster, object, &found, &changes);
+    let request = patch(&found, &asked).ok_or_else(|| changed(object))?;
+    let before = Before {
+        annotated: is_annotated(&found) || request.to_string().contains(ANNOTATIONS),
+        request,
+        asked: if asked == changes { Vec::new() } else { asked },
         part: wanted.part.to_owned(),
+        ..Before::of(&found, changes, wanted.answer.clone(), &wanted.after)
     };
     Ok(Prepared {
         before: serde_json::to_value(&before).map_err(|error| internal(&error))?,
@@ -148,6 +172,7 @@ fn back(cluster: &str, object: &Object, found: &Value, changes: &[FieldChange]) 
         uid: uid.unwrap_or_default().to_owned(),
         changes: changes.to_vec(),
         mark: mark_of(found),
+        applied: manifest::applied(found, MANAGER).map(Box::new),
     }))
 }
 
@@ -216,7 +241,11 @@ async fn again(
     if !is_as_before(&found, before) {
         return Err(changed(object));
     }
-    let mut changes = before.changes.clone();
+    let mut changes = if before.asked.is_empty() {
+        before.changes.clone()
+    } else {
+        before.asked.clone()
+    };
     if !takes_the_mark_away(before) {
         changes.push(Path::annotation(MARK).change(&found, Some(mark.clone())));
     }
@@ -294,74 +323,6 @@ pub(super) async fn confirm_before(
     Ok(Confirmed::CannotTell(format!(
         "{object} was changed, and the mark of who did it is not there"
     )))
-}
-
-/// Gives the fields back what they had, and with them the mark: what made or changed the object before can be taken back then. What another
-/// hand changed since is left as it is.
-pub(super) async fn restore(
-    api: &Api,
-    permit: &ChangePermit,
-    object: &Object,
-    uid: &str,
-    changes: &[FieldChange],
-    before: Option<&str>,
-) -> Result<Reverted, CallError> {
-    for _ in 0..TRIES {
-        let Some(found) = api.find(permit.deadline(), object).await? else {
-            return Ok(Reverted::LeftAlone(format!("{object} is gone")));
-        };
-        if found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid) {
-            return Ok(Reverted::LeftAlone(format!(
-                "{object} is another one of the same name"
-            )));
-        }
-        if changes.iter().all(|change| change.is_before(&found)) {
-            let pods = freed::pods(api, permit, object, changes).await;
-            return Ok(Reverted::NothingToDo(format!(
-                "{object} is as it was{pods}"
-            )));
-        }
-        if let Some(why) = nodes::not_ours(object, &found, changes) {
-            return Ok(Reverted::LeftAlone(why));
-        }
-        if let Some(other) = changes
-            .iter()
-            .find(|change| !change.is_set(&found) && !change.is_before(&found))
-        {
-            let now = crate::cluster::field::shown(other.path.get(&found));
-            return Ok(Reverted::LeftAlone(format!(
-                "{} of {object} is {now} by now",
-                other.path
-            )));
-        }
-        let mut back: Vec<_> = changes.iter().map(FieldChange::reversed).collect();
-        if mark_of(&found) == Some(mark(permit, permit.effect())) {
-            back.push(Path::annotation(MARK).change(&found, before.map(Value::from)));
-        }
-        let request = patch(&found, &back).ok_or_else(|| changed(object))?;
-        permit.still_ours().await?;
-        match api
-            .patch(permit.deadline(), object, "", &request, false)
-            .await
-        {
-            Ok(_) => {
-                let pods = freed::pods(api, permit, object, changes).await;
-                return Ok(Reverted::Restored(restored(changes) + &pods));
-            }
-            Err(failure) if failure.status == Some(409) => {}
-            Err(failure) => return Err(failure.into()),
-        }
-    }
-    Err(CallError::new(
-        ErrorKind::Conflict,
-        format!("{object} is changed by others all the time"),
-    ))
-}
-
-fn restored(changes: &[FieldChange]) -> String {
-    let own = changes.iter().filter(|change| !is_mark(change));
-    let lines: Vec<_> = own.map(|change| change.reversed().to_string()).collect();
-    lines.join(", ")
 }
 
 fn before(prepared: &Prepared) -> Result<Before, CallError> {

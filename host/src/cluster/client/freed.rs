@@ -8,7 +8,7 @@ use super::wait::{self, Step};
 use super::workloads::selector;
 use crate::cluster::field::FieldChange;
 use crate::cluster::object::{Kind, Object};
-use crate::contract::CallError;
+use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
 use serde_json::Value;
 use std::time::Duration;
@@ -16,46 +16,62 @@ use std::time::Duration;
 /// The controller has seen a template within this time, or does not work.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// What was done about the pods of an object whose fields have what they had, or what somebody has to do; empty where there is nothing.
+/// What was done about the pods of an object whose fields have what they had; empty where there is nothing. Fails where something is left to a
+/// person: then the object is not what it was, though its fields are.
 pub(super) async fn pods(
     api: &Api,
     permit: &ChangePermit,
     object: &Object,
     changes: &[FieldChange],
-) -> String {
+) -> Result<String, CallError> {
     let is_template = |change: &FieldChange| change.path.to_string().starts_with("spec.template");
     if object.kind != Kind::StatefulSet || !changes.iter().any(is_template) {
-        return String::new();
+        return Ok(String::new());
     }
-    let left = match left(api, permit, object).await {
-        Ok(left) => left,
-        Err(error) => {
-            return format!(
-                "; whether all its pods follow is not known: {}",
-                error.message
-            );
-        }
-    };
-    let mut told = Vec::new();
+    let left = left(api, permit, object).await.map_err(|error| CallError {
+        message: format!(
+            "{object} has the template that it had; whether all its pods follow is not known: {}",
+            error.message
+        ),
+        ..error
+    })?;
+    let (mut told, mut stuck) = (Vec::new(), Vec::new());
     for pod in left {
-        let name = pod.text();
-        if let Err(error) = permit.still_ours().await {
-            let why = error.message;
-            told.push(format!(
-                "; {name} is not ready and has to be deleted: {why}"
-            ));
-            continue;
-        }
+        permit.still_ours().await?;
         let evicted = evict(api, permit.deadline(), &pod, false).await;
-        told.push(match evicted.map_err(Refusal::of) {
-            Ok(()) | Err(Refusal::Gone) => format!("; evicted {name}, which was not ready"),
-            Err(why) => format!(
-                "; {name} is not ready and has to be deleted: {}",
-                why.text()
-            ),
-        });
+        match evicted.map_err(Refusal::of) {
+            Ok(()) | Err(Refusal::Gone) => {
+                told.push(format!("; evicted {}, which was not ready", pod.text()));
+            }
+            Err(Refusal::Failed(error)) if error.kind == ErrorKind::Unavailable => {
+                return Err(error);
+            }
+            Err(why) => stuck.push((pod.text(), why.text().to_owned())),
+        }
     }
-    told.concat()
+    if stuck.is_empty() {
+        return Ok(told.concat());
+    }
+    Err(by_hand(object, &stuck))
+}
+
+/// Which pods a person has to delete, and how.
+fn by_hand(object: &Object, stuck: &[(String, String)]) -> CallError {
+    let lines: Vec<_> = stuck
+        .iter()
+        .map(|(pod, why)| format!("pod {pod} is not ready and has to be deleted: {why}"))
+        .collect();
+    let names: Vec<_> = stuck
+        .iter()
+        .filter_map(|(pod, _)| pod.rsplit('/').next())
+        .collect();
+    let message = format!(
+        "{object} has the template that it had, but its controller waits: {}; hint: kubectl --namespace {} delete pod {}",
+        lines.join("; "),
+        object.namespace.as_deref().unwrap_or_default(),
+        names.join(" ")
+    );
+    CallError::new(ErrorKind::Conflict, message)
 }
 
 /// Pods of the set that are neither ready nor of the template that it has. None where the controller replaces no pods by itself.

@@ -140,6 +140,13 @@ pub(super) fn writers(object: &Value, changes: &[FieldChange]) -> Vec<String> {
     lines
 }
 
+/// Whether another writes the field, or a part of it.
+pub(super) fn is_written_by_another(object: &Value, path: &Path) -> bool {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let mut entries = entries.into_iter().flatten();
+    entries.any(|entry| entry["manager"] != super::api::MANAGER && owns(&entry["fieldsV1"], path))
+}
+
 /// Whether an entry of `managedFields` has the path.
 fn owns(fields: &Value, path: &Path) -> bool {
     let found = path.0.iter().try_fold(fields, |at, step| match step {

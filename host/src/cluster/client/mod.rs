@@ -9,6 +9,7 @@ mod certificates;
 mod change;
 mod config;
 mod connect;
+mod diverted;
 mod drain;
 mod evict;
 mod fleet;
@@ -27,6 +28,7 @@ mod nodes;
 mod pods;
 mod probe;
 mod rehearse;
+mod restore;
 mod revisions;
 mod routes;
 mod single;
@@ -43,6 +45,7 @@ pub use target::{Target, TargetError};
 
 use self::api::Api;
 use self::lock::Releasing;
+use self::restore::Restored;
 use super::call::{Change, Subject};
 use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
@@ -288,10 +291,17 @@ impl Client {
                 uid,
                 changes,
                 mark,
+                applied,
                 ..
             } => {
-                let mark = mark.as_deref();
-                change::restore(&room.api, permit, object, uid, changes, mark).await
+                let restored = Restored {
+                    object,
+                    uid,
+                    changes,
+                    mark: mark.as_deref(),
+                    applied: applied.as_deref(),
+                };
+                restore::restore(&room.api, permit, &restored).await
             }
             Revert::DeleteJob { cron_job, .. } => {
                 jobs::take_back(&room.api, permit, cron_job).await
@@ -303,8 +313,12 @@ impl Client {
                 object,
                 uid,
                 manifest,
+                writers,
                 ..
-            } => config::make_again(&room.api, permit, object, uid, manifest).await,
+            } => {
+                let writers = writers.as_deref();
+                config::make_again(&room.api, permit, object, uid, manifest, writers).await
+            }
         }
     }
 

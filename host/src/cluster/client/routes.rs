@@ -4,36 +4,24 @@
 
 use super::api::Api;
 use super::change::{self, Wanted};
+use super::diverted::{DIVERTED, Kept};
 use super::value;
 use crate::call::Prepared;
 use crate::cluster::Effect;
 use crate::cluster::call::Change;
-use crate::cluster::field::Path;
+use crate::cluster::field::{FieldChange, Path};
 use crate::cluster::object::{Kind, Object};
 use crate::contract::cluster_types::{RouteFacts, RouteKind, RouteName};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::Permit;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Keeps what a diverted route led to.
-const DIVERTED: &str = "windlass.dev/diverted";
 /// What the annotations of one object have at most, as the server counts.
 const ANNOTATIONS: usize = 256 << 10;
+/// Says that cert-manager made an object to answer a challenge with.
+const SOLVER: &str = "acme.cert-manager.io/http01-solver";
 /// Says which service an endpoint slice is of.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-
-/// Where a route was diverted to, and what it had before.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Kept {
-    service: String,
-    port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rules: Option<Vec<Map<String, Value>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_backend: Option<Map<String, Value>>,
-}
 
 /// The facts of one.
 pub(super) async fn read(api: &Api, permit: &Permit, object: &Object) -> Result<Value, CallError> {
@@ -138,9 +126,10 @@ async fn divert(
     service: &str,
     port: u16,
 ) -> Result<Wanted, CallError> {
+    refuse_solver(object, found)?;
     let now = services(&object.kind, found).join(", ");
     if let Some(kept) = kept(object, found)? {
-        refuse_changed(object, found, &kept)?;
+        led_back(object, found, &kept)?;
         return Ok(Wanted {
             changes: Vec::new(),
             answer: json!(true),
@@ -150,16 +139,8 @@ async fn divert(
         });
     }
     refuse_unserved(api, permit, object, service, port).await?;
-    let kept = Kept {
-        service: service.to_owned(),
-        port,
-        rules: has(object, found, "rules")?,
-        default_backend: has(object, found, "defaultBackend")?,
-    };
-    let mut changes: Vec<_> = fields(&object.kind, &kept)
-        .into_iter()
-        .filter_map(|field| Some(field.path().change(found, Some(field.diverted?))))
-        .collect();
+    let kept = Kept::of(object, found, service, port)?;
+    let mut changes = changes(found, &kept.diverted(&object.kind, found));
     if changes.is_empty() {
         return Err(conflict(format!(
             "{object} leads nowhere: it has neither rules nor a default backend"
@@ -179,13 +160,8 @@ async fn divert(
 
 fn restore(object: &Object, found: &Value) -> Result<Wanted, CallError> {
     let kept = kept(object, found)?.ok_or_else(|| conflict(format!("{object} is not diverted")))?;
-    refuse_changed(object, found, &kept)?;
-    let mut restored = found.clone();
-    let mut changes = Vec::new();
-    for field in fields(&object.kind, &kept) {
-        restored["spec"][field.key] = field.before.clone().unwrap_or_default();
-        changes.push(field.path().change(found, field.before));
-    }
+    let restored = led_back(object, found, &kept)?;
+    let mut changes = changes(found, &restored);
     changes.push(Path::annotation(DIVERTED).change(found, None));
     Ok(Wanted {
         changes,
@@ -196,102 +172,65 @@ fn restore(object: &Object, found: &Value) -> Result<Wanted, CallError> {
     })
 }
 
-/// A field that says where a route leads: what it had, and what it has while the route is diverted.
-struct Field {
-    key: &'static str,
-    before: Option<Value>,
-    diverted: Option<Value>,
-}
-
-impl Field {
-    fn path(&self) -> Path {
-        Path::of(&["spec", self.key])
-    }
-}
-
-/// The fields that say where a route of the kind leads.
-fn fields(kind: &Kind, kept: &Kept) -> Vec<Field> {
-    let to_value = |rules: &Vec<Map<String, Value>>| {
-        Value::Array(rules.iter().cloned().map(Value::Object).collect())
+/// The fields that say where the route leads, as whole values.
+fn changes(found: &Value, wanted: &Value) -> Vec<FieldChange> {
+    let change = |key: &str| {
+        let path = Path::of(&["spec", key]);
+        let set = path.get(wanted).cloned();
+        path.change(found, set)
     };
-    let rules = kept.rules.as_ref().map(to_value);
-    let diverted = rules.clone().map(|mut rules| {
-        for rule in rules.as_array_mut().into_iter().flatten() {
-            divert_rule(kind, rule, kept);
-        }
-        rules
-    });
-    let mut fields = vec![Field {
-        key: "rules",
-        before: rules,
-        diverted,
-    }];
-    if *kind == Kind::Ingress {
-        let before = kept.default_backend.clone().map(Value::Object);
-        fields.push(Field {
-            key: "defaultBackend",
-            diverted: before.is_some().then(|| backend(kept)),
-            before,
-        });
-    }
-    fields
+    let mut changes = ["rules", "defaultBackend"].map(change).to_vec();
+    changes.retain(|change| !change.is_none());
+    changes
 }
 
-/// Has one rule lead to the service. A rule of an `HTTPRoute` that redirects leads to none, and may not.
-fn divert_rule(kind: &Kind, rule: &mut Value, kept: &Kept) {
-    if *kind != Kind::HttpRoute {
-        let paths = rule
-            .pointer_mut("/http/paths")
-            .and_then(Value::as_array_mut);
-        for path in paths.into_iter().flatten() {
-            path["backend"] = backend(kept);
-        }
-    } else if list(rule, "filters").all(|filter| filter["requestRedirect"].is_null()) {
-        // With all that the server would add: what is set has to be what is found.
-        rule["backendRefs"] = json!([{
-            "group": "", "kind": "Service", "name": kept.service, "port": kept.port, "weight": 1,
-        }]);
-    }
-}
-
-/// A backend of an Ingress.
-fn backend(kept: &Kept) -> Value {
-    json!({"service": {"name": kept.service, "port": {"number": kept.port}}})
-}
-
-/// A field of the specification, as far as the route has it.
-fn has<T: serde::de::DeserializeOwned>(
+/// What leads users to where they were before, of changes that led them to a page: others may have added to the route since, and users do not stay
+/// on the page because of that. None if these are no such changes, or nothing leads to the page any more.
+pub(super) fn back(
     object: &Object,
     found: &Value,
-    name: &str,
-) -> Result<Option<T>, CallError> {
-    serde_json::from_value(found["spec"][name].clone())
-        .map_err(|error| conflict(format!("spec.{name} of {object} is not known: {error}")))
+    reverted: &[FieldChange],
+) -> Option<Vec<FieldChange>> {
+    let annotation = Path::annotation(DIVERTED);
+    let diverts = |change: &&FieldChange| change.path == annotation && change.is_set(found);
+    let own = reverted.iter().find(diverts)?;
+    own.set.as_ref()?;
+    let kept = kept(object, found).ok()??;
+    let restored = kept.led_back(&object.kind, found)?;
+    let mut back: Vec<_> = changes(found, &restored)
+        .iter()
+        .map(FieldChange::reversed)
+        .collect();
+    back.push(own.clone());
+    Some(back)
+}
+
+/// The route with each backend that still leads to the page leading where it led before.
+fn led_back(object: &Object, found: &Value, kept: &Kept) -> Result<Value, CallError> {
+    kept.led_back(&object.kind, found).ok_or_else(|| {
+        conflict(format!(
+            "spec.rules of {object} was changed by another hand since it was diverted: nothing leads there any more; to have it stay so, remove the annotation `{DIVERTED}`"
+        ))
+    })
 }
 
 /// What the annotation keeps, if the route is diverted.
 fn kept(object: &Object, found: &Value) -> Result<Option<Kept>, CallError> {
-    let Some(text) = Path::annotation(DIVERTED).get(found) else {
-        return Ok(None);
-    };
-    let read = serde_json::from_str(text.as_str().unwrap_or_default());
-    read.map(Some).map_err(|error| {
+    Kept::read(found).map_err(|error| {
         conflict(format!(
             "the annotation `{DIVERTED}` of {object} is not what windlass writes: {error}"
         ))
     })
 }
 
-/// Refuses a route that was diverted and does not lead there any more: what is kept is not what it led to before.
-fn refuse_changed(object: &Object, found: &Value, kept: &Kept) -> Result<(), CallError> {
-    let mut fields = fields(&object.kind, kept).into_iter();
-    let changed = fields.find(|field| field.path().get(found) != field.diverted.as_ref());
-    changed.map_or(Ok(()), |field| {
-        Err(conflict(format!(
-            "{} of {object} was changed by another hand since it was diverted; to have it stay so, remove the annotation `{DIVERTED}`",
-            field.path()
-        )))
-    })
+/// A route that cert-manager made to answer a challenge with is not led elsewhere.
+fn refuse_solver(object: &Object, found: &Value) -> Result<(), CallError> {
+    if found["metadata"]["labels"].get(SOLVER).is_none() {
+        return Ok(());
+    }
+    Err(conflict(format!(
+        "{object} answers a challenge of cert-manager (label `{SOLVER}`): it is left alone"
+    )))
 }
 
 fn refuse_large(object: &Object, found: &Value, text: &str) -> Result<(), CallError> {
@@ -345,6 +284,6 @@ async fn refuse_unserved(
     Ok(())
 }
 
-fn conflict(message: String) -> CallError {
+pub(super) fn conflict(message: String) -> CallError {
     CallError::new(ErrorKind::Conflict, message)
 }

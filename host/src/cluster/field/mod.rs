@@ -1,6 +1,10 @@
 //! Fields of objects: what an effect changes, as what each field had and gets. Pure.
 
 pub mod edit;
+mod put;
+mod stored;
+
+pub use stored::stored;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -1,8 +1,10 @@
 //! Objects as their authors describe them: whose they are, whether they may be taken, and what is sent of them. Pure.
 
+pub mod applied;
 pub mod part;
 mod pod;
 pub mod policy;
+mod scalars;
 pub mod set;
 pub mod yaml;
 

@@ -1,5 +1,6 @@
 //! Manifests as people write them, in YAML or JSON: read into objects, each with the file that it is from. Pure.
 
+use super::scalars;
 use crate::cluster::manifest;
 use crate::text::printable;
 use serde_json::{Map, Value, json};
@@ -123,9 +124,9 @@ fn parse(document: &str) -> Result<Value, (u64, String)> {
         return Ok(Value::Null);
     }
     let options = serde_saphyr::options! {
-        // As kubectl reads modes of files.
+        // As kubectl reads modes of files, and words that are true or false: see `scalars`.
         legacy_octal_numbers: true,
-        strict_booleans: true,
+        strict_booleans: false,
         with_snippet: false,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: MOST_ALIASED,
@@ -136,13 +137,17 @@ fn parse(document: &str) -> Result<Value, (u64, String)> {
             max_events: 200_000,
         },
     };
-    serde_saphyr::from_str_with_options(document, options).map_err(|error| {
+    let read = scalars::read(document, &options).map_err(|error| {
         let line = error.location().map_or(1, |at| at.line().max(1));
         let text = error.without_snippet().to_string();
         // The place is told already, as a line of the file, and its options are not the operator's.
         let text = text.split(" at line ").next().unwrap_or_default();
         let text = text.split(", set ").next().unwrap_or_default();
         (line - 1, printable(text).to_string())
+    })?;
+    read.map_err(|found| {
+        let line = found.line.max(1) - 1;
+        (line, printable(&found.why).to_string())
     })
 }
 
@@ -156,7 +161,7 @@ mod tests {
         read(&files).map_err(|error| error.to_string())
     }
 
-    const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: null}\ndata: {mode: \"0644\", on: yes}\n";
+    const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: null}\ndata: {mode: \"0644\", \"on\": \"yes\"}\n";
 
     #[test]
     fn documents_become_objects() {
@@ -180,6 +185,26 @@ mod tests {
         let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {a: 0644, b: 1.5, c: 3, d: true}\n";
         let spec = &of(text).unwrap()[0]["object"]["spec"];
         assert_eq!(*spec, json!({"a": 420, "b": 1.5, "c": 3, "d": true}));
+    }
+
+    #[test]
+    fn keys_that_kubectl_would_call_otherwise_are_refused() {
+        for (key, other) in [("on", "true"), ("n", "false"), ("012", "10"), ("1.0", "1")] {
+            let why = of(&SETTINGS.replace("\"on\"", key)).unwrap_err();
+            assert!(
+                why.starts_with(&format!("a.yaml, line 4: the key `{key}`")),
+                "{why}"
+            );
+            assert!(why.contains(&format!("\"{other}\" to kubectl")), "{why}");
+        }
+        for key in ["1", "yEs", "a_1", "'no'"] {
+            assert!(of(&SETTINGS.replace("\"on\"", key)).is_ok(), "{key}");
+        }
+        let block = SETTINGS.replace("data:", "spec:\n  a: |-\n    1__0\n  b: no\ndata:");
+        let read = of(&block).unwrap();
+        assert_eq!(read[0]["object"]["spec"], json!({"a": "1__0", "b": false}));
+        let why = of(&SETTINGS.replace("data:", "spec: {a: 1__0}\ndata:")).unwrap_err();
+        assert!(why.contains("a number to kubectl"), "{why}");
     }
 
     #[test]

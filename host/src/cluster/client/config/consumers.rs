@@ -22,7 +22,11 @@ pub(in super::super) async fn consumers(
         let keep = |workload: Value| {
             let name = workload.pointer("/metadata/name")?.as_str()?;
             let object = Object::new(kind.clone(), namespace, name).ok()?;
-            let takes = takes_from(workload.pointer("/spec/template/spec")?, config_maps);
+            let takes = takes_from(
+                workload.pointer("/spec/template/spec")?,
+                "ConfigMap",
+                config_maps,
+            );
             (takes && shows(&object)).then(|| facts(&kind, &workload).name)
         };
         let listed: Listed<WorkloadName> = api
@@ -33,18 +37,23 @@ pub(in super::super) async fn consumers(
     Ok(all)
 }
 
-/// Whether something in a pod's specification refers to one of the ConfigMaps: a variable, all variables, a volume, or a part of one.
-fn takes_from(spec: &Value, config_maps: &[String]) -> bool {
+/// Whether something in a pod's specification refers to one of these objects: a variable, all variables, a volume, or a part of one.
+pub(super) fn takes_from(spec: &Value, kind: &str, names: &[String]) -> bool {
     let is_one = |name: &Value| {
         let name = name.as_str();
-        name.is_some_and(|name| config_maps.iter().any(|one| one == name))
+        name.is_some_and(|name| names.iter().any(|one| one == name))
     };
     match spec {
-        Value::Object(fields) => fields.iter().any(|(key, value)| match key.as_str() {
-            "configMapRef" | "configMapKeyRef" | "configMap" => is_one(&value["name"]),
-            _ => takes_from(value, config_maps),
-        }),
-        Value::Array(items) => items.iter().any(|item| takes_from(item, config_maps)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| match (kind, key.as_str()) {
+                ("ConfigMap", "configMapRef" | "configMapKeyRef" | "configMap") => {
+                    is_one(&value["name"])
+                }
+                ("ServiceAccount", "serviceAccountName" | "serviceAccount") => is_one(value),
+                _ => takes_from(value, kind, names),
+            }),
+        Value::Array(items) => items.iter().any(|item| takes_from(item, kind, names)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
@@ -63,12 +72,15 @@ mod tests {
             json!({"volumes": [{"name": "a", "configMap": {"name": "settings"}}]}),
             json!({"volumes": [{"projected": {"sources": [{"secret": {"name": "x"}}, {"configMap": {"name": "settings"}}]}}]}),
         ] {
-            assert!(takes_from(&spec, &names), "{spec}");
+            assert!(takes_from(&spec, "ConfigMap", &names), "{spec}");
             let other = ["other".to_owned()];
-            assert!(!takes_from(&spec, &other), "{spec}");
+            assert!(!takes_from(&spec, "ConfigMap", &other), "{spec}");
         }
+        let account = json!({"serviceAccountName": "settings"});
+        assert!(takes_from(&account, "ServiceAccount", &names));
+        assert!(!takes_from(&account, "ConfigMap", &names));
         let secret =
             json!({"volumes": [{"secret": {"secretName": "settings"}}, {"name": "settings"}]});
-        assert!(!takes_from(&secret, &names));
+        assert!(!takes_from(&secret, "ConfigMap", &names));
     }
 }

@@ -53,17 +53,50 @@ pub(super) async fn locate(
     Object::of(Resource::new(group, version, &object.kind, plural)?, object)
 }
 
-/// The version that the server prefers of a group, as manifests write it.
-pub(super) async fn preferred(api: &Api, permit: &Permit, group: &str) -> Outcome<String> {
+/// Where objects of a kind are, in the version that the server prefers of those that have it. None where the server does not know the kind, or
+/// nothing of it can be applied: then there are no such objects.
+pub(super) async fn place_of(
+    api: &Api,
+    permit: &Permit,
+    namespace: &str,
+    (group, kind): (&str, &str),
+) -> Result<Option<(String, Object)>, CallError> {
+    for api_version in versions(api, permit, group).await? {
+        let any = ObjectName {
+            api_version: api_version.clone(),
+            kind: kind.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name: "any".into(),
+        };
+        match locate(api, permit, &any).await {
+            Ok(object) => return Ok(Some((api_version, object))),
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The versions of a group, as manifests write them, the preferred one first; none of a group that the server does not know.
+async fn versions(api: &Api, permit: &Permit, group: &str) -> Outcome<Vec<String>> {
     if group.is_empty() {
-        return Ok("v1".into());
+        return Ok(vec!["v1".into()]);
     }
     let path = format!("/apis/{group}");
-    let found: Value = api
-        .call(permit.deadline(), Method::GET, &path, None)
-        .await?;
-    let version = &found["preferredVersion"]["groupVersion"];
-    Ok(version.as_str().unwrap_or_default().to_owned())
+    let found: Value = match api.call(permit.deadline(), Method::GET, &path, None).await {
+        Ok(found) => found,
+        Err(failure) if failure.status == Some(404) => return Ok(Vec::new()),
+        Err(failure) => return Err(failure),
+    };
+    let name = |version: &Value| version["groupVersion"].as_str().map(str::to_owned);
+    let mut all: Vec<_> = name(&found["preferredVersion"]).into_iter().collect();
+    let others = found["versions"].as_array().into_iter().flatten();
+    for other in others.filter_map(name) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    Ok(all)
 }
 
 fn is_it(kind: &Value, wanted: &str) -> bool {

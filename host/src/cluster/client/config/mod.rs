@@ -5,6 +5,7 @@ mod discovery;
 mod prune;
 mod rehearsal;
 mod room;
+mod users;
 
 pub(super) use prune::make_again;
 
@@ -19,6 +20,7 @@ use super::{jobs, value};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::call::{Change, Look};
 use crate::cluster::field::{FieldChange, changes, difference, edit, shown};
+use crate::cluster::manifest::applied::{applied, beside, nothing};
 use crate::cluster::manifest::applied_by;
 use crate::cluster::manifest::part::{has_part, part_of};
 use crate::cluster::object::Object;
@@ -81,7 +83,7 @@ pub(super) async fn prepare(
             } else {
                 Kind::Unchanged
             };
-            let undo = restored(cluster, &object, &there, mark_of(found));
+            let undo = restored(cluster, &object, &there, found);
             let mut lines = lines(found, &rehearsed.result);
             let changes = &there.before.changes;
             lines.extend(autoscaler::refuse(api, permit, &object, found, changes).await?);
@@ -89,6 +91,9 @@ pub(super) async fn prepare(
         }
     };
     details.extend(room);
+    if let (Change::Declare { set, kinds }, Some(parent)) = (&effect.change, &rehearsed.found) {
+        details.extend(prune::forgotten(api, permit, set, parent, kinds).await?);
+    }
     Ok(Prepared {
         before: value(&Seen { object, there })?,
         foreseen: value(&kind)?,
@@ -117,14 +122,16 @@ async fn prepare_fields(
     let found = api.get(permit.deadline(), &object).await?;
     let edited = edit::edited(&found, edits)?;
     let room = room::check(api, permit, &object, Some(&found), &edited).await?;
-    let wanted = fields(changes(&found, &edited))?;
-    let mut prepared = change::prepare(api, permit, effect, &object, &found, wanted).await?;
+    let asked = changes(&found, &edited);
+    let stored = change::stored(api, permit, &object, &found, &asked, "").await?;
+    let wanted = fields(asked, &stored.changes)?;
+    let mut prepared = change::prepared(api, permit, effect, &object, stored, wanted).await?;
     prepared.details.extend(room);
     Ok(prepared)
 }
 
-/// Fields that are set, as any other effect sets them.
-fn fields(changes: Vec<FieldChange>) -> Result<Wanted, CallError> {
+/// Fields that are set, as any other effect sets them, told as the server stores them.
+fn fields(asked: Vec<FieldChange>, changes: &[FieldChange]) -> Result<Wanted, CallError> {
     let told = |value: fn(&FieldChange) -> Option<&Value>| {
         let all = changes.iter().map(|change| shown(value(change)));
         all.collect::<Vec<_>>().join(", ")
@@ -139,7 +146,7 @@ fn fields(changes: Vec<FieldChange>) -> Result<Wanted, CallError> {
         now: told(|change| change.before.as_ref()),
         after: told(|change| change.set.as_ref()),
         part: "",
-        changes,
+        changes: asked,
     })
 }
 
@@ -185,7 +192,7 @@ fn made(cluster: &str, object: &Object, asked: &Asked, rehearsed: &Rehearsed) ->
     }))
 }
 
-fn restored(cluster: &str, object: &Object, there: &There, mark: Option<String>) -> Undo {
+fn restored(cluster: &str, object: &Object, there: &There, found: &Value) -> Undo {
     let before = &there.before;
     if before.changes.is_empty() {
         return Undo::NotNeeded("no field gets another value".into());
@@ -195,7 +202,12 @@ fn restored(cluster: &str, object: &Object, there: &There, mark: Option<String>)
         object: object.clone(),
         uid: before.uid.clone(),
         changes: before.changes.clone(),
-        mark,
+        mark: mark_of(found),
+        applied: match applied_by(found, MANAGER) {
+            Some(_) => applied(found, MANAGER),
+            None => Some(nothing(found)),
+        }
+        .map(Box::new),
     }))
 }
 
@@ -220,7 +232,7 @@ pub(super) async fn look(api: &Api, permit: &Permit, read: &Read) -> Result<Valu
     Err(elsewhere())
 }
 
-/// What applying would change, a line for each field.
+/// What applying would change, and what windlass itself set that no manifest says, a line for each field.
 async fn compare(
     api: &Api,
     permit: &Permit,
@@ -232,7 +244,11 @@ async fn compare(
     let rehearsed = rehearse(api, permit, &object, &asked).await?;
     Ok(match &rehearsed.found {
         None => vec!["it is not there".into()],
-        Some(found) => lines(found, &rehearsed.result),
+        Some(found) => {
+            let mut lines = lines(found, &rehearsed.result);
+            lines.extend(beside(found, &asked.manifest, MANAGER));
+            lines
+        }
     })
 }
 

@@ -2,11 +2,11 @@
 
 use super::super::api::{Api, Failure};
 use super::super::change::{TRIES, changed, internal, not_done};
-use super::super::list::Listed;
 use super::super::managers::refuse_managed;
 use super::super::{jobs, value};
-use super::discovery::{locate, preferred};
+use super::discovery::{locate, place_of};
 use super::rehearsal::never_still;
+use super::users;
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted, Undo};
 use crate::cluster::Revert;
 use crate::cluster::field::difference;
@@ -63,32 +63,55 @@ async fn members_of(
     (group, kind): (&str, String),
     shows: &(dyn Fn(&ObjectName) -> bool + Sync),
 ) -> Result<Vec<ObjectName>, CallError> {
-    let api_version = preferred(api, permit, group).await?;
+    let of = (group, kind.as_str());
+    let Some((api_version, place)) = place_of(api, permit, &set.namespace, of).await? else {
+        return Ok(Vec::new());
+    };
     let named = |name: &str| ObjectName {
         api_version: api_version.clone(),
         kind: kind.clone(),
         namespace: Some(set.namespace.clone()),
         name: name.to_owned(),
     };
-    // Where its objects are is the same for each name.
-    let Ok(place) = locate(api, permit, &named("any")).await else {
-        return Ok(Vec::new());
-    };
     let keep = |object: Value| {
         let object = named(object.pointer("/metadata/name")?.as_str()?);
         shows(&object).then_some(object)
     };
     let selector = format!("{MEMBER}={id}");
-    let listed: Listed<ObjectName> = api
-        .list(
-            permit.deadline(),
-            place.kind,
-            Some(&set.namespace),
-            &[("labelSelector", &selector)],
-            keep,
-        )
-        .await?;
-    Ok(listed.items)
+    let query = [("labelSelector", selector.as_str())];
+    let namespace = Some(set.namespace.as_str());
+    let listed = api.list(permit.deadline(), place.kind, namespace, &query, keep);
+    match listed.await {
+        Ok(listed) => Ok(listed.items),
+        // The kind went in between.
+        Err(failure) if failure.status == Some(404) => Ok(Vec::new()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Kinds that a set had and has no more because the server does not know them, a line each.
+pub(super) async fn forgotten(
+    api: &Api,
+    permit: &Permit,
+    set: &Namespaced,
+    parent: &Value,
+    kinds: &[String],
+) -> Result<Vec<String>, CallError> {
+    let mut lines = Vec::new();
+    for (group, kind) in set::kinds(parent)? {
+        let name = match group.as_str() {
+            "" => kind.clone(),
+            group => format!("{kind}.{group}"),
+        };
+        let of = (group.as_str(), kind.as_str());
+        if !kinds.contains(&name) && place_of(api, permit, &set.namespace, of).await?.is_none() {
+            lines.push(format!(
+                "`{}` does not know {name} any more: the set has no members of it",
+                api.name()
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 /// What is asked of the server: this one object, and what it owns, and only as it was seen.
@@ -115,6 +138,14 @@ pub(super) async fn prepare(
     let found = api.get(permit.deadline(), &object).await?;
     check_member(&object, &found, set)?;
     refuse_managed(&object, &found)?;
+    let users = users::of(api, permit, &object).await?;
+    if !users.is_empty() && !permit.is_plan() {
+        let message = format!(
+            "{object} stays for now: {}; it is pruned by a later run",
+            users.join("; ")
+        );
+        return Err(CallError::new(ErrorKind::Conflict, message));
+    }
     let doomed = doomed(object, &found);
     if permit.is_plan() {
         let options = options(&doomed.uid, Some(&doomed.version), true);
@@ -129,6 +160,10 @@ pub(super) async fn prepare(
             object: doomed.object.clone(),
             uid: doomed.uid.clone(),
             manifest: doomed.contents.clone(),
+            writers: found["metadata"]
+                .get("managedFields")
+                .cloned()
+                .map(Box::new),
         })),
     };
     Ok(Prepared {
@@ -138,7 +173,7 @@ pub(super) async fn prepare(
         touches: Vec::new(),
         now: "in the set, and in no manifest".into(),
         after: "gone".into(),
-        details: Vec::new(),
+        details: users,
     })
 }
 
@@ -179,7 +214,9 @@ pub(super) async fn apply(
     let mut seen = before(prepared).map_err(not_done)?;
     for _ in 0..TRIES {
         permit.still_ours().await.map_err(not_done)?;
-        let options = options(&seen.uid, Some(&seen.version), false);
+        let mut options = options(&seen.uid, Some(&seen.version), false);
+        // What its pods take from may be the next to go.
+        options["propagationPolicy"] = json!("Foreground");
         match jobs::gone(api, permit, &seen.object, &seen.uid, &options).await {
             Ok(()) => return Ok(gone()),
             Err(failure) if failure.error.kind == ErrorKind::Conflict && !failure.in_doubt => {}
@@ -237,6 +274,7 @@ pub(in super::super) async fn make_again(
     object: &Object,
     uid: &str,
     manifest: &Value,
+    writers: Option<&Value>,
 ) -> Result<Reverted, CallError> {
     let end = permit.deadline();
     if let Some(found) = api.find(end, object).await? {
@@ -256,8 +294,17 @@ pub(in super::super) async fn make_again(
     }
     permit.still_ours().await?;
     let made = api.apply(end, object, manifest, false, false).await?;
-    let uid = made["metadata"]["uid"].as_str().unwrap_or_default();
+    let uid = &made["metadata"]["uid"];
+    // Else all of it would be ours, and the next manifest would take away what others wrote.
+    if let Some(writers) = writers {
+        let request = json!([
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "replace", "path": "/metadata/managedFields", "value": writers},
+        ]);
+        api.patch(end, object, "", &request, false).await?;
+    }
     Ok(Reverted::Restored(format!(
-        "{object} is there again, with the uid {uid}"
+        "{object} is there again, with the uid {}",
+        uid.as_str().unwrap_or_default()
     )))
 }
