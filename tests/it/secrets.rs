@@ -277,7 +277,7 @@ fn tell(watched: &mut Watched, variables: &[(&str, &str)], channel: &str) {
     watched
         .say(variables, &[&["plan"][..], &words, &set].concat())
         .expect(0);
-    let killed = [&[("WINDLASS_TEST_KILL_AT", "noted")], variables].concat();
+    let killed = [&[("WINDLASS_TEST_KILL_AT", "step")], variables].concat();
     watched
         .say(&killed, &[&["run"][..], &words, &set].concat())
         .expect(128 + 9);
