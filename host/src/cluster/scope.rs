@@ -1,5 +1,6 @@
 //! What can be asked of a cluster and granted: verbs on objects of named clusters. Pure.
 
+use super::call::Named;
 use super::field::edit;
 use super::manifest::policy;
 use super::object::resource::is_meant;
@@ -226,6 +227,10 @@ pub struct Scope {
     /// Service accounts, besides `default`, that manifests may give to pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_accounts: Vec<Pattern>,
+    /// What pods may run and take from, and services that traffic may be led to: `image/shop:*`, `secret/db`, `config-map/app`,
+    /// `claim/data`, `priority-class/batch`, `runtime-class/gvisor`, `service/page`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<Pattern>,
     /// Replicas that are left at least, wherever a number of them is set: by scaling, in a manifest, as a field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas: Option<u32>,
@@ -235,7 +240,7 @@ pub struct Scope {
 }
 
 /// What lists a scope has: the key, and what one of its names is called.
-pub const LISTS: [(&str, &str); 8] = [
+pub const LISTS: [(&str, &str); 9] = [
     ("clusters", "cluster"),
     ("namespaces", "namespace"),
     ("kinds", "kind"),
@@ -244,11 +249,12 @@ pub const LISTS: [(&str, &str); 8] = [
     ("labels", "label"),
     ("fields", "field"),
     ("service-accounts", "service account"),
+    ("contents", "content"),
 ];
 
 impl Scope {
     /// The lists of names, in the order of [`LISTS`].
-    pub fn lists(&self) -> [&[Pattern]; 8] {
+    pub fn lists(&self) -> [&[Pattern]; 9] {
         [
             &self.clusters,
             &self.namespaces,
@@ -258,6 +264,7 @@ impl Scope {
             &self.labels,
             &self.fields,
             &self.service_accounts,
+            &self.contents,
         ]
     }
 
@@ -275,6 +282,7 @@ impl Scope {
             labels: all(&self.labels)?,
             fields: all(&self.fields)?,
             service_accounts: all(&self.service_accounts)?,
+            contents: all(&self.contents)?,
             ..self.clone()
         })
     }
@@ -325,8 +333,15 @@ impl Scope {
     /// A service account that the manifest gives to pods, and that is not covered.
     pub fn account_lacking(&self, manifest: &Value) -> Option<String> {
         // What the policy refuses was refused before.
-        let mut accounts = policy::manifest(manifest).unwrap_or_default().into_iter();
+        let given = policy::manifest(manifest).unwrap_or_default();
+        let mut accounts = given.accounts.into_iter();
         accounts.find(|account| !Pattern::any(&self.service_accounts, account))
+    }
+
+    /// Something that pods would run or take from, or a service that traffic would be led to, and that is not covered.
+    pub fn content_lacking(&self, named: Named<'_>) -> Option<String> {
+        let mut contents = named.contents().into_iter();
+        contents.find(|content| !Pattern::any(&self.contents, content))
     }
 
     /// A field that would be set, and that is not covered.

@@ -83,9 +83,20 @@ impl Gate {
         if first(Verdict::Inconclusive).is_some() {
             return Next::End(Outcome::Inconclusive, summary);
         }
-        // Who was denied something and does not mind did not do what it is for, or tried what it may not.
+        // A run that was denied a call ends as *refused*, even if the guest ignored the error.
         match self.ledger.state().and_then(State::denied) {
             Some(why) => Next::Unwind(Outcome::Refused, why.to_owned()),
+            None => self.green(summary),
+        }
+    }
+
+    /// A run whose change the target itself denied did not do what it tried, even if the guest ignored the error.
+    fn green(&self, summary: String) -> Next {
+        match self.ledger.state().and_then(State::declined_by_target) {
+            Some(why) => Next::End(
+                Outcome::Inconclusive,
+                format!("{summary}; but not all of it: {why}"),
+            ),
             None => Next::End(Outcome::Succeeded, summary),
         }
     }

@@ -58,6 +58,7 @@ fn lack(need: &Scope, verb: Verb, cluster: &Pattern, grant: &Scope) -> Option<La
             &need.service_accounts,
             &grant.service_accounts,
         ),
+        (Lack::Contents, &need.contents, &grant.contents),
     ];
     let mut lists = lists.into_iter();
     let found = lists.find(|(_, needed, granted)| !needed.is_empty() && apart(needed, granted));
@@ -110,6 +111,7 @@ pub(super) fn contents_lack(scope: &Scope, named: Named<'_>) -> Option<(Lack, St
     let all = [
         (Lack::Labels, scope.label_lacking(named.labels)),
         (Lack::Accounts, account),
+        (Lack::Contents, scope.content_lacking(named)),
         (Lack::Fields, scope.field_lacking(named.fields)),
         (Lack::Replicas, replicas.map(|wanted| wanted.to_string())),
     ];
@@ -139,6 +141,7 @@ impl Lack {
             Self::Labels => Some(5),
             Self::Fields => Some(6),
             Self::Accounts => Some(7),
+            Self::Contents => Some(8),
             Self::Tables
             | Self::Schemas
             | Self::Events

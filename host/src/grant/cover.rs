@@ -75,6 +75,8 @@ pub enum Lack {
     Labels,
     /// It is for the verb on the object there, but for no such service account.
     Accounts,
+    /// It is for the verb on the object there, but for no such content.
+    Contents,
     /// It is for the verb on the object there, but for no such field.
     Fields,
     /// It is for the verb there, but for no such node.
@@ -132,6 +134,7 @@ pub(super) fn hint(missing: &[Missing], wanted: &Sought) -> String {
         Lack::Verb => format!("add {names} to the `verbs` of line {line}"),
         Lack::Replicas => format!("lower the `keep-replicas` of line {line}"),
         Lack::Accounts => format!("add an account to the `service-accounts` of line {line}"),
+        Lack::Contents => format!("add what it needs to the `contents` of line {line}"),
         Lack::Fields => format!("add a field that it needs to the `fields` of line {line}"),
         Lack::Nodes => format!("add a node that it needs to the `nodes` of line {line}"),
         Lack::Labels => format!("add a label that it needs to the `labels` of line {line}"),
@@ -168,6 +171,7 @@ impl fmt::Display for Missing {
                 Lack::Tables => "covers none of the tables",
                 Lack::Replicas => "keeps more replicas",
                 Lack::Accounts => "covers none of the service accounts",
+                Lack::Contents => "covers none of the contents",
                 Lack::Fields => "covers none of the fields",
                 Lack::Nodes => "covers none of the nodes",
                 Lack::Labels => "covers none of the labels",

@@ -287,6 +287,7 @@ impl Refused<'_> {
             | Lack::Labels
             | Lack::Fields
             | Lack::Accounts
+            | Lack::Contents
             | Lack::Events
             | Lack::Endpoint
             | Lack::Channel => {

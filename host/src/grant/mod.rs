@@ -270,8 +270,8 @@ impl Capabilities {
                 scopes.any(|scope| scope.allows_object(verb, at, object))
             }),
             Ok(Place::Named(object)) => {
-                let manifest = read.named().first().and_then(|named| named.manifest);
-                let lacks = |scope: &room::Scope| scope.account_lacking(manifest?);
+                let named = read.named().into_iter().next();
+                let lacks = |scope: &room::Scope| cluster::contents_lack(scope, named?);
                 scopes.any(|scope| scope.allows_named(verb, at, &object) && lacks(scope).is_none())
             }
             // It names nothing.

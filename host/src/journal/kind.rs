@@ -105,5 +105,6 @@ pub(super) fn answers(label: &str) -> bool {
 
 /// Whether entries under this label leave the state as it is, so that folding need not decode them.
 pub(super) fn passes(label: &str) -> bool {
-    label.starts_with("observed/") || matches!(label, "log" | "waiting" | "turned")
+    let is_declined_effect = label == "observed/effect";
+    (answers(label) && !is_declined_effect) || matches!(label, "log" | "waiting" | "turned")
 }

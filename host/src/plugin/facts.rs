@@ -82,6 +82,7 @@ pub struct ClusterNeed {
     pub labels: Vec<Pattern>,
     pub fields: Vec<Pattern>,
     pub service_accounts: Vec<Pattern>,
+    pub contents: Vec<Pattern>,
 }
 
 impl From<&cluster::Scope> for ClusterNeed {
@@ -95,6 +96,7 @@ impl From<&cluster::Scope> for ClusterNeed {
             labels: scope.labels.clone(),
             fields: scope.fields.clone(),
             service_accounts: scope.service_accounts.clone(),
+            contents: scope.contents.clone(),
         }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Parameters {
     #[serde(default)]
     #[expect(dead_code, reason = "the needs in plugin.toml are filled in with it")]
     pub service_accounts: Vec<String>,
+    /// Secrets that the manifests may give to pods.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the needs in plugin.toml are filled in with it")]
+    pub secrets: Vec<String>,
     /// How long each rollout may take.
     #[serde(default = "ten_minutes")]
     pub within: Span,

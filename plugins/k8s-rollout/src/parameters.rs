@@ -36,6 +36,10 @@ pub(crate) struct Parameters {
     #[serde(default)]
     #[expect(dead_code, reason = "the needs in plugin.toml are filled in with it")]
     pub service_accounts: Vec<String>,
+    /// Secrets that the manifests may give to pods.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the needs in plugin.toml are filled in with it")]
+    pub secrets: Vec<String>,
     /// How many replicas there should be.
     #[serde(default)]
     pub replicas: Option<u32>,

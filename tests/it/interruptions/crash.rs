@@ -55,22 +55,31 @@ fn a_rebuild_is_held_in_doubt_until_the_server_is_back() {
     }
 }
 
-/// What was not committed did not happen, so the run fails; what was committed before cannot be taken back while nobody is there.
+/// What was not committed did not happen, so the run fails; what was committed before is taken back when the server is back: an undo waits.
 #[test]
-fn parameters_that_cannot_be_taken_back_are_when_the_server_is_back() {
-    for major in [OLDEST, NEWEST] {
-        let mut world = alone(major);
+fn parameters_are_taken_back_as_soon_as_the_server_is_back() {
+    for stopped in [false, true] {
+        let mut world = alone(if stopped { OLDEST } else { NEWEST });
         add_second_table(&world);
         std::mem::forget(Hold::maintainer(&world, "second"));
         let before = storage_parameters(&world);
-        let waiting = "LOCK TABLE ONLY \"public\".\"second\"";
-        let left = crash(&mut world, TUNE, waiting).expect(4);
-        assert!(left.stdout.contains("is stuck after"), "{left}");
-        let id = assert_stands(&world, "stuck", "undo");
-        restart(&mut world, "second");
-        assert_ne!(storage_parameters(&world), before);
-        // Taken back now, and still a run that failed.
-        world.windlass(&["undo", &id.0]).expect(1);
+        let running = world.start(&[], &run(TUNE));
+        until_waits(&world, "LOCK TABLE ONLY \"public\".\"second\"");
+        world.server().crash();
+        running.until_said("trying again");
+        if stopped {
+            running.interrupt();
+            let left = running.wait().expect(5);
+            assert!(left.stdout.contains("was interrupted"), "{left}");
+            let id = assert_stands(&world, "interrupted", "resume");
+            restart(&mut world, "second");
+            assert_ne!(storage_parameters(&world), before);
+            // Taken back now, and still a run that failed.
+            world.windlass(&["resume", &id.0]).expect(1);
+        } else {
+            restart(&mut world, "second");
+            running.wait().expect(1);
+        }
         assert_eq!(storage_parameters(&world), before);
         assert_whole(&world);
     }

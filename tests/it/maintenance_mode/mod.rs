@@ -203,14 +203,15 @@ fn nobody_is_led_to_nothing() {
         "--for=jsonpath={.endpoints[0].conditions.ready}=false",
         "--timeout=60s",
     ]);
-    for (service, why) in [
-        ("service=empty", "has no endpoint that is ready"),
-        ("service=unready", "has no endpoint that is ready"),
-        ("service=missing", "there is no"),
-        ("service=", "no object can be called"),
+    for (service, code, why) in [
+        ("service=empty", 1, "has no endpoint that is ready"),
+        ("service=unready", 1, "has no endpoint that is ready"),
+        ("service=missing", 1, "there is no"),
+        // Malformed: refused before anything is asked.
+        ("service=", 3, "no object can be called"),
     ] {
         let report = site.turn("on", &[service]);
-        assert_eq!(report.code, 1, "{service}");
+        assert_eq!(report.code, code, "{service}");
         assert!(report.summary().contains(why), "{}", report.summary());
     }
     let report = site.turn("on", &["port=81"]).expect(1);

@@ -240,7 +240,7 @@ fn effect(change: &Change) -> Effect {
 
 fn everything() -> Value {
     json!([{
-        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "labels": ["*"],
+        "clusters": ["*"], "namespaces": ["*"], "kinds": ["*"], "names": ["*"], "nodes": ["*"], "labels": ["*"], "contents": ["*"],
         "fields": ["spec", "data", "metadata"],
         "verbs": ["cluster", "workloads", "pods", "logs", "nodes", "budgets", "jobs", "certificates", "routes", "set-image", "scale",
                   "restart", "pause", "roll-back", "annotate", "cordon", "uncordon", "label", "drain", "create-job", "delete-job", "divert",

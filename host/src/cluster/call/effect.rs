@@ -177,8 +177,11 @@ impl Effect {
                 replicas: Some(*replicas),
                 ..Named::workload(workload)
             },
-            Change::SetImage { workload, .. }
-            | Change::Restart { workload }
+            Change::SetImage { workload, images } => Named {
+                images,
+                ..Named::workload(workload)
+            },
+            Change::Restart { workload }
             | Change::Pause { workload }
             | Change::Proceed { workload }
             | Change::RollBack { workload, .. }
@@ -195,9 +198,11 @@ impl Effect {
             | Change::Renew {
                 certificate: object,
             } => Named::of(&object.namespace, &object.name),
-            Change::Divert { route, .. } | Change::Restore { route } => {
-                Named::of(&route.namespace, &route.name)
-            }
+            Change::Divert { route, service, .. } => Named {
+                service: Some(service),
+                ..Named::of(&route.namespace, &route.name)
+            },
+            Change::Restore { route } => Named::of(&route.namespace, &route.name),
             Change::Apply { manifest, .. } => Named {
                 replicas: manifest.pointer("/spec/replicas").map(edit::count),
                 ..Named::manifest(manifest)

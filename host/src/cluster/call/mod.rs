@@ -10,6 +10,8 @@ pub use read::{Look, MOST_LINES, Place, Read};
 pub use revert::{Revert, is_mark};
 pub(super) use word::is_of_kubernetes;
 
+use super::field::edit;
+use super::manifest::policy;
 use super::object::resource::{group_and_version, text_of};
 use super::object::{Kind, Object};
 use crate::contract::CallError;
@@ -55,9 +57,26 @@ pub struct Named<'a> {
     pub fields: &'a [FieldEdit],
     /// How many replicas it is to have, where that is said.
     pub replicas: Option<u32>,
+    /// Images by the name of their container.
+    pub images: &'a [(String, String)],
+    /// The service that traffic is led to.
+    pub service: Option<&'a str>,
 }
 
 impl<'a> Named<'a> {
+    /// What it gives to pods, or leads traffic to, as grants write it.
+    pub fn contents(&self) -> Vec<String> {
+        let images = self.images.iter();
+        let images = images.map(|(_, image)| format!("image/{image}"));
+        let service = self.service.map(|service| format!("service/{service}"));
+        // What the policy refuses was refused before.
+        let manifest = self.manifest.map(policy::manifest);
+        let manifest = manifest.and_then(Result::ok).unwrap_or_default();
+        let fields = edit::contents(self.fields);
+        let of_pods = manifest.contents.into_iter().chain(fields);
+        images.chain(service).chain(of_pods).collect()
+    }
+
     pub(super) fn workload(workload: &'a WorkloadName) -> Self {
         let kind = match workload.kind {
             WorkloadKind::Deployment => ("apps", "Deployment"),

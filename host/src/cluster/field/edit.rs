@@ -11,6 +11,17 @@ const MOST_STEPS: usize = 32;
 /// The list of a container's variables.
 const VARIABLES: &str = "env";
 
+/// The lists of a pod whose elements have names; elsewhere what stands in brackets is a key.
+const LISTS: &[&str] = &[
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "volumes",
+    "volumeMounts",
+    "imagePullSecrets",
+    VARIABLES,
+];
+
 /// One step of a path as it is written.
 #[derive(Clone, Debug, PartialEq)]
 enum Written {
@@ -28,19 +39,44 @@ pub fn check(changes: &[FieldEdit]) -> Result<(), CallError> {
     for FieldEdit { path, value } in changes {
         let steps = parse(path)?;
         check_place(path, &steps)?;
-        // A field is what it would be in a manifest that says nothing else.
-        let mut whole = parsed(path, value.as_deref())?.unwrap_or_default();
-        for step in steps.into_iter().rev() {
-            let (Written::Key(key) | Written::Bracket(key)) = step;
-            whole = json!({ key: whole });
-        }
-        let accounts = policy::manifest(&whole)?;
-        if !accounts.is_empty() {
+        let given = policy::manifest(&whole(&steps, parsed(path, value.as_deref())?))?;
+        if !given.accounts.is_empty() {
             let message = format!("`{path}` gives pods a service account: apply a manifest");
             return Err(CallError::new(ErrorKind::Denied, message));
         }
     }
     Ok(())
+}
+
+/// What the fields give to pods and a grant has to name. What [`check`] refuses gives nothing.
+pub fn contents(changes: &[FieldEdit]) -> Vec<String> {
+    let given = |FieldEdit { path, value }: &FieldEdit| {
+        let value = parsed(path, value.as_deref()).ok()?;
+        let given = policy::manifest(&whole(&parse(path).ok()?, value)).ok()?;
+        Some(given.contents)
+    };
+    changes.iter().filter_map(given).flatten().collect()
+}
+
+/// A field as it would be in a manifest that says nothing else.
+fn whole(steps: &[Written], value: Option<Value>) -> Value {
+    let value = value.unwrap_or_default();
+    (0..steps.len()).rev().fold(value, |inner, place| {
+        let (Written::Key(key) | Written::Bracket(key)) = &steps[place];
+        let before = place.checked_sub(1).map(|before| &steps[before]);
+        match (&steps[place], before) {
+            (Written::Bracket(name), Some(Written::Key(list) | Written::Bracket(list)))
+                if LISTS.contains(&list.as_str()) =>
+            {
+                let mut element = inner;
+                if let Some(fields) = element.as_object_mut() {
+                    fields.entry("name").or_insert_with(|| json!(name));
+                }
+                json!([element])
+            }
+            _ => json!({ key: inner }),
+        }
+    })
 }
 
 fn check_place(path: &str, steps: &[Written]) -> Result<(), CallError> {

@@ -1,6 +1,7 @@
 //! Objects as their authors describe them: whose they are, whether they may be taken, and what is sent of them. Pure.
 
 pub mod part;
+mod pod;
 pub mod policy;
 pub mod set;
 pub mod yaml;

@@ -3,6 +3,7 @@
 //! Fields are known by their names wherever they stand. A manifest may be a part of an object that is there already, and resources of
 //! others have pods in places that nobody here knows.
 
+use super::pod;
 use crate::contract::{CallError, ErrorKind};
 use serde_json::{Map, Value};
 
@@ -24,8 +25,17 @@ const SAFE_SYSCTLS: &[&str] = &[
     "net.ipv4.tcp_wmem",
 ];
 
-/// Looks at a whole manifest. Answers the service accounts, other than `default`, that it gives to pods: a grant has to name them.
-pub fn manifest(manifest: &Value) -> Result<Vec<String>, CallError> {
+/// What a manifest gives to pods and a grant has to name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Service accounts other than `default`.
+    pub accounts: Vec<String>,
+    /// What pods run and take from, as grants write it: `image/shop:2`, `secret/db`.
+    pub contents: Vec<String>,
+}
+
+/// Looks at a whole manifest. Returns what it gives to pods and a grant has to name; fails on what no grant can allow.
+pub fn manifest(manifest: &Value) -> Result<Given, CallError> {
     let mut walk = Walk::default();
     let empty = Map::new();
     let is_text_only = manifest["apiVersion"] == "v1" && manifest["kind"] == "ConfigMap";
@@ -44,14 +54,14 @@ pub fn manifest(manifest: &Value) -> Result<Vec<String>, CallError> {
             key => walk.field(key, value, key)?,
         }
     }
-    Ok(walk.accounts)
+    Ok(walk.given)
 }
 
-/// Looks at the template of a pod, or at anything that has one in it; `at` is where it stands. Answers service accounts as [`manifest`] does.
-pub fn pod_template(template: &Value, at: &str) -> Result<Vec<String>, CallError> {
+/// Looks at the template of a pod, or at anything that has one in it; `at` is where it stands. Returns what [`manifest`] does.
+pub fn pod_template(template: &Value, at: &str) -> Result<Given, CallError> {
     let mut walk = Walk::default();
-    walk.value(template, at)?;
-    Ok(walk.accounts)
+    walk.field("template", template, at)?;
+    Ok(walk.given)
 }
 
 /// What the manifest says of the object itself.
@@ -96,30 +106,54 @@ fn names(all: &Value, at: &str) -> Result<(), CallError> {
 
 #[derive(Default)]
 struct Walk {
-    accounts: Vec<String>,
+    given: Given,
+    /// Keys of the lists that the walk is in, the innermost last; empty outside of any.
+    lists: Vec<String>,
 }
 
 impl Walk {
-    fn value(&mut self, value: &Value, at: &str) -> Result<(), CallError> {
+    fn value(&mut self, key: &str, value: &Value, at: &str) -> Result<(), CallError> {
         match value {
-            Value::Object(fields) => fields
-                .iter()
-                .try_for_each(|(key, value)| self.field(key, value, &format!("{at}.{key}"))),
-            Value::Array(items) => items.iter().enumerate().try_for_each(|(place, item)| {
-                let name = item.get("name").and_then(Value::as_str);
-                let at = match name {
-                    Some(name) => format!("{at}[{name}]"),
-                    None => format!("{at}[{place}]"),
-                };
-                self.value(item, &at)
-            }),
+            Value::Object(fields) => self.object(fields, at),
+            Value::Array(items) => {
+                self.lists.push(key.to_owned());
+                let looked = items.iter().enumerate().try_for_each(|(place, item)| {
+                    let name = item.get("name").and_then(Value::as_str);
+                    let at = match name {
+                        Some(name) => format!("{at}[{name}]"),
+                        None => format!("{at}[{place}]"),
+                    };
+                    self.element(key, item, &at)
+                });
+                self.lists.pop();
+                looked
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 
+    fn element(&mut self, list: &str, item: &Value, at: &str) -> Result<(), CallError> {
+        let known = |fields| not_known(at, pod::unknown_in_element(list, fields));
+        item.as_object().map_or(Ok(()), known)?;
+        self.value("", item, at)
+    }
+
+    fn object(&mut self, fields: &Map<String, Value>, at: &str) -> Result<(), CallError> {
+        if pod::is_spec(fields) {
+            not_known(at, pod::unknown_in_spec(fields))?;
+        }
+        fields
+            .iter()
+            .try_for_each(|(key, value)| self.field(key, value, &format!("{at}.{key}")))
+    }
+
     fn field(&mut self, key: &str, value: &Value, at: &str) -> Result<(), CallError> {
-        if let Some(why) = too_much(key, value) {
+        if let Some(why) = too_much(key, value).or_else(|| pod::reaches_beyond(key, value)) {
             return Err(denied(at, why));
+        }
+        let list = self.lists.last().map_or("", String::as_str);
+        if let Some(content) = pod::contents(key, value, list) {
+            add(&mut self.given.contents, content);
         }
         match key {
             "serviceAccountName" | "serviceAccount" => self.account(value),
@@ -134,17 +168,36 @@ impl Walk {
                     }
                 }
             }
+            // The specification of a pod, also where it has no container: a part of one that is there already.
+            "template" => {
+                let spec = value.get("spec").and_then(Value::as_object);
+                let unknown = spec.and_then(pod::unknown_in_spec);
+                not_known(&format!("{at}.spec"), unknown)?;
+            }
             _ => {}
         }
-        self.value(value, at)
+        self.value(key, value, at)
     }
 
     fn account(&mut self, value: &Value) {
         let Some(name) = value.as_str() else { return };
-        let name = name.to_owned();
-        if !name.is_empty() && name != DEFAULT && !self.accounts.contains(&name) {
-            self.accounts.push(name);
+        if !name.is_empty() && name != DEFAULT {
+            add(&mut self.given.accounts, name.to_owned());
         }
+    }
+}
+
+fn add(all: &mut Vec<String>, one: String) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
+}
+
+/// Refuses a field by its name that is not on the list of where it stands.
+fn not_known(at: &str, unknown: Option<pod::Unknown<'_>>) -> Result<(), CallError> {
+    match unknown {
+        Some((key, why)) => Err(denied(&format!("{at}.{key}"), why)),
+        None => Ok(()),
     }
 }
 
@@ -210,7 +263,7 @@ fn invalid(at: &str, why: &str) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use super::{manifest, pod_template};
+    use super::{Given, manifest, pod_template};
     use serde_json::{Value, json};
 
     /// A deployment with this in the specification of its pods.
@@ -293,7 +346,7 @@ mod tests {
             "privileged": false, "allowPrivilegeEscalation": false, "procMount": "Default", "runAsNonRoot": true,
             "capabilities": {"drop": ["ALL"], "add": []}, "seccompProfile": {"type": "RuntimeDefault"},
         });
-        assert_eq!(manifest(&in_container(context)), Ok(Vec::new()));
+        assert_eq!(manifest(&in_container(context)), Ok(Given::default()));
         let ports = deployment(
             json!({"hostNetwork": false, "containers": [{"ports": [{"containerPort": 80, "hostPort": 0}]}]}),
         );
@@ -314,11 +367,141 @@ mod tests {
 
     #[test]
     fn service_accounts_are_told() {
-        let spec = |name: &str| deployment(json!({"serviceAccountName": name}));
-        assert_eq!(manifest(&spec("default")), Ok(Vec::new()));
-        assert_eq!(manifest(&spec("admin")), Ok(vec!["admin".to_owned()]));
-        let old = deployment(json!({"serviceAccount": "admin", "serviceAccountName": "admin"}));
-        assert_eq!(manifest(&old), Ok(vec!["admin".to_owned()]));
+        let accounts = |spec| manifest(&deployment(spec)).unwrap().accounts;
+        assert!(accounts(json!({"serviceAccountName": "default"})).is_empty());
+        assert_eq!(accounts(json!({"serviceAccountName": "admin"})), ["admin"]);
+        let old = json!({"serviceAccount": "admin", "serviceAccountName": "admin"});
+        assert_eq!(accounts(old), ["admin"]);
+    }
+
+    #[test]
+    fn what_a_pod_runs_and_takes_from_is_told() {
+        let contents = |spec| manifest(&deployment(spec)).unwrap().contents;
+        let container = |more: Value| {
+            let mut container = json!({"name": "app"});
+            container
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            json!({"containers": [container]})
+        };
+        let volume = |of: Value| json!({"volumes": [of]});
+        for (spec, content) in [
+            (container(json!({"image": "shop:2"})), "image/shop:2"),
+            (
+                container(
+                    json!({"env": [{"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}]}),
+                ),
+                "secret/db",
+            ),
+            (
+                container(json!({"envFrom": [{"secretRef": {"name": "db"}}]})),
+                "secret/db",
+            ),
+            (
+                container(json!({"envFrom": [{"configMapRef": {"name": "app"}}]})),
+                "config-map/app",
+            ),
+            (
+                volume(json!({"name": "v", "secret": {"secretName": "db"}})),
+                "secret/db",
+            ),
+            (
+                volume(
+                    json!({"name": "v", "projected": {"sources": [{"secret": {"name": "db"}}]}}),
+                ),
+                "secret/db",
+            ),
+            (
+                volume(json!({"name": "v", "configMap": {"name": "app"}})),
+                "config-map/app",
+            ),
+            (
+                volume(json!({"name": "v", "persistentVolumeClaim": {"claimName": "data"}})),
+                "claim/data",
+            ),
+            (
+                json!({"imagePullSecrets": [{"name": "pull"}]}),
+                "secret/pull",
+            ),
+            (
+                json!({"priorityClassName": "batch"}),
+                "priority-class/batch",
+            ),
+            (
+                json!({"runtimeClassName": "gvisor"}),
+                "runtime-class/gvisor",
+            ),
+        ] {
+            assert_eq!(contents(spec.clone()), [content], "{spec}");
+        }
+        assert!(contents(container(json!({"env": [{"name": "A", "value": "b"}]}))).is_empty());
+    }
+
+    #[test]
+    fn what_reaches_beyond_a_pod_is_refused_by_name() {
+        let at = "spec.template.spec";
+        for (spec, field) in [
+            (json!({"nodeName": "cp-1"}), "nodeName"),
+            (json!({"schedulerName": "mine"}), "schedulerName"),
+            (
+                json!({"nodeSelector": {"node-role.kubernetes.io/control-plane": ""}}),
+                "nodeSelector",
+            ),
+            (
+                json!({"tolerations": [{"operator": "Exists"}]}),
+                "tolerations",
+            ),
+            (
+                json!({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]}),
+                "tolerations",
+            ),
+            (json!({"overhead": {"cpu": "1"}}), "overhead"),
+            (json!({"somethingNew": true}), "somethingNew"),
+            (
+                json!({"securityContext": {"somethingNew": true}}),
+                "somethingNew",
+            ),
+            (
+                json!({"containers": [{"name": "a", "somethingNew": true}]}),
+                "containers[a].somethingNew",
+            ),
+            (
+                json!({"volumes": [{"name": "v", "nfs": {"server": "x", "path": "/"}}]}),
+                "volumes[v].nfs",
+            ),
+            (
+                json!({"volumes": [{"name": "v", "csi": {"driver": "x"}}]}),
+                "volumes[v].csi",
+            ),
+            (
+                json!({"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}),
+                "volumes[v].projected.sources[0].serviceAccountToken",
+            ),
+            (
+                json!({"containers": [{"name": "a", "livenessProbe": {"httpGet": {"host": "10.0.0.1", "port": 80}}}]}),
+                "containers[a].livenessProbe.httpGet",
+            ),
+            (
+                json!({"containers": [{"name": "a", "securityContext": {"seLinuxOptions": {"type": "spc_t"}}}]}),
+                "containers[a].securityContext.seLinuxOptions",
+            ),
+        ] {
+            refused(&deployment(spec), &format!("{at}.{field}"));
+        }
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {}, "spec": {"externalIPs": ["10.0.0.1"]}});
+        refused(&service, "spec.externalIPs");
+        for spec in [
+            json!({"tolerations": [{"key": "spot.example/only", "operator": "Exists"}]}),
+            json!({"tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 30}]}),
+            json!({"nodeSelector": {"disk": "ssd"}, "volumes": [{"name": "v", "emptyDir": {}}]}),
+        ] {
+            assert_eq!(
+                manifest(&deployment(spec.clone())),
+                Ok(Given::default()),
+                "{spec}"
+            );
+        }
     }
 
     #[test]

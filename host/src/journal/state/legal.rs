@@ -263,6 +263,9 @@ impl State {
             Outcome::Succeeded if unsure(Verdict::Inconclusive) => {
                 Err(Fault::NotGreen("a check could not decide"))
             }
+            Outcome::Succeeded if self.declined_by_target().is_some() => {
+                Err(Fault::NotGreen("the target denied a change"))
+            }
             Outcome::Succeeded | Outcome::Inconclusive if unsure(Verdict::Fail) => {
                 Err(Fault::NotGreen("a check failed"))
             }

@@ -8,10 +8,10 @@ pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::entry::{Begin, Entry, Outcome, Stamped};
+use super::entry::{Begin, Call, Entry, Outcome, Stamped};
 use crate::call::{Effect, Prepared, Revert};
 use crate::clock::Millis;
-use crate::contract::Verdict;
+use crate::contract::{CallError, ErrorKind, Verdict};
 use crate::grant::Side;
 use serde_json::Value;
 use std::fmt;
@@ -85,6 +85,7 @@ pub struct State {
     refused_last: bool,
     worked: Duration,
     denied: Option<String>,
+    declined: Option<String>,
     step: Option<String>,
     panicked: Option<String>,
     cancel_requested: Option<String>,
@@ -153,7 +154,12 @@ impl State {
                 // A revert may be repeated, so the next process begins with whichever comes first.
                 self.reverting = None;
             }
-            Entry::Observed { .. } => self.refused_last = false,
+            Entry::Observed { call, answer } => {
+                self.refused_last = false;
+                if let (Call::Effect(effect), Err(error)) = (call, answer) {
+                    self.decline(effect, error);
+                }
+            }
             Entry::Waiting { .. } | Entry::Log { .. } | Entry::Turned(_) => {}
             Entry::Refused { side, error, .. } => self.refuse(*side, &error.message),
             Entry::Step { name } => self.step = Some(name.clone()),
@@ -172,10 +178,15 @@ impl State {
                 self.intend(call, prepared, at);
             }
             Entry::Noted { effect, note } => self.note(*effect, note),
-            Entry::Done { .. }
-            | Entry::Failed { .. }
-            | Entry::NotDone { .. }
-            | Entry::InDoubt { .. } => self.end_effect(entry, at),
+            Entry::Failed { effect, error, .. } => {
+                if let Some(effect) = self.effect(*effect).map(|effect| effect.call.clone()) {
+                    self.decline(&effect, error);
+                }
+                self.end_effect(entry, at);
+            }
+            Entry::Done { .. } | Entry::NotDone { .. } | Entry::InDoubt { .. } => {
+                self.end_effect(entry, at);
+            }
             Entry::Undoing { effect, revert } => self.start_revert(*effect, revert),
             Entry::Undone { reverted, .. } => {
                 self.end_revert(UndoState::Undone(reverted.clone()));
@@ -209,6 +220,14 @@ impl State {
         let is_bound = matches!(side, Side::Budget | Side::Plan);
         if !is_bound && self.denied.is_none() {
             self.denied = Some(message.to_owned());
+        }
+    }
+
+    /// A change that the target's own rights do not allow. A message changes no target.
+    fn decline(&mut self, effect: &Effect, error: &CallError) {
+        let by_target = error.kind == ErrorKind::Denied && error.denied.is_none();
+        if by_target && effect.changes_target() && self.declined.is_none() {
+            self.declined = Some(error.message.clone());
         }
     }
 
@@ -427,6 +446,11 @@ impl State {
     /// What was said to the first call that was denied, rather than one too many.
     pub fn denied(&self) -> Option<&str> {
         self.denied.as_deref()
+    }
+
+    /// What the target said to the first change that its own rights do not allow.
+    pub fn declined_by_target(&self) -> Option<&str> {
+        self.declined.as_deref()
     }
 
     /// The step that began last.

@@ -1,6 +1,7 @@
 use super::samples::*;
 use super::*;
-use crate::contract::Verdict;
+use crate::call::Reverted;
+use crate::contract::{CallError, ErrorKind, Verdict};
 use proptest::prelude::*;
 
 /// Applies all but the last, which must be legal, and tells how the last one fares.
@@ -40,6 +41,74 @@ fn an_effect_at_a_time_without_gaps() {
     }
     let again = last(&[begin(), reindex(1), not_done(1), reindex(2)]).unwrap();
     assert_eq!(again.next_effect(), 3);
+}
+
+#[test]
+fn a_change_that_the_target_denied_is_not_green() {
+    let denied = |denial| {
+        let mut error = CallError::new(ErrorKind::Denied, "must be owner of table t");
+        error.denied = denial;
+        Entry::Failed {
+            effect: 1,
+            error,
+            sweep: None,
+        }
+    };
+    let ended = |entry: Entry, outcome| last(&[begin(), tune(1), entry, end(outcome)]).map(drop);
+    let green = Err(Fault::NotGreen("the target denied a change"));
+    assert_eq!(ended(denied(None), Outcome::Succeeded), green);
+    assert_eq!(ended(denied(None), Outcome::Inconclusive), Ok(()));
+    // What windlass itself refused is counted as a refusal.
+    let by_us = denied(Some(crate::contract::Denial::Lock));
+    assert_eq!(ended(by_us, Outcome::Succeeded), Ok(()));
+}
+
+#[test]
+fn what_another_hand_changed_stays_and_is_no_full_reversal() {
+    let applied = [begin(), tune(1), done(1, None)];
+    let announced = unwinding(Outcome::FailedAndUnwound);
+    let ended = |reverted, outcome| {
+        let reverted = Entry::Undone {
+            effect: 1,
+            reverted,
+        };
+        let more = [
+            announced.clone(),
+            undoing(1, restore()),
+            reverted,
+            end(outcome),
+        ];
+        last(&[&applied[..], &more].concat()).map(drop)
+    };
+    let alone = || Reverted::LeftAlone("another hand changed it".into());
+    let restored = || Reverted::Restored("as it was".into());
+    let whole = Outcome::FailedAndUnwound;
+    assert_eq!(ended(restored(), whole), Ok(()));
+    assert_eq!(ended(alone(), whole), Err(Fault::NotTakenBack(1)));
+    assert_eq!(ended(alone(), Outcome::TakenBackInPart), Ok(()));
+    let in_part = Outcome::TakenBackInPart;
+    assert_eq!(ended(restored(), in_part), Err(Fault::NotAnnounced));
+}
+
+/// A sweep may have been at work when its process died; the next process begins with the last one again.
+#[test]
+fn a_run_that_died_in_a_sweep_goes_on_with_another_one_first() {
+    let resumed = Entry::Resumed {
+        by: "bob".into(),
+        grants: Vec::new(),
+    };
+    let left = [
+        begin(),
+        tune(1),
+        failed(1, Some(leftovers())),
+        tune(2),
+        failed(2, Some(leftovers())),
+        undoing(1, leftovers()),
+    ];
+    let next = undoing(2, leftovers());
+    let at_once = last(&[&left[..], &[next.clone()]].concat()).map(drop);
+    assert_eq!(at_once, Err(Fault::Reverting(1)));
+    assert!(last(&[&left[..], &[resumed, next]].concat()).is_ok());
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::sync::Arc;
 const COLUMNS: &str = "e.seq, e.at, e.kind, e.body, e.blob, b.size, b.packed";
 /// The same, but for what folding passes over without looking.
 const FOLDED: &str = "e.seq, e.at, e.kind,
-    CASE WHEN e.kind LIKE 'observed/%' OR e.kind IN ('log', 'waiting') THEN NULL ELSE e.body END,
-    CASE WHEN e.kind LIKE 'observed/%' OR e.kind IN ('log', 'waiting') THEN NULL ELSE e.blob END,
+    CASE WHEN e.kind IN ('observed/read', 'observed/ask', 'observed/remember', 'log', 'waiting', 'turned') THEN NULL ELSE e.body END,
+    CASE WHEN e.kind IN ('observed/read', 'observed/ask', 'observed/remember', 'log', 'waiting', 'turned') THEN NULL ELSE e.blob END,
     b.size, b.packed";
 const FROM: &str = "FROM entry e LEFT JOIN blob b ON b.digest =";
 
@@ -154,7 +154,7 @@ pub(super) fn fold(
     sqlite: &impl Fn(rusqlite::Error) -> StoreError,
 ) -> Result<State, StoreError> {
     let sql = format!(
-        "SELECT {FOLDED} {FROM} CASE WHEN e.kind LIKE 'observed/%' THEN NULL ELSE e.blob END
+        "SELECT {FOLDED} {FROM} CASE WHEN e.kind IN ('observed/read', 'observed/ask', 'observed/remember') THEN NULL ELSE e.blob END
          WHERE e.run = ?1 ORDER BY e.seq"
     );
     let mut state = State::default();
