@@ -158,7 +158,7 @@ fn whole_life(watched: &mut Watched) {
         .say(&[], &["grant", "pg-health", "--target", "orders"])
         .expect(0);
     watched.say_twice(&[], &typed("plan"), 0);
-    let killed = watched.say(&[("WINDLASS_TEST_KILL_AT", "25")], &typed("run"));
+    let killed = watched.say(&[("WINDLASS_TEST_KILL_AT", "done:2")], &typed("run"));
     assert_eq!(killed.code, 128 + 9, "{killed}");
     // The log of what was not yet moved into the journal is there now.
     let state = watched.world.state();
@@ -277,8 +277,10 @@ fn tell(watched: &mut Watched, variables: &[(&str, &str)], channel: &str) {
     watched
         .say(variables, &[&["plan"][..], &words, &set].concat())
         .expect(0);
-    let killed = [&[("WINDLASS_TEST_KILL_AT", "4")], variables].concat();
-    watched.say(&killed, &[&["run"][..], &words, &set].concat());
+    let killed = [&[("WINDLASS_TEST_KILL_AT", "step")], variables].concat();
+    watched
+        .say(&killed, &[&["run"][..], &words, &set].concat())
+        .expect(128 + 9);
     let runs = watched.say(&[], &["runs", "--output", "json"]).json();
     let run = runs["runs"][0]["run"].as_str().unwrap().to_owned();
     watched.say(variables, &["resume", &run]).expect(0);

@@ -120,7 +120,7 @@ fn a_language_that_needs_a_wasi_gets_an_empty_one_that_a_resumed_run_sees_again(
     let typed = ["run", "./guest.wasm", "--target", "orders"];
     // Killed after all lines: what a clock that moves or real randomness said would not be said again.
     world
-        .windlass_with(&[("WINDLASS_TEST_KILL_AT", "4")], &typed)
+        .windlass_with(&[("WINDLASS_TEST_KILL_AT", "log:3")], &typed)
         .expect(128 + 9);
     let (entries, before) = logged(&world);
     assert_eq!(before.len(), 3);

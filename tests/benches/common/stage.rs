@@ -12,7 +12,7 @@ use windlass::engine::{
     Audience, Brake, Engine, Finished, Hooks, Order, Plan, Rooms, Runs, Sandbox, Seat, brake,
 };
 use windlass::grant::{Budget, Effective};
-use windlass::journal::Store;
+use windlass::journal::{Store, Watcher};
 use windlass::plugin::Component;
 use windlass::plugin::compiled::CompiledCache;
 
@@ -54,6 +54,13 @@ impl Stage {
 
     pub(crate) fn runs(&self) -> Runs<'_> {
         Runs::new(&self.engine, self.store.clone(), self.state())
+    }
+
+    /// The same journal, as a process has it whose commits are watched.
+    pub(crate) fn watched_runs(&self, watcher: Watcher) -> Runs<'_> {
+        let state = self.folder.path().join("state");
+        let store = Store::open(&state, Clock::system(), Some(watcher)).unwrap();
+        Runs::new(&self.engine, store, self.state())
     }
 
     pub(crate) fn run(&self, order: &Order) -> Finished {

@@ -3,9 +3,10 @@
 use crate::guest::Call;
 use crate::stage::{Stage, order, seat};
 use divan::Bencher;
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::unbounded_channel;
-use windlass::engine::{Audience, Event, Order, Seat};
-use windlass::journal::{Phase, RunId};
+use windlass::engine::{Audience, Brake, Event, Order, Seat};
+use windlass::journal::{Entry, Moment, Phase, RunId};
 
 const ENTRIES: u64 = 10_000;
 
@@ -58,14 +59,24 @@ fn fold_10_000_entries(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| stopped.stage.store.state(&stopped.run).unwrap());
 }
 
-/// All of `resume` up to the first call that is not answered from the journal: there the run is stopped again.
+/// All of `resume` up to the first call that is not answered from the journal: there the run is stopped again. It is told to stop when it has
+/// recorded that it goes on: whoever is told while the lock is waited for gives up.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn resume_after_10_000_entries(bencher: Bencher<'_, '_>) {
     let Stopped { stage, order, run } = Stopped::new();
-    let runs = stage.runs();
+    let current: Arc<Mutex<Option<Brake>>> = Arc::default();
+    let pressed = Arc::clone(&current);
+    let runs = stage.watched_runs(Arc::new(move |moment, _, stamped| {
+        if moment == Moment::AfterCommit
+            && matches!(stamped.entry, Entry::Resumed { .. })
+            && let Some(brake) = &*pressed.lock().unwrap()
+        {
+            brake.press();
+        }
+    }));
     bencher.bench_local(|| {
         let (brake, seat) = seat();
-        brake.press();
+        *current.lock().unwrap() = Some(brake);
         let finished = stage
             .runtime
             .block_on(runs.resume(&run, &order, seat, None));

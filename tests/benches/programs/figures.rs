@@ -10,16 +10,19 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// As divan has it: `--sample-count N`, and words that choose.
+    /// As divan has it: `--sample-count N`, and words that choose. Without `--bench`, which `cargo bench` says, each figure is taken once, to
+    /// see that it can be.
     pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
-        let (mut words, mut samples) = (Vec::new(), None);
+        let (mut words, mut samples, mut once) = (Vec::new(), None, true);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--sample-count" => samples = arguments.next().and_then(|text| text.parse().ok()),
-                // From cargo.
-                "--bench" => {}
+                "--bench" => once = false,
                 word => words.push(word.to_owned()),
             }
+        }
+        if once {
+            samples = Some(1);
         }
         let rows = Vec::new();
         Self {

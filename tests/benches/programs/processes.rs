@@ -29,13 +29,17 @@ fn start(figures: &mut Figures) {
         "calls=1",
     ];
     // From here on it is in the cache.
-    project.is_killed_at(2, &run);
+    project.is_killed_at("waiting", &run);
     let (mut versions, mut calls) = (vec![], vec![]);
     for _ in 0..figures.samples(41) {
         let version = timed(|| project.succeeds(&["--version"])).1;
         versions.push(version.as_secs_f64() * 1e3);
-        // The second entry is that the wait began: it kills itself there.
-        calls.push(timed(|| project.is_killed_at(2, &run)).1.as_secs_f64() * 1e3);
+        calls.push(
+            timed(|| project.is_killed_at("waiting", &run))
+                .1
+                .as_secs_f64()
+                * 1e3,
+        );
     }
     figures.add("`windlass --version`", Target::None, "ms", &versions);
     figures.add(
@@ -72,8 +76,8 @@ fn memory(figures: &mut Figures) {
     ];
     let (mut idle, mut each) = (vec![], vec![]);
     for _ in 0..figures.samples(5) {
-        let one = resident(&project, 2, &one);
-        let all = resident(&project, 2 * RUNS, &all);
+        let one = resident(&project, 1, &one);
+        let all = resident(&project, RUNS, &all);
         idle.push(one / 1024.0);
         each.push((all - one) / f64::from(RUNS - 1));
     }
@@ -91,10 +95,10 @@ fn memory(figures: &mut Figures) {
     );
 }
 
-/// Kilobytes of a process that has stopped itself at this entry.
-fn resident(project: &Project, entry: u32, arguments: &[&str]) -> f64 {
-    let entry = entry.to_string();
-    let mut command: Command = project.windlass(&[("WINDLASS_TEST_PAUSE_AT", &entry)], arguments);
+/// Kilobytes of a process that has stopped itself when so many runs wait.
+fn resident(project: &Project, runs: u32, arguments: &[&str]) -> f64 {
+    let place = format!("waiting:{runs}");
+    let mut command: Command = project.windlass(&[("WINDLASS_TEST_PAUSE_AT", &place)], arguments);
     let mut child = command.spawn().unwrap();
     let pid = Pid::from_child(&child);
     let (_, status) = rustix::process::waitpid(Some(pid), WaitOptions::UNTRACED)
@@ -129,11 +133,9 @@ fn resume(figures: &mut Figures) {
     ];
     let (mut resumed, mut asked) = (vec![], vec![]);
     for _ in 0..figures.samples(21) {
-        // Begin; intended, noted, done; intended, noted.
-        project.is_killed_at(6, &run);
+        project.is_killed_at("noted:2", &run);
         let name = newest(&project);
-        // Resumed; done, or not done; intended.
-        let took = timed(|| project.is_killed_at(3, &["resume", &name])).1;
+        let took = timed(|| project.is_killed_at("intended", &["resume", &name])).1;
         resumed.push(took.as_secs_f64() * 1e3);
         let four = || {
             for _ in 0..4 {

@@ -93,10 +93,9 @@ impl Project {
     }
 
     /// Runs it until it kills itself: see `src/main.rs`.
-    pub(crate) fn is_killed_at(&self, entry: u32, arguments: &[&str]) {
+    pub(crate) fn is_killed_at(&self, place: &str, arguments: &[&str]) {
         use std::os::unix::process::ExitStatusExt as _;
-        let entry = entry.to_string();
-        let mut command = self.windlass(&[("WINDLASS_TEST_KILL_AT", &entry)], arguments);
+        let mut command = self.windlass(&[("WINDLASS_TEST_KILL_AT", place)], arguments);
         let status = command.status().unwrap();
         assert_eq!(status.signal(), Some(9), "{arguments:?}: {status}");
     }

@@ -54,7 +54,7 @@ fn prepared() -> World {
 fn a_journal_without_room_stops_the_run_and_loses_nothing() {
     // As much room as another run had used up early on: one that is watched commits each entry by itself, which takes more.
     let other = prepared();
-    let killed = other.windlass_with(&[("WINDLASS_TEST_KILL_AT", "14")], &typed("run"));
+    let killed = other.windlass_with(&[("WINDLASS_TEST_KILL_AT", "done")], &typed("run"));
     assert_eq!(killed.code, 128 + 9);
     let used = fs::metadata(other.state().join("journal.db-wal"))
         .unwrap()

@@ -184,8 +184,7 @@ fn a_server_that_is_killed_in_a_rollout_is_waited_for() {
         "--set",
         "images=app=shop:2",
     ];
-    // Right after the effect is recorded as done.
-    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", "6")], &words);
+    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", "done")], &words);
     paused.until_paused();
     shop.namespace_mut()
         .cluster_mut()

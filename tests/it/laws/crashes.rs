@@ -1,142 +1,162 @@
 //! SIGKILL around each commit: after it, and before it where something had happened that nobody has recorded then.
+//!
+//! One world sees a whole chain of them: who resumes the run is killed at the next boundary, until nothing is left to be killed at.
 
-use super::world_view::{indexes, invalid_indexes, rows, storage_parameters};
-use super::{Case, assert_once, in_parallel, messages, only_run, work};
-use crate::world::World;
+use super::kills::{Kill, Moment, resume_of};
+use super::last_run;
+use super::world::{LawWorld, View, Work, can_be_taken_back, runs, same, since, windlass};
+use crate::world::Output;
 use std::collections::BTreeSet;
-use windlass::journal::{Entry, Outcome, Stamped};
+use windlass::journal::{Outcome, Stamped, State};
 
-/// When a process is killed: around the n-th entry that it commits, from 1.
-#[derive(Clone, Copy, Debug)]
-enum Kill {
-    Before(usize),
-    After(usize),
+/// Longer chains do not end.
+const LONGEST: usize = 300;
+
+pub(crate) fn crashes_anywhere_and_resumes<W: LawWorld>(case: W::Case) {
+    let world = W::fresh(case);
+    let before = world.wanted();
+    let run = world.typed("run");
+    let ended = Ended::after(&world, || windlass(&world, &[], &run).expect(0));
+    let mut world = world.again(case, &before);
+    for moment in [Moment::After, Moment::Before] {
+        let came = Ended::after(&world, || {
+            let (output, killed) = chain(&world, moment, &world.typed("run"), resume_of);
+            assert_all_tried(&ended.entries, &killed, moment);
+            output.expect(0)
+        });
+        came.assert_same(&ended, &format!("killed {moment:?} each entry"));
+        world.assert_nothing_twice(&format!("{moment:?}"));
+        world = world.again(case, &before);
+    }
 }
 
-impl Kill {
-    fn run(self, world: &World, words: &[&str]) {
-        let (variable, at) = match self {
-            Self::Before(at) => ("WINDLASS_TEST_KILL_BEFORE", at),
-            Self::After(at) => ("WINDLASS_TEST_KILL_AT", at),
+/// A run that has ended, one that was killed after its last effect, and one that was killed right before that was recorded, are taken back
+/// by processes that are killed.
+pub(crate) fn crashes_while_it_is_taken_back<W: LawWorld>(case: W::Case) {
+    let mut world = W::fresh(case);
+    let before = &world.wanted();
+    windlass(&world, &[], &world.typed("run")).expect(0);
+    let (_, state, entries) = last_run(&world);
+    assert!(can_be_taken_back(&state), "there is nothing to take back");
+    world = world.again(case, before);
+    let last = |moment| Some(Kill::last(&entries, "done", moment));
+    for (verb, kill) in [
+        ("undo", None),
+        ("undo", last(Moment::Before)),
+        ("cancel", last(Moment::After)),
+    ] {
+        let prepare = |world: &W| match &kill {
+            None => drop(windlass(world, &[], &world.typed("run")).expect(0)),
+            Some(kill) => kill.happens(world, &world.typed("run")),
         };
-        let killed = world.windlass_with(&[(variable, &at.to_string())], words);
-        assert_eq!(killed.code, 128 + 9, "{self:?}: {killed}");
-    }
-}
-
-/// Every way to kill a process that commits these.
-fn kills(entries: &[Stamped]) -> Vec<Kill> {
-    let mut kills = Vec::new();
-    for (stamped, number) in entries.iter().zip(1..) {
-        if tells_of_a_change(&stamped.entry) {
-            kills.push(Kill::Before(number));
-        }
-        kills.push(Kill::After(number));
-    }
-    kills
-}
-
-/// Whether the target has changed between the entry before and this one. Otherwise being killed before this one is being killed after
-/// that one.
-fn tells_of_a_change(entry: &Entry) -> bool {
-    matches!(
-        entry,
-        Entry::Done { .. } | Entry::Failed { .. } | Entry::Undone { .. } | Entry::UndoFailed { .. }
-    )
-}
-
-/// What must be the same after any way to the same end.
-fn end_of(world: &World) -> (Vec<String>, Vec<String>, BTreeSet<String>, Vec<String>) {
-    (
-        rows(world),
-        storage_parameters(world),
-        indexes(world),
-        invalid_indexes(world),
-    )
-}
-
-pub(super) fn crashes_anywhere_and_resumes(case: Case) {
-    runs_through(case);
-    if case.procedure == "pg-optimize" {
-        is_taken_back(case, "undo");
-        is_taken_back(case, "cancel");
-    }
-}
-
-fn runs_through(case: Case) {
-    let undisturbed = case.world();
-    case.run(&undisturbed, &[]).expect(0);
-    let (end, sent) = (end_of(&undisturbed), sorted(&work(&undisturbed)));
-    let entries = only_run(&undisturbed).2;
-    assert!(entries.len() >= 15, "{} entries", entries.len());
-    in_parallel(&kills(&entries), |kill| {
-        let world = case.world();
-        kill.run(&world, &case.typed("run"));
-        let (run, ..) = only_run(&world);
-        let resumed = world.windlass(&["resume", &run.0]);
-        assert_eq!(resumed.code, 0, "{kill:?}: {resumed}");
-        assert_eq!(end_of(&world), end, "{kill:?}");
-        let statements = work(&world);
-        assert_once(&statements, &format!("{kill:?}"));
-        assert_eq!(sorted(&statements), sent, "{kill:?}");
-        let ids: Vec<_> = messages(&world)
-            .iter()
-            .map(|request| request.headers["webhook-id"].clone())
-            .collect();
-        assert_once(&ids, &format!("{kill:?}"));
-        let (_, state, _) = only_run(&world);
-        assert_eq!(state.outcome(), Some(Outcome::Succeeded), "{kill:?}");
-    });
-}
-
-/// A run that has ended, or that was killed after its last effect, is taken back by a process that is killed.
-fn is_taken_back(case: Case, verb: &str) {
-    let undisturbed = case.world();
-    case.run(&undisturbed, &[]).expect(0);
-    let last = last_effect(&only_run(&undisturbed).2);
-    let prepare = |world: &World| match verb {
-        "undo" => drop(case.run(world, &[]).expect(0)),
-        _ => Kill::After(last).run(world, &case.typed("run")),
-    };
-    let world = case.world();
-    let before = storage_parameters(&world);
-    prepare(&world);
-    let (run, _, entries) = only_run(&world);
-    let already = entries.len();
-    drop(world.windlass(&[verb, &run.0]));
-    let (_, state, entries) = only_run(&world);
-    let outcome = state.outcome();
-    assert!(matches!(
-        outcome,
-        Some(Outcome::Undone | Outcome::CancelledAndUnwound)
-    ));
-    let (end, sent) = (end_of(&world), sorted(&work(&world)));
-    assert_eq!(end.1, before);
-    in_parallel(&kills(&entries[already..]), |kill| {
-        let world = case.world();
+        let words = |world: &W| [verb.to_owned(), last_run(world).0.0];
         prepare(&world);
-        let (run, ..) = only_run(&world);
-        kill.run(&world, &[verb, &run.0]);
-        // Before anybody could know that it was to be taken back, it has to be said again.
-        let (_, state, _) = only_run(&world);
-        let known = state.undo_requested_by().or(state.cancel_requested_by());
-        let again = if known.is_some() { "resume" } else { verb };
-        drop(world.windlass(&[again, &run.0]));
-        let (_, state, _) = only_run(&world);
-        assert_eq!(state.outcome(), outcome, "{verb}, {kill:?}");
-        assert_eq!(end_of(&world), end, "{verb}, {kill:?}");
-        assert_eq!(sorted(&work(&world)), sent, "{verb}, {kill:?}");
-    });
+        let already = last_run(&world).2.len();
+        let ended = Ended::after(&world, || windlass(&world, &[], &words(&world)));
+        assert!(
+            matches!(
+                ended.outcome,
+                Some(Outcome::Undone | Outcome::CancelledAndUnwound)
+            ),
+            "{verb}: {:?}",
+            ended.outcome
+        );
+        same(&world.wanted(), before, verb);
+        for moment in [Moment::After, Moment::Before] {
+            world = world.again(case, before);
+            prepare(&world);
+            let again = |state: &State, run: &str| {
+                // Before anybody could know that it was to be taken back, it has to be said again.
+                let known = state.undo_requested_by().or(state.cancel_requested_by());
+                let verb = if known.is_some() { "resume" } else { verb };
+                vec![verb.to_owned(), run.to_owned()]
+            };
+            let came = Ended::after(&world, || {
+                let (output, killed) = chain(&world, moment, &words(&world), again);
+                assert_all_tried(&ended.entries[already..], &killed, moment);
+                output
+            });
+            let context = format!("{verb} after {kill:?}, killed {moment:?} each entry");
+            came.assert_same(&ended, &context);
+            same(&world.wanted(), before, &context);
+        }
+        world = world.again(case, before);
+    }
 }
 
-/// The number of the entry that tells of the end of the last effect.
-fn last_effect(entries: &[Stamped]) -> usize {
-    let done = |stamped: &Stamped| matches!(stamped.entry, Entry::Done { .. });
-    entries.iter().rposition(done).unwrap() + 1
+/// What came of a run, or of its taking back.
+struct Ended {
+    end: View,
+    work: Work,
+    outcome: Option<Outcome>,
+    entries: Vec<Stamped>,
 }
 
-fn sorted(statements: &[String]) -> Vec<String> {
-    let mut sorted = statements.to_vec();
-    sorted.sort();
-    sorted
+impl Ended {
+    fn after<W: LawWorld>(world: &W, act: impl FnOnce() -> Output) -> Self {
+        let before = world.work();
+        act();
+        let (_, state, entries) = last_run(world);
+        Self {
+            end: world.end(),
+            work: since(&before, world.work()),
+            outcome: state.outcome(),
+            entries,
+        }
+    }
+
+    fn assert_same(&self, other: &Self, context: &str) {
+        assert_eq!(self.outcome, other.outcome, "{context}");
+        same(&self.end, &other.end, context);
+        assert_eq!(self.work, other.work, "{context}");
+    }
+}
+
+/// Runs these words, and then what `next` says, until a process lives to its end. Answers what that said, and where the others were killed.
+fn chain<W: LawWorld>(
+    world: &W,
+    moment: Moment,
+    first: &[String],
+    next: impl Fn(&State, &str) -> Vec<String>,
+) -> (Output, BTreeSet<String>) {
+    let file = world.path().join("chain").display().to_string();
+    let chained = [(moment.of_a_chain(), file.as_str())];
+    let mut words = first.to_vec();
+    let mut output = windlass(world, &chained, &words);
+    let before = runs(world);
+    for _ in 0..LONGEST {
+        if output.code != 128 + 9 {
+            assert_eq!(runs(world), before, "a run of its own");
+            let lines = world.read("chain");
+            std::fs::remove_file(world.path().join("chain")).unwrap();
+            let killed = lines
+                .lines()
+                .filter_map(|line| line.strip_prefix("killed "));
+            return (output, killed.map(str::to_owned).collect());
+        }
+        let (run, state, _) = last_run(world);
+        words = next(&state, &run.0);
+        output = windlass(world, &chained, &words);
+    }
+    panic!("the chain does not end: {}", world.read("chain"));
+}
+
+/// Whether processes were killed at every kind of entry that there is, and as often as there are entries.
+fn assert_all_tried(entries: &[Stamped], killed: &BTreeSet<String>, moment: Moment) {
+    let tried: BTreeSet<_> = killed
+        .iter()
+        .map(|boundary| boundary.split(' ').next().unwrap())
+        .collect();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|stamped| stamped.entry.kind())
+        .filter(|kind| moment.is_tried(kind))
+        .collect();
+    for kind in &entries {
+        assert!(tried.contains(kind), "{moment:?} {kind}: {killed:#?}");
+    }
+    assert!(
+        killed.len() >= entries.len(),
+        "{moment:?}: {killed:#?} of {entries:#?}"
+    );
 }

@@ -300,7 +300,9 @@ fn a_crash_leaves_it_on_and_runs_say_so() {
     let sets = [&namespace, "mode=on", "name=shop", "service=page"];
     let mut words = vec!["run", "maintenance-mode", "--target", "staging"];
     words.extend(sets.iter().flat_map(|set| ["--set", set]));
-    let running = site.shop.start(&[("WINDLASS_TEST_PAUSE_AT", "6")], &words);
+    let running = site
+        .shop
+        .start(&[("WINDLASS_TEST_PAUSE_AT", "done")], &words);
     running.until_paused();
     running.kill();
     assert_ne!(site.route(), before);

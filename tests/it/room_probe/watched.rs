@@ -84,7 +84,7 @@ fn what_nobody_watched_after_a_crash_is_told() {
     let killed = windlass(
         &shop,
         // Before anything is changed: the whole rollout is left to who goes on.
-        &[("WINDLASS_TEST_KILL_AT", "6")],
+        &[("WINDLASS_TEST_KILL_AT", "intended")],
         &words(&shop, "run"),
     );
     assert_eq!(killed.code, 128 + 9, "{killed}");

@@ -357,7 +357,7 @@ fn a_report_and_its_undo() {
 fn a_run_that_broke_off() {
     let world = granted();
     let words = tuned(&["run", "pg-optimize", "--target", "orders"]);
-    let killed = world.windlass_with(&[("WINDLASS_TEST_KILL_AT", "25")], &words);
+    let killed = world.windlass_with(&[("WINDLASS_TEST_KILL_AT", "done:2")], &words);
     assert_eq!(killed.code, 128 + 9);
     let run = runs(&world)[0]["run"].as_str().unwrap().to_owned();
     assert_snapshot!(screen(&world, &["runs"]), @"

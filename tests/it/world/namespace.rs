@@ -246,6 +246,38 @@ impl Namespace {
         }
     }
 
+    /// Deletes all objects of a kind, such as `leases`.
+    #[track_caller]
+    pub(crate) fn delete_all(&self, kinds: &str) {
+        for object in self.object(kinds)["items"].as_array().unwrap() {
+            let text = |at: &str| object.pointer(at).unwrap().as_str().unwrap();
+            let what = format!(
+                "{}/{}",
+                text("/kind").to_lowercase(),
+                text("/metadata/name")
+            );
+            self.place().api.delete(&self.name, &what).unwrap();
+        }
+    }
+
+    /// Waits until controllers have said all that they have to say about deployments and certificates that nobody changes.
+    #[track_caller]
+    pub(crate) fn until_settled(&self) {
+        let named = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        for deployment in self.object("deployments")["items"].as_array().unwrap() {
+            let what = format!("deployment/{}", named(deployment));
+            let place = (self.name.as_str(), what.as_str());
+            self.place().api.until(place, LONG, is_rolled_out);
+        }
+        for certificate in self.object("certificates")["items"].as_array().unwrap() {
+            let what = format!("certificate/{}", named(certificate));
+            let is_issued =
+                |it: &Value| api::has(it, "Ready", "True") && !api::has(it, "Issuing", "True");
+            let place = (self.name.as_str(), what.as_str());
+            self.place().api.until(place, LONG, is_issued);
+        }
+    }
+
     /// The same of all pods with this label, of which there is one already.
     #[track_caller]
     pub(crate) fn until_pods(&self, app: &str, becomes: &str) {
@@ -288,6 +320,21 @@ impl Drop for Namespace {
             );
         }
     }
+}
+
+/// Whether its controller has nothing left to do, and has said so.
+fn is_rolled_out(deployment: &Value) -> bool {
+    let (wanted, is) = (&deployment["spec"]["replicas"], &deployment["status"]);
+    let seen = is["observedGeneration"] == deployment["metadata"]["generation"];
+    let mut conditions = is["conditions"].as_array().into_iter().flatten();
+    let is_all = [
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+    ];
+    seen && is_all.iter().all(|count| is[*count] == *wanted)
+        && conditions.any(|condition| condition["reason"] == "NewReplicaSetAvailable")
 }
 
 /// The cluster that `WINDLASS_TEST_KUBECONFIG` names, else one of this process. A static is never dropped: the cluster ends when this

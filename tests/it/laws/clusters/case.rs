@@ -1,6 +1,6 @@
 //! What each procedure is given to do when the laws are tried.
 
-use super::windlass;
+use crate::laws::world::{Promise, windlass};
 use crate::world::{Output, Shop};
 use serde_json::Value;
 
@@ -25,9 +25,11 @@ pub(super) struct Case {
     /// An object that is another one after it was taken back: kind and name.
     made_again: Option<(&'static str, &'static str)>,
     /// Effects that it has then.
-    pub(super) effects: usize,
+    effects: usize,
     /// Whether what it changes is as before when it has succeeded.
-    pub(super) restores: bool,
+    restores: bool,
+    /// Whether something can fail after an effect that can be taken back.
+    unwinds: bool,
 }
 
 const PLAIN: Case = Case {
@@ -42,6 +44,7 @@ const PLAIN: Case = Case {
     made_again: None,
     effects: 1,
     restores: false,
+    unwinds: true,
 };
 
 const CRON_JOB: &str = "
@@ -182,6 +185,7 @@ const MAINTENANCE_MODE: Case = Case {
     objects: crate::maintenance_mode::OBJECTS,
     ready: &[("pod/page", "condition=Ready")],
     names: &["shop", "web"],
+    unwinds: false,
     ..PLAIN
 };
 
@@ -189,6 +193,7 @@ const SERVICE_VERIFY: Case = Case {
     procedure: "service-verify",
     parameters: &["namespace={namespace}", "baseline=true"],
     effects: 0,
+    unwinds: false,
     ..PLAIN
 };
 
@@ -218,6 +223,14 @@ pub(super) fn case(name: &str) -> Case {
 }
 
 impl Case {
+    pub(super) fn promise(self) -> Promise {
+        Promise {
+            effects: self.effects,
+            shows: self.effects > 0 && !self.restores,
+            unwinds: self.unwinds,
+        }
+    }
+
     /// A shop with a grant for the procedure.
     pub(super) fn shop(self) -> Shop {
         self.prepared(Shop::with_nodes(self.nodes))

@@ -1,15 +1,19 @@
 //! The API server is killed in the middle of a run, and comes back. What the run was about is done once, or was never begun.
 
 use super::case::{Case, case};
-use super::{changes, only_run, store, unmarked};
+use super::{changes, unmarked};
+use crate::laws::{only_run, store};
 use crate::world::{Running, Shop};
 use serde_json::Value;
 use windlass::journal::{Entry, Outcome, Stamped};
 
-/// The number of the last such entry, as a pause counts.
-fn last(entries: &[Stamped], is_it: fn(&Entry) -> bool) -> Option<usize> {
-    let found = entries.iter().rposition(|stamped| is_it(&stamped.entry));
-    found.map(|place| place + 1)
+/// The last entry of this kind, if there is one, as a pause is told: see `src/main.rs`.
+fn last(entries: &[Stamped], kind: &str) -> Option<String> {
+    let same = entries
+        .iter()
+        .filter(|stamped| stamped.entry.kind() == kind);
+    let count = same.count();
+    (count > 0).then(|| format!("{kind}:{count}"))
 }
 
 /// What is wanted, but for the authority of the cluster itself.
@@ -25,11 +29,11 @@ fn end(shop: &Shop) -> Value {
 }
 
 /// A run whose server is killed after this entry, and stays away until `back` says so.
-fn without_server(case: &Case, after: usize, back: impl FnOnce(&mut Shop, Running)) -> Shop {
+fn without_server(case: &Case, after: &str, back: impl FnOnce(&mut Shop, Running)) -> Shop {
     let mut shop = case.prepared(Shop::alone());
     let words = case.typed(&shop, "run");
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", &after.to_string())], &words);
+    let paused = shop.start(&[("WINDLASS_TEST_PAUSE_AT", after)], &words);
     paused.until_paused();
     let cluster = shop.namespace_mut().cluster_mut();
     cluster.stop_api_server().unwrap();
@@ -59,13 +63,8 @@ fn outlives_its_server(case: &Case) {
     let undisturbed = case.shop();
     case.run(&undisturbed, &[]).expect(0);
     let (_, _, entries) = only_run(&undisturbed);
-    let done = last(&entries, |entry| matches!(entry, Entry::Done { .. }));
-    let first_look = || {
-        let is_look = |stamped: &Stamped| matches!(stamped.entry, Entry::Observed { .. });
-        entries.iter().position(is_look).unwrap() + 1
-    };
-    let after = done.unwrap_or_else(first_look);
-    let shop = without_server(case, after, |shop, run| {
+    let after = last(&entries, "done").unwrap_or_else(|| "observed".to_owned());
+    let shop = without_server(case, &after, |shop, run| {
         start_server(shop);
         run.wait().expect(0);
     });
@@ -77,8 +76,8 @@ fn asks_when_it_is_back(case: &Case) {
     let undisturbed = case.shop();
     case.run(&undisturbed, &[]).expect(0);
     let (_, _, entries) = only_run(&undisturbed);
-    let intended = last(&entries, |entry| matches!(entry, Entry::Intended { .. })).unwrap();
-    let shop = without_server(case, intended, |shop, run| {
+    let intended = last(&entries, "intended").unwrap();
+    let shop = without_server(case, &intended, |shop, run| {
         let ended = run.wait().expect(4);
         start_server(shop);
         let (run, ..) = only_run(shop);
