@@ -273,7 +273,7 @@ fn the_invariants_name_what_exists() {
         let exists = if name.contains('/') {
             root().join("host/src").join(name).exists()
         } else if name.contains('_') {
-            code.contains(&format!("fn {name}("))
+            code.contains(&format!("fn {name}(")) || code.contains(&format!("fn {name}<"))
         } else {
             continue;
         };

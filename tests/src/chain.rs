@@ -7,7 +7,7 @@ use crate::send_self;
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use windlass::engine::OnCommit;
 use windlass::journal::Moment;
@@ -16,8 +16,8 @@ use windlass::journal::Moment;
 /// killed after that one.
 const CHANGES: [&str; 4] = ["done", "failed", "undone", "undo-failed"];
 
-pub(crate) fn kill_each(wanted: Moment, file: PathBuf) -> OnCommit {
-    let chain = Mutex::new(Chain::read(&file));
+pub(crate) fn kill_each(wanted: Moment, file: &Path) -> OnCommit {
+    let chain = Mutex::new(Chain::read(file));
     Arc::new(move |moment, _, stamped| {
         let mut chain = chain.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = stamped.entry.kind();

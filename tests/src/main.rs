@@ -17,7 +17,7 @@
 mod chain;
 
 use rustix::process::Signal;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,9 +55,8 @@ fn in_a_chain() -> Option<OnCommit> {
         ("WINDLASS_TEST_KILL_EACH_BEFORE", Moment::BeforeCommit),
     ];
     let mut chains = chains.into_iter();
-    chains.find_map(|(variable, moment)| {
-        Some(chain::kill_each(moment, PathBuf::from(value(variable)?)))
-    })
+    chains
+        .find_map(|(variable, moment)| Some(chain::kill_each(moment, Path::new(&value(variable)?))))
 }
 
 #[expect(
@@ -74,6 +73,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// The n-th entry of a kind that this process commits, from 1.
+#[derive(Clone, Copy)]
 struct Place {
     kind: &'static str,
     occurrence: u64,

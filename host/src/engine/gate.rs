@@ -145,14 +145,13 @@ impl Gate {
             return Ok(Ok(read.assumed().unwrap_or_default()));
         }
         let within = read.waits().unwrap_or_default();
-        let at_most = match self.replay.take_waiting() {
-            Some(until) => Duration::from_millis(until.since(self.clock.now())),
-            None => {
-                let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-                let until = Millis(self.clock.now().0.saturating_add(millis));
-                self.ledger.append(Entry::Waiting { until }).await?;
-                within.saturating_add(READ_DEADLINE)
-            }
+        let at_most = if let Some(until) = self.replay.take_waiting() {
+            Duration::from_millis(until.since(self.clock.now()))
+        } else {
+            let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+            let until = Millis(self.clock.now().0.saturating_add(millis));
+            self.ledger.append(Entry::Waiting { until }).await?;
+            within.saturating_add(READ_DEADLINE)
         };
         let permit = self.permit(at_most);
         let rooms = Arc::clone(&self.rooms);
@@ -312,9 +311,10 @@ impl Gate {
             prepared: prepared.clone(),
         };
         let announced = self.ledger.announce(intended).await?;
-        let ownership = match call.changes_target() {
-            true => self.locks.ownership(self.effective.expires),
-            false => Ownership::default(),
+        let ownership = if call.changes_target() {
+            self.locks.ownership(self.effective.expires)
+        } else {
+            Ownership::default()
         };
         let change = ChangePermit::new(permit.clone(), announced, ownership);
         let applied = wait(&permit, self.apply(number, &change, &call, &prepared)).await;

@@ -203,9 +203,10 @@ impl Gate {
         // A target that came back from a crash has forgotten whose it was; meanwhile it may have become another run's.
         if let Err(error) = self.locks.renew(&self.rooms, &self.run).await {
             let why = error.source().map(|why| format!(": {why}"));
-            let kind = match error.is_taken() {
-                true => ErrorKind::Conflict,
-                false => ErrorKind::Unavailable,
+            let kind = if error.is_taken() {
+                ErrorKind::Conflict
+            } else {
+                ErrorKind::Unavailable
             };
             let message = format!("{error}{}", why.unwrap_or_default());
             return Ok(Err(CallError::new(kind, message)));

@@ -90,9 +90,8 @@ impl Granted {
         let mut lacking = Vec::new();
         for (file, line, held) in self.held() {
             match held.look(asked) {
-                Found::Elsewhere => {}
-                // Another object of the same call is the one that is not covered.
-                Found::Covered => {}
+                // Where a scope covers it, another object of the same call is the one that is not covered.
+                Found::Elsewhere | Found::Covered => {}
                 Found::Lacking(refused) => lacking.push((refused, file, line)),
             }
         }

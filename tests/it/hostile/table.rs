@@ -83,6 +83,7 @@ fn what_a_row_names_exists() {
         for name in named(&row) {
             let exists = cases.contains_key(name)
                 || code.contains(&format!("fn {name}("))
+                || code.contains(&format!("fn {name}<"))
                 || code.contains(&format!("mod {name};"));
             assert!(exists, "row {number} names `{name}`, which does not exist");
         }

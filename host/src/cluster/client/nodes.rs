@@ -143,9 +143,10 @@ pub(super) async fn prepare(
         touches.push(touched(effect, object, &node, own, None));
         labelled(&node, labels)
     } else if matches!(effect.change, Change::Cordon { .. }) {
-        let others = match is_cordoned(&node) {
-            true => None,
-            false => others_cordoned(api, permit, effect, object).await?,
+        let others = if is_cordoned(&node) {
+            None
+        } else {
+            others_cordoned(api, permit, effect, object).await?
         };
         touches.push(touched(effect, object, &node, Vec::new(), others));
         cordoned(permit, &node)

@@ -112,7 +112,7 @@ const VOLUME: &[&str] = &[
 /// Sources of a projected volume.
 const SOURCE: &[&str] = &["clusterTrustBundle", "configMap", "downwardAPI", "secret"];
 
-/// SELinux types that the baseline allows.
+/// Types of `SELinux` that the baseline allows.
 const SELINUX_TYPES: &[&str] = &[
     "",
     "container_t",

@@ -489,6 +489,10 @@ mod tests {
         ] {
             refused(&deployment(spec), &format!("{at}.{field}"));
         }
+    }
+
+    #[test]
+    fn what_is_a_pods_own_business_is_fine() {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {}, "spec": {"externalIPs": ["10.0.0.1"]}});
         refused(&service, "spec.externalIPs");
         for spec in [

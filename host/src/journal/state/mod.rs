@@ -149,17 +149,8 @@ impl State {
                 self.began = at;
                 self.phase = Phase::Running;
             }
-            Entry::Resumed { .. } => {
-                self.phase = self.working();
-                // A revert may be repeated, so the next process begins with whichever comes first.
-                self.reverting = None;
-            }
-            Entry::Observed { call, answer } => {
-                self.refused_last = false;
-                if let (Call::Effect(effect), Err(error)) = (call, answer) {
-                    self.decline(effect, error);
-                }
-            }
+            Entry::Resumed { .. } => self.resume(),
+            Entry::Observed { call, answer } => self.observe(call, answer),
             Entry::Waiting { .. } | Entry::Log { .. } | Entry::Turned(_) => {}
             Entry::Refused { side, error, .. } => self.refuse(*side, &error.message),
             Entry::Step { name } => self.step = Some(name.clone()),
@@ -178,15 +169,10 @@ impl State {
                 self.intend(call, prepared, at);
             }
             Entry::Noted { effect, note } => self.note(*effect, note),
-            Entry::Failed { effect, error, .. } => {
-                if let Some(effect) = self.effect(*effect).map(|effect| effect.call.clone()) {
-                    self.decline(&effect, error);
-                }
-                self.end_effect(entry, at);
-            }
-            Entry::Done { .. } | Entry::NotDone { .. } | Entry::InDoubt { .. } => {
-                self.end_effect(entry, at);
-            }
+            Entry::Done { .. }
+            | Entry::Failed { .. }
+            | Entry::NotDone { .. }
+            | Entry::InDoubt { .. } => self.end_effect(entry, at),
             Entry::Undoing { effect, revert } => self.start_revert(*effect, revert),
             Entry::Undone { reverted, .. } => {
                 self.end_revert(UndoState::Undone(reverted.clone()));
@@ -220,6 +206,19 @@ impl State {
         let is_bound = matches!(side, Side::Budget | Side::Plan);
         if !is_bound && self.denied.is_none() {
             self.denied = Some(message.to_owned());
+        }
+    }
+
+    fn resume(&mut self) {
+        self.phase = self.working();
+        // A revert may be repeated, so the next process begins with whichever comes first.
+        self.reverting = None;
+    }
+
+    fn observe(&mut self, call: &Call, answer: &Result<Value, CallError>) {
+        self.refused_last = false;
+        if let (Call::Effect(effect), Err(error)) = (call, answer) {
+            self.decline(effect, error);
         }
     }
 
@@ -273,6 +272,11 @@ impl State {
         let Some((number, status, sweep)) = legal::end_of_effect(entry) else {
             return;
         };
+        if let Status::Failed { error } = &status
+            && let Some(call) = self.effect(number).map(|effect| effect.call.clone())
+        {
+            self.decline(&call, error);
+        }
         if let Some(effect) = self.effect_mut(number) {
             effect.status = status;
             effect.sweep = sweep.map(|revert| Sweep {

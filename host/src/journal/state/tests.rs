@@ -106,7 +106,7 @@ fn a_run_that_died_in_a_sweep_goes_on_with_another_one_first() {
         undoing(1, leftovers()),
     ];
     let next = undoing(2, leftovers());
-    let at_once = last(&[&left[..], &[next.clone()]].concat()).map(drop);
+    let at_once = last(&[&left[..], std::slice::from_ref(&next)].concat()).map(drop);
     assert_eq!(at_once, Err(Fault::Reverting(1)));
     assert!(last(&[&left[..], &[resumed, next]].concat()).is_ok());
 }
