@@ -322,7 +322,10 @@ mod tests {
     #[test]
     fn a_workload_that_is_rolled_out_by_hand_is_well_with_all_its_pods() {
         let by_hand = web(2, RolloutState::Paused, "1");
-        assert_eq!(workloads(&[by_hand.clone()], None).verdict, Verdict::Pass);
+        assert_eq!(
+            workloads(std::slice::from_ref(&by_hand), None).verdict,
+            Verdict::Pass
+        );
         let paused = WorkloadFacts {
             paused: true,
             ..by_hand

@@ -19,12 +19,12 @@ pub(crate) fn crashes_anywhere_and_resumes<W: LawWorld>(case: W::Case) {
     let ended = Ended::after(&world, || windlass(&world, &[], &run).expect(0));
     let mut world = world.again(case, &before);
     for moment in [Moment::After, Moment::Before] {
-        let came = Ended::after(&world, || {
+        let reached = Ended::after(&world, || {
             let (output, killed) = chain(&world, moment, &world.typed("run"), resume_of);
             assert_all_tried(&ended.entries, &killed, moment);
             output.expect(0)
         });
-        came.assert_same(&ended, &format!("killed {moment:?} each entry"));
+        reached.assert_same(&ended, &format!("killed {moment:?} each entry"));
         world.assert_nothing_twice(&format!("{moment:?}"));
         world = world.again(case, &before);
     }
@@ -71,20 +71,20 @@ pub(crate) fn crashes_while_it_is_taken_back<W: LawWorld>(case: W::Case) {
                 let verb = if known.is_some() { "resume" } else { verb };
                 vec![verb.to_owned(), run.to_owned()]
             };
-            let came = Ended::after(&world, || {
+            let reached = Ended::after(&world, || {
                 let (output, killed) = chain(&world, moment, &words(&world), again);
                 assert_all_tried(&ended.entries[already..], &killed, moment);
                 output
             });
             let context = format!("{verb} after {kill:?}, killed {moment:?} each entry");
-            came.assert_same(&ended, &context);
+            reached.assert_same(&ended, &context);
             same(&world.wanted(), before, &context);
         }
         world = world.again(case, before);
     }
 }
 
-/// What came of a run, or of its taking back.
+/// What reached of a run, or of its taking back.
 struct Ended {
     end: View,
     work: Work,

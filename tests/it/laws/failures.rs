@@ -38,10 +38,12 @@ fn faults(entries: &[Stamped], all: bool) -> Vec<Fault> {
     let mut verbs = BTreeSet::new();
     let (mut calls, mut effects, mut faults) = (0, 0, Vec::new());
     for stamped in entries {
-        let (call, is_effect) = match &stamped.entry {
-            Entry::Observed { call, .. } => (format!("{call:?}"), false),
-            Entry::Intended { call, .. } => (format!("{call:?}"), true),
-            _ => continue,
+        let (call, is_effect) = if let Entry::Observed { call, .. } = &stamped.entry {
+            (format!("{call:?}"), false)
+        } else if let Entry::Intended { call, .. } = &stamped.entry {
+            (format!("{call:?}"), true)
+        } else {
+            continue;
         };
         calls += 1;
         effects += usize::from(is_effect);

@@ -102,7 +102,7 @@ pub(crate) fn crashes_at_random_and_resumes<W: LawWorld>(case: W::Case) {
     }
 }
 
-/// Numbers that a seed tells (SplitMix64).
+/// Numbers that a seed tells (`SplitMix64`).
 struct Dice {
     seed: u64,
     state: u64,

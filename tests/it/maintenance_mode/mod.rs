@@ -207,11 +207,11 @@ fn add_a_path(site: &Site, path: &str, service: &str) {
             serde_json::json!({"matches": [{"path": {"type": "Exact", "value": path}}], "backendRefs": [{"name": service, "port": 8089}]}),
         )
     };
-    let patch = serde_json::json!([{"op": "add", "path": at, "value": added}]).to_string();
+    let request = serde_json::json!([{"op": "add", "path": at, "value": added}]).to_string();
     let route = format!("{}/shop", site.kind.replace('-', ""));
     site.shop
         .namespace()
-        .kubectl(&["patch", &route, "--type=json", "--patch", &patch]);
+        .kubectl(&["patch", &route, "--type=json", "--patch", &request]);
 }
 
 const TOKEN: &str = "/.well-known/acme-challenge/tok";

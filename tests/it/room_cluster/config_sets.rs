@@ -258,7 +258,7 @@ fn a_kind_that_the_server_forgot_has_no_members() {
     let kind = format!("Widget.{group}");
     let path = format!("/apis/{group}/v1");
     let raw = |found: bool| {
-        xtask::until(std::time::Duration::from_secs(60), || {
+        xtask::until(std::time::Duration::from_mins(1), || {
             let output = bench
                 .namespace
                 .kubectl_as(User::Admin, &["get", "--raw", &path]);

@@ -210,8 +210,8 @@ spec: {containers: [{name: app, image: 'shop:1'}]}
     assert!(message.contains("0 of 1 pods are ready"), "{message}");
 
     // One that was evicted stays there for long, and does not keep a workload from having none.
-    let own = bench.namespace.pods_of("web").into_iter();
-    let own = own.filter(|pod| pod != "stray").next().unwrap();
+    let mut own = bench.namespace.pods_of("web").into_iter();
+    let own = own.find(|pod| pod != "stray").unwrap();
     bench.namespace.evicted(&own);
     bench
         .namespace
