@@ -89,8 +89,11 @@ fn no_more_requests_than_kubectl() {
         return;
     }
     let mark = one.namespace().cluster().requests_length();
-    one.namespace()
-        .kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
+    // What the server would store is asked for first: it decides what can be taken back.
+    let set = ["set", "image", "deployment/web", "app=shop:2"];
+    let rehearsal = [&set[..], &["--dry-run=server"]].concat();
+    one.namespace().kubectl(&rehearsal);
+    one.namespace().kubectl(&set);
     one.namespace().until_rolled_out("deployment/web");
     // The workload is looked at before it is changed, and after: its controller's count decides.
     one.namespace().kubectl(&["get", "deployment/web"]);
