@@ -12,18 +12,18 @@ use super::measure::Counted;
 use super::patience::{Waited, wait};
 use super::permit::{ChangePermit, Ownership};
 use super::plan::Bound;
+use super::refusal::unmeant;
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
 use super::rooms::Rooms;
 use super::settle;
 use super::turn::Turn;
 use super::watch::Watches;
-use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read, Touch};
+use crate::call::{Applied, ApplyFailure, Effect, Prepared, Read};
 use crate::clock::{Clock, Millis};
-use crate::contract::{CallError, Denial, ErrorKind};
-use crate::grant::{Effective, Side};
+use crate::contract::{CallError, ErrorKind};
+use crate::grant::Effective;
 use crate::journal::{Call, Entry, RunId};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -208,65 +208,6 @@ impl Gate {
         self.change(effect, prepared).await
     }
 
-    /// Everything that can be refused without looking at the target, in the gate's order.
-    pub(super) fn refusal(&self, effect: &Effect) -> Option<(Side, CallError)> {
-        if let Some(refused) = unmeant(effect.check()) {
-            return Some(refused);
-        }
-        let side = self.effective.refuses_effect(effect);
-        let words = || (effect.to_string(), effect.place());
-        if let Some(refused) = self.may_not(side, words) {
-            return Some(refused);
-        }
-        if let Some(error) = self.effects_refuse(effect) {
-            return Some((Side::Budget, error));
-        }
-        let must_hold = effect.changes_target() && !self.ledger.is_plan();
-        if must_hold && !self.locks.are_held(effect.target()) {
-            let message = format!("{effect}: the lock on `{}` was lost", effect.target());
-            return Some((Side::Lock, CallError::denied(Denial::Lock, message)));
-        }
-        if let Some(bound) = &self.bound
-            && !bound.contains(effect)
-        {
-            let message = format!("{effect} is not in plan {}", bound.name());
-            return Some((Side::Plan, CallError::denied(Denial::Plan, message)));
-        }
-        None
-    }
-
-    /// What was found while preparing may be more than the capabilities cover, or against a rule that they state.
-    fn refuses_touch(&self, effect: &Effect, touch: &Touch) -> Option<(Side, CallError)> {
-        if let Some(side) = self.effective.refuses_touch(effect, touch) {
-            let error = denied(side, &effect.to_string(), &effect.place());
-            return Some((side, error));
-        }
-        let (side, rule) = self.effective.breaks_rule(effect, touch)?;
-        Some((side, CallError::denied(side.denial(), rule.to_string())))
-    }
-
-    /// What can be refused of any call: capabilities, then the end of the grant, then the budget of calls.
-    /// Its line and its place are put into words only where they are needed.
-    fn may_not(
-        &self,
-        side: Option<Side>,
-        words: impl Fn() -> (String, String),
-    ) -> Option<(Side, CallError)> {
-        if let Some(side) = side {
-            let (line, place) = words();
-            return Some((side, denied(side, &line, &place)));
-        }
-        let expires = self.effective.expires;
-        if expires.is_some_and(|end| end <= self.clock.now()) {
-            let (line, place) = words();
-            let message = format!("may not {line} {place}: the grant has ended");
-            let error = CallError::denied(Denial::GrantEnded, message);
-            return Some((Side::GrantEnded, error));
-        }
-        self.budget_refuses(|| words().0)
-            .map(|error| (Side::Budget, error))
-    }
-
     /// An effect of the plan that is begun is used up; one that failed left the target as it was and may be tried again.
     fn use_up(&mut self, effect: &Effect, happened: bool) {
         if let Some(bound) = &mut self.bound
@@ -427,28 +368,6 @@ impl Gate {
         self.take_back_once(effect, revert).await.map(drop)
     }
 
-    /// Records a refusal, so that it stays known even if the guest swallows it.
-    async fn refuse<T: Serialize>(
-        &mut self,
-        call: String,
-        value: &T,
-        side: Side,
-        error: CallError,
-        touch: Option<Touch>,
-    ) -> Result<Answer, Halt> {
-        let value = serde_json::to_value(value).map_err(|e| Halt::Internal(e.to_string()))?;
-        self.ledger
-            .append(Entry::Refused {
-                call,
-                value,
-                side,
-                error: error.clone(),
-                touch,
-            })
-            .await?;
-        Ok(Err(error))
-    }
-
     /// A fault that the suite injects in the place of the target's answer.
     pub(super) fn injected(&mut self) -> Option<CallError> {
         self.live_calls += 1;
@@ -495,22 +414,6 @@ fn decode<T: DeserializeOwned>(answer: &Answer) -> wasmtime::Result<Result<T, Ca
         },
         Err(error) => Ok(Err(error.clone())),
     }
-}
-
-fn denied(side: Side, line: &str, place: &str) -> CallError {
-    let who = match side {
-        Side::Needs => "its own manifest does not ask for it",
-        Side::Policy | Side::Grant | Side::Budget | Side::Plan | Side::Lock | Side::GrantEnded => {
-            "no grant covers it"
-        }
-    };
-    CallError::denied(side.denial(), format!("may not {line} {place}: {who}"))
-}
-
-/// What no grant can allow: a name that nothing can have, a privileged pod.
-fn unmeant(checked: Result<(), CallError>) -> Option<(Side, CallError)> {
-    let error = checked.err()?;
-    Some((Side::Policy, error.because(Denial::Policy)))
 }
 
 fn late(line: &str) -> CallError {

@@ -17,6 +17,7 @@ mod order;
 mod patience;
 mod permit;
 mod plan;
+mod refusal;
 mod remarks;
 mod replay;
 mod rooms;

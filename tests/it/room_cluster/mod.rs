@@ -7,6 +7,7 @@ mod config;
 mod config_fields;
 mod config_sets;
 mod drain;
+mod drain_foreseen;
 mod endless;
 mod expired;
 pub(crate) mod jobs;
