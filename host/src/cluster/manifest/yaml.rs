@@ -200,10 +200,10 @@ mod tests {
         for key in ["1", "yEs", "a_1", "'no'"] {
             assert!(of(&SETTINGS.replace("\"on\"", key)).is_ok(), "{key}");
         }
-        let block = SETTINGS.replace("data:", "spec:\n  a: |-\n    1__0\n  b: no\ndata:");
+        let block = SETTINGS.replace("\ndata:", "\nspec:\n  a: |-\n    1__0\n  b: no\ndata:");
         let read = of(&block).unwrap();
         assert_eq!(read[0]["object"]["spec"], json!({"a": "1__0", "b": false}));
-        let why = of(&SETTINGS.replace("data:", "spec: {a: 1__0}\ndata:")).unwrap_err();
+        let why = of(&SETTINGS.replace("\ndata:", "\nspec: {a: 1__0}\ndata:")).unwrap_err();
         assert!(why.contains("a number to kubectl"), "{why}");
     }
 

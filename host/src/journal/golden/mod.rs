@@ -281,7 +281,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 7 + 7 + 8 + 4 + 3 + 21 + 22 + 4 + 6;
+const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 7 + 7 + 8 + 4 + 3 + 22 + 22 + 4 + 6;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

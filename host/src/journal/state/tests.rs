@@ -398,6 +398,10 @@ fn oracle(entries: &[Entry]) {
                 ended = true;
             }
             Entry::UndoRequested { .. } => ended = false,
+            Entry::Resumed { .. } => {
+                assert!(!ended);
+                reverting = None;
+            }
             _ => assert!(!ended),
         }
     }
