@@ -225,7 +225,7 @@ fn a_label_of_kubernetes_has_to_be_granted_by_name() {
         "within=1s",
     ];
     let run = || run_on(&shop, "staging", &[], "node-maintenance", &parameters);
-    let report = run().expect(1);
+    let report = run().expect(3);
     let why = report.summary();
     assert!(why.contains("no grant names it"), "{why}");
     assert!(!is_touched(&shop, &first));

@@ -455,8 +455,8 @@ fn a_drain_asks_less_than_kubectl_and_outlives_its_server() {
         bench.apply(&cordon("node-1")).unwrap();
         bench.apply(&drain("node-1")).unwrap();
     });
-    // Cordon: look, patch. Drain: the node, its pods, a watch, each pod once, and the pods again.
-    assert_eq!(ours.len(), 11, "{ours:#?}");
+    // Cordon: look, rehearse, patch. Drain: the node, its pods, a watch, each pod once, and the pods again.
+    assert_eq!(ours.len(), 12, "{ours:#?}");
     assert!(theirs.len() >= ours.len(), "{theirs:#?}");
 
     bench.namespace.kubectl(&["uncordon", "node-1"]);

@@ -117,7 +117,7 @@ fn labels_of_kubernetes_have_to_be_named_and_those_of_windlass_are_its_own() {
     let own = "node.kubernetes.io/exclude";
     for patterns in [json!(["*"]), json!(["fine", "node.kubernetes.io/*"])] {
         bench.narrow(&json!({ "labels": patterns }));
-        let message = refused(bench.apply(&set(own)), ErrorKind::Invalid);
+        let message = refused(bench.apply(&set(own)), ErrorKind::Denied);
         assert!(
             message.contains("labels = [\"node.kubernetes.io/exclude\"]"),
             "{message}"

@@ -97,14 +97,19 @@ fn a_backend_whose_new_image_cannot_run_is_as_before() {
 /// The runbook by kubectl: the page on, one replica, the new image, the migration and what it said, two replicas, the wait, the page off.
 fn by_kubectl(shop: &Shop) {
     let kubectl = |words: &[&str]| shop.namespace().kubectl(words);
+    // As windlass does: what the server would store is asked for first, since it decides what can be taken back.
+    let rehearsed = |words: &[&str]| {
+        kubectl(&[words, &["--dry-run=server"]].concat());
+        kubectl(words)
+    };
     let field = "/spec/rules/0/http/paths/0/backend/service/name";
     let route = |service: &str| {
         let patch = format!(r#"[{{"op": "replace", "path": "{field}", "value": "{service}"}}]"#);
-        kubectl(&["patch", "ingress/shop", "--type=json", "--patch", &patch]);
+        rehearsed(&["patch", "ingress/shop", "--type=json", "--patch", &patch]);
     };
     route("page");
     kubectl(&["scale", "deployment/web", "--replicas=1"]);
-    kubectl(&["set", "image", "deployment/web", "app=shop:2"]);
+    rehearsed(&["set", "image", "deployment/web", "app=shop:2"]);
     shop.namespace().until_rolled_out("deployment/web");
     let file = shop.path().join("expand.yaml");
     kubectl(&["create", "--filename", file.to_str().unwrap()]);
