@@ -246,6 +246,15 @@ impl Read {
         }
     }
 
+    /// How long it takes at least to see that what it waits for has come about.
+    pub fn waits_at_least(&self) -> Duration {
+        let one_look = Duration::from_secs(3);
+        match self {
+            Self::Cluster(_) | Self::Database(_) => one_look,
+            Self::Probe(read) => one_look + read.takes(),
+        }
+    }
+
     /// Whether it asks that something is watched from here on to the end of the run.
     pub fn is_watch(&self) -> bool {
         match self {

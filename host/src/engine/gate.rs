@@ -145,8 +145,10 @@ impl Gate {
             return Ok(Ok(read.assumed().unwrap_or_default()));
         }
         let within = read.waits().unwrap_or_default();
-        let at_most = if let Some(until) = self.replay.take_waiting() {
-            Duration::from_millis(until.since(self.clock.now()))
+        let at_most = if let Some(until) = self.replay.take_wait() {
+            let rest = Duration::from_millis(until.since(self.clock.now()));
+            // Long enough to see that it came about meanwhile.
+            rest.max(read.waits_at_least().min(within))
         } else {
             let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
             let until = Millis(self.clock.now().0.saturating_add(millis));

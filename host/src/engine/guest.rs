@@ -159,7 +159,7 @@ impl Guest {
             return Ok(Value::Null);
         }
         let now = gate.clock.now();
-        let until = if let Some(until) = gate.replay.take_waiting() {
+        let until = if let Some(until) = gate.replay.take_sleep() {
             until
         } else {
             let until = Millis(now.0.saturating_add(milliseconds));

@@ -42,6 +42,9 @@ pub(super) struct Past {
 pub(super) struct Replay {
     past: VecDeque<Recorded>,
     waiting: Option<Millis>,
+    /// When the run was stopped while it waited, and for how long it was in all: nobody waited then.
+    stopped: Option<Millis>,
+    idle: u64,
 }
 
 impl Replay {
@@ -49,9 +52,42 @@ impl Replay {
     pub(super) fn new(entries: &[Stamped]) -> Self {
         let mut replay = Self::default();
         for stamped in entries {
+            replay.pass_time(stamped);
             replay.remember(&stamped.entry);
         }
         replay
+    }
+
+    fn pass_time(&mut self, stamped: &Stamped) {
+        match stamped.entry {
+            Entry::Waiting { .. } => self.idle = 0,
+            Entry::Stopped { .. } => self.stopped = Some(stamped.at),
+            Entry::Resumed { .. } => {
+                let stopped = self.stopped.take();
+                self.idle += stopped.map_or(0, |stopped| stamped.at.since(stopped));
+            }
+            Entry::Begin(_)
+            | Entry::Observed { .. }
+            | Entry::Refused { .. }
+            | Entry::Step { .. }
+            | Entry::Log { .. }
+            | Entry::Check { .. }
+            | Entry::Panicked { .. }
+            | Entry::Intended { .. }
+            | Entry::Noted { .. }
+            | Entry::Turned(_)
+            | Entry::Done { .. }
+            | Entry::Failed { .. }
+            | Entry::NotDone { .. }
+            | Entry::InDoubt { .. }
+            | Entry::Unwinding { .. }
+            | Entry::Undoing { .. }
+            | Entry::Undone { .. }
+            | Entry::UndoFailed { .. }
+            | Entry::CancelRequested { .. }
+            | Entry::UndoRequested { .. }
+            | Entry::End { .. } => {}
+        }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -124,9 +160,15 @@ impl Replay {
         self.past.is_empty()
     }
 
-    /// When a wait that was under way ends. Once.
-    pub(super) fn take_waiting(&mut self) -> Option<Millis> {
+    /// When a sleep that was under way ends, whoever was at work meanwhile. Once.
+    pub(super) fn take_sleep(&mut self) -> Option<Millis> {
         self.waiting.take()
+    }
+
+    /// When a wait for others that was under way ends: the time for which the run was stopped does not count. Once.
+    pub(super) fn take_wait(&mut self) -> Option<Millis> {
+        let until = self.waiting.take()?;
+        Some(Millis(until.0.saturating_add(self.idle)))
     }
 
     /// The recorded answer to a look or a question; none if the past is over.
@@ -218,6 +260,37 @@ mod tests {
         );
         assert!(replay.is_over());
         assert_eq!(replay.call(&Call::Ask(Ask::Now)).unwrap(), None);
+    }
+
+    #[test]
+    fn the_time_for_which_a_run_was_stopped_is_not_waited() {
+        let at = |at, entry| Stamped {
+            seq: 0,
+            at: Millis(at),
+            entry,
+        };
+        let waiting = at(0, Entry::Waiting { until: Millis(10) });
+        let stopped = at(
+            4,
+            Entry::Stopped {
+                why: "stopped".into(),
+                diverged: false,
+            },
+        );
+        let resumed = at(
+            100,
+            Entry::Resumed {
+                by: "ana".into(),
+                grants: Vec::new(),
+            },
+        );
+        let all = [waiting.clone(), stopped, resumed.clone()];
+        assert_eq!(Replay::new(&all).take_wait(), Some(Millis(106)));
+        assert_eq!(Replay::new(&all).take_sleep(), Some(Millis(10)));
+        // Nothing tells when a process was killed.
+        let killed = [waiting, resumed];
+        assert_eq!(Replay::new(&killed).take_wait(), Some(Millis(10)));
+        assert_eq!(Replay::new(&killed[1..]).take_wait(), None);
     }
 
     #[test]

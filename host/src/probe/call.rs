@@ -124,6 +124,18 @@ impl Read {
         }
     }
 
+    /// From the first to the last of the samples that it wants in a row.
+    pub fn takes(&self) -> Duration {
+        match self.look {
+            Look::AwaitPasses { times, every, .. }
+            | Look::AwaitStatus { times, every, .. }
+            | Look::AwaitSerial { times, every, .. } => {
+                Duration::from_millis(every.saturating_mul(u64::from(times)))
+            }
+            Look::Http | Look::Tls | Look::Watch { .. } => Duration::ZERO,
+        }
+    }
+
     /// Whether it asks that the endpoint is watched from here on.
     pub fn is_watch(&self) -> bool {
         matches!(self.look, Look::Watch { .. })
