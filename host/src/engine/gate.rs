@@ -110,6 +110,7 @@ impl Gate {
             return Ok(Heard::Recorded(answer));
         }
         self.safe_point()?;
+        self.let_grants_end();
         let words = || (read.to_string(), format!("on {}", read.target()));
         let refused = unmeant(read.check())
             .or_else(|| self.may_not(self.effective.refuses_read(&read), words));
@@ -183,6 +184,7 @@ impl Gate {
             return Ok(past.answer);
         }
         self.safe_point()?;
+        self.let_grants_end();
         if effect.changes_target() {
             self.locks.keep().await;
         }
@@ -255,7 +257,7 @@ impl Gate {
         };
         let announced = self.ledger.announce(intended).await?;
         let ownership = if call.changes_target() {
-            self.locks.ownership(self.effective.expires)
+            self.locks.ownership(self.effective.covers_until(&call))
         } else {
             Ownership::default()
         };

@@ -8,6 +8,7 @@ use crate::contract::{CallError, Denial};
 use crate::grant::Side;
 use crate::journal::Entry;
 use serde::Serialize;
+use std::sync::Arc;
 
 impl Gate {
     /// Everything that can be refused without looking at the target, in the gate's order.
@@ -51,7 +52,14 @@ impl Gate {
         Some((side, CallError::denied(side.denial(), rule.to_string())))
     }
 
-    /// What can be refused of any call: capabilities, then the end of the grant, then the budget of calls.
+    /// Grants that have ended allow nothing more; the others still do.
+    pub(super) fn let_grants_end(&mut self) {
+        if let Some(effective) = self.effective.at(self.clock.now()) {
+            self.effective = Arc::new(effective);
+        }
+    }
+
+    /// What can be refused of any call: capabilities, then the budget of calls.
     /// Its line and its place are put into words only where they are needed.
     pub(super) fn may_not(
         &self,
@@ -61,13 +69,6 @@ impl Gate {
         if let Some(side) = side {
             let (line, place) = words();
             return Some((side, denied(side, &line, &place)));
-        }
-        let expires = self.effective.expires;
-        if expires.is_some_and(|end| end <= self.clock.now()) {
-            let (line, place) = words();
-            let message = format!("may not {line} {place}: the grant has ended");
-            let error = CallError::denied(Denial::GrantEnded, message);
-            return Some((Side::GrantEnded, error));
         }
         self.budget_refuses(|| words().0)
             .map(|error| (Side::Budget, error))
@@ -99,9 +100,8 @@ impl Gate {
 fn denied(side: Side, line: &str, place: &str) -> CallError {
     let who = match side {
         Side::Needs => "its own manifest does not ask for it",
-        Side::Policy | Side::Grant | Side::Budget | Side::Plan | Side::Lock | Side::GrantEnded => {
-            "no grant covers it"
-        }
+        Side::Policy | Side::Grant | Side::Budget | Side::Plan | Side::Lock => "no grant covers it",
+        Side::GrantEnded => "the grant has ended",
     };
     CallError::denied(side.denial(), format!("may not {line} {place}: {who}"))
 }

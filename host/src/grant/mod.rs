@@ -4,6 +4,7 @@ mod asked;
 mod cluster;
 mod cover;
 mod draft;
+mod ends;
 mod explain;
 mod file;
 mod nodes;
@@ -330,8 +331,12 @@ pub struct Effective {
     pub grant: Capabilities,
     /// The narrower of both budgets.
     pub budget: Budget,
-    /// When the grant ends.
+    /// When the first of the grants ends.
     pub expires: Option<Millis>,
+    /// Each grant with its end, where it is known which is which.
+    pub parts: Vec<(Millis, Capabilities)>,
+    /// What grants allowed that have ended since the run began.
+    pub lapsed: Capabilities,
 }
 
 impl Effective {
@@ -395,10 +400,12 @@ impl Effective {
     fn side(&self, allows: impl Fn(&Capabilities) -> bool) -> Option<Side> {
         if !allows(&self.needs) {
             Some(Side::Needs)
-        } else if !allows(&self.grant) {
-            Some(Side::Grant)
-        } else {
+        } else if allows(&self.grant) {
             None
+        } else if allows(&self.lapsed) {
+            Some(Side::GrantEnded)
+        } else {
+            Some(Side::Grant)
         }
     }
 }
@@ -411,6 +418,8 @@ impl Effective {
             grant: Capabilities::default(),
             budget: Budget::default(),
             expires: None,
+            parts: Vec::new(),
+            lapsed: Capabilities::default(),
         }
     }
 }

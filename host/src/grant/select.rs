@@ -163,12 +163,7 @@ pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<
 
 fn together(files: &[GrantFile]) -> Capabilities {
     let all: Vec<_> = files.iter().map(GrantFile::capabilities).collect();
-    Capabilities {
-        database: all.iter().flat_map(|one| one.database.clone()).collect(),
-        cluster: all.iter().flat_map(|one| one.cluster.clone()).collect(),
-        notify: all.iter().flat_map(|one| one.notify.clone()).collect(),
-        probe: all.iter().flat_map(|one| one.probe.clone()).collect(),
-    }
+    Capabilities::joined(&all)
 }
 
 /// For each thing in which a file does not let a component with these needs run on the target: digest, end, scopes.
@@ -269,6 +264,12 @@ impl Granted {
             grant: self.capabilities.clone(),
             budget: budget.narrowed_by(&self.budget),
             expires: self.expires,
+            parts: self
+                .sources
+                .iter()
+                .map(|file| (file.expires, file.capabilities()))
+                .collect(),
+            lapsed: Capabilities::default(),
         })
     }
 }

@@ -125,6 +125,7 @@ pub(crate) fn order_on(target: &str, call: Call, calls: u64) -> Order {
             needs,
             budget: Budget::default(),
             expires: None,
+            ..Effective::nothing()
         },
         grants: Vec::new(),
         plan: None,

@@ -3,7 +3,7 @@
 use crate::hold::{Hold, until_gone, until_waits};
 use crate::interruptions::{REBUILD, TUNE, add_second_table, ready, run};
 use crate::laws::{only_run, work};
-use crate::world::World;
+use crate::world::{Output, World};
 use windlass::grant::Side;
 use windlass::journal::{Entry, Outcome};
 use xtask::postgres::NEWEST;
@@ -77,18 +77,36 @@ fn who_has_used_up_its_effects_makes_no_more() {
     assert_refused(&world, Side::Budget, words, Outcome::Succeeded, 1);
 }
 
+/// Runs with a grant that ends in a moment, in the middle of the first rebuild.
+fn rebuild_while_a_grant_ends(world: &World) -> Output {
+    let soon = "SELECT to_char(now() AT TIME ZONE 'UTC' + interval '4 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+    let soon = world.sql(soon).remove(0);
+    change_grant(world, "expires", &soon);
+    let hold = Hold::writer(world, "accounts");
+    let running = world.start(&[], &run(REBUILD));
+    until_waits(world, "REINDEX");
+    world.until(&format!("SELECT WHERE now() > '{soon}'"));
+    hold.release();
+    running.wait()
+}
+
 #[test]
 fn a_grant_that_ends_in_the_middle_of_a_run_ends_it() {
     let world = world();
-    let soon = "SELECT to_char(now() AT TIME ZONE 'UTC' + interval '4 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
-    let soon = world.sql(soon).remove(0);
-    change_grant(&world, "expires", &soon);
-    let hold = Hold::writer(&world, "accounts");
-    let running = world.start(&[], &run(REBUILD));
-    until_waits(&world, "REINDEX");
-    world.until(&format!("SELECT WHERE now() > '{soon}'"));
-    hold.release();
-    running.wait().expect(3);
+    rebuild_while_a_grant_ends(&world).expect(3);
     let words = "the grant has ended";
     assert_refused(&world, Side::GrantEnded, words, Outcome::Refused, 1);
+}
+
+#[test]
+fn a_grant_that_ends_beside_a_longer_one_ends_nothing() {
+    let world = world();
+    let files = world.files();
+    let grant = files.iter().find(|file| file.starts_with("grants/"));
+    let text = world.read(grant.unwrap());
+    world.write("grants/longer.toml", &text);
+    rebuild_while_a_grant_ends(&world).expect(0);
+    let (_, state, _) = only_run(&world);
+    assert_eq!(state.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(state.refusals(), 0);
 }

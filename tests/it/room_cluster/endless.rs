@@ -36,6 +36,7 @@ fn pods_of(server: &Receiver) -> Result<Value, CallError> {
         grant: capabilities,
         budget: Budget::default(),
         expires: Some(Millis(u64::MAX)),
+        ..Effective::nothing()
     };
     let stop = tokio::sync::watch::Sender::new(false);
     let permit = Permit::for_test(

@@ -100,6 +100,7 @@ impl Bench {
             grant: capabilities,
             budget: Budget::default(),
             expires: Some(Millis(u64::MAX)),
+            ..Effective::nothing()
         }
     }
 

@@ -377,6 +377,7 @@ fn effective(scopes: &Value) -> Effective {
         grant: capabilities,
         budget: Budget::default(),
         expires: Some(Millis(u64::MAX)),
+        ..Effective::nothing()
     }
 }
 
