@@ -58,35 +58,15 @@ impl Replay {
         replay
     }
 
+    /// Counts how long the run was stopped while it waited.
     fn pass_time(&mut self, stamped: &Stamped) {
-        match stamped.entry {
-            Entry::Waiting { .. } => self.idle = 0,
-            Entry::Stopped { .. } => self.stopped = Some(stamped.at),
-            Entry::Resumed { .. } => {
-                let stopped = self.stopped.take();
-                self.idle += stopped.map_or(0, |stopped| stamped.at.since(stopped));
-            }
-            Entry::Begin(_)
-            | Entry::Observed { .. }
-            | Entry::Refused { .. }
-            | Entry::Step { .. }
-            | Entry::Log { .. }
-            | Entry::Check { .. }
-            | Entry::Panicked { .. }
-            | Entry::Intended { .. }
-            | Entry::Noted { .. }
-            | Entry::Turned(_)
-            | Entry::Done { .. }
-            | Entry::Failed { .. }
-            | Entry::NotDone { .. }
-            | Entry::InDoubt { .. }
-            | Entry::Unwinding { .. }
-            | Entry::Undoing { .. }
-            | Entry::Undone { .. }
-            | Entry::UndoFailed { .. }
-            | Entry::CancelRequested { .. }
-            | Entry::UndoRequested { .. }
-            | Entry::End { .. } => {}
+        if let Entry::Waiting { .. } = stamped.entry {
+            self.idle = 0;
+        } else if let Entry::Stopped { .. } = stamped.entry {
+            self.stopped = Some(stamped.at);
+        } else if let Entry::Resumed { .. } = stamped.entry {
+            let stopped = self.stopped.take();
+            self.idle += stopped.map_or(0, |stopped| stamped.at.since(stopped));
         }
     }
 
