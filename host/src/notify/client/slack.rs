@@ -8,10 +8,29 @@ const SECTION: usize = 3_000;
 /// Most fields of a section.
 const FIELDS: usize = 10;
 
-/// The body of the request. What stands outside the blocks, for notifications, is the host's own words only.
+/// Longest text outside the blocks, in characters.
+const OUTSIDE: usize = 2_000;
+
+/// The body of the request. Some receivers of this shape show only what stands outside the blocks, and Slack does so in notifications. So title
+/// and text stand there too, as code: in code nothing is a mention, a link or markup.
 pub(super) fn body(letter: &Letter) -> Value {
+    let origin = format!("{} {}: {}", letter.mark(), letter.level(), letter.origin());
+    let message = &letter.message;
+    let fields = message.fields.iter();
+    let fields = fields.map(|field| format!("{}: {}", field.name, field.value));
+    let told: Vec<_> = [message.title.clone(), message.text.clone()]
+        .into_iter()
+        .chain(fields)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let told: String = told
+        .join("\n")
+        .replace('`', "'")
+        .chars()
+        .take(OUTSIDE)
+        .collect();
     json!({
-        "text": escaped(&format!("{} {}: {}", letter.mark(), letter.level(), letter.origin())),
+        "text": escaped(&format!("{origin}\n```\n{told}\n```")),
         "mrkdwn": false,
         "parse": "none",
         "link_names": false,
