@@ -38,9 +38,14 @@ impl ChannelTarget {
             Source::Slack { url } => Kind::Slack {
                 url: secret(url, Sought::Url)?,
             },
-            Source::Webhook { url, key } => Kind::Webhook {
+            Source::Webhook {
+                url,
+                key,
+                idempotent,
+            } => Kind::Webhook {
                 url: secret(url, Sought::Url)?,
                 key: secret(key, Sought::Key)?,
+                idempotent: *idempotent,
             },
             Source::Smtp { server, password } => {
                 let login = match password {
@@ -72,6 +77,7 @@ pub(super) struct RawChannel {
     kind: RawKind,
     url: Option<Spanned<SecretSource>>,
     key: Option<Spanned<SecretSource>>,
+    idempotent: Option<Spanned<bool>>,
     host: Option<Spanned<String>>,
     port: Option<Spanned<u16>>,
     tls: Option<Spanned<RawTls>>,
@@ -121,6 +127,7 @@ enum Source {
     Webhook {
         url: SecretSource,
         key: SecretSource,
+        idempotent: bool,
     },
     Smtp {
         /// Without its login.
@@ -137,9 +144,14 @@ impl Checked {
             Source::Slack { url } => Source::Slack {
                 url: url.relative_to(folder),
             },
-            Source::Webhook { url, key } => Source::Webhook {
+            Source::Webhook {
+                url,
+                key,
+                idempotent,
+            } => Source::Webhook {
                 url: url.relative_to(folder),
                 key: key.relative_to(folder),
+                idempotent,
             },
             Source::Smtp { server, password } => Source::Smtp {
                 server,
@@ -173,6 +185,7 @@ impl RawChannel {
             RawKind::Webhook => Source::Webhook {
                 url: place.needs("url", self.url)?,
                 key: place.needs("key", self.key)?,
+                idempotent: self.idempotent.is_some_and(Spanned::into_inner),
             },
             RawKind::Smtp => self.smtp(&place)?,
         };
@@ -191,6 +204,8 @@ impl RawChannel {
             |secret: &Option<Spanned<SecretSource>>| secret.as_ref().map(|s| s.span().start);
         let url = at(start(&self.url), "url");
         let key = at(start(&self.key), "key");
+        let idempotent = self.idempotent.as_ref().map(|s| s.span().start);
+        let idempotent = at(idempotent, "idempotent");
         let mail = [
             at(self.host.as_ref().map(|s| s.span().start), "host"),
             at(self.port.as_ref().map(|s| s.span().start), "port"),
@@ -202,9 +217,15 @@ impl RawChannel {
         ];
         let mail = mail.into_iter().flatten();
         let (kind, mut others): (_, Vec<_>) = match self.kind {
-            RawKind::Slack => ("slack", key.into_iter().chain(mail).collect()),
+            RawKind::Slack => {
+                let all = key.into_iter().chain(idempotent).chain(mail);
+                ("slack", all.collect())
+            }
             RawKind::Webhook => ("webhook", mail.collect()),
-            RawKind::Smtp => ("smtp", url.into_iter().chain(key).collect()),
+            RawKind::Smtp => {
+                let all = url.into_iter().chain(key).chain(idempotent);
+                ("smtp", all.collect())
+            }
         };
         others.sort_by_key(|(_, place)| *place);
         match others.first() {

@@ -104,6 +104,7 @@ fn what_cannot_be_a_channel_is_told_without_what_it_was() {
         channel.kind = windlass::notify::Kind::Webhook {
             url: windlass::database::client::Secret::new("https://example.com/"),
             key: windlass::database::client::Secret::new(key),
+            idempotent: false,
         };
         let error = Client::new(vec![channel]).unwrap_err();
         assert!(error.to_string().contains("signing key"), "{error}");

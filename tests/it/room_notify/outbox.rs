@@ -10,10 +10,15 @@ use windlass::contract::ErrorKind;
 use windlass::contract::notify_types::Delivery;
 use windlass::journal::Store;
 
+/// Of a receiver that takes the same message once only.
 fn patient(url: &str) -> windlass::notify::Channel {
+    let mut channel = webhook(url);
+    if let windlass::notify::Kind::Webhook { idempotent, .. } = &mut channel.kind {
+        *idempotent = true;
+    }
     windlass::notify::Channel {
         give_up_after: Duration::from_secs(20),
-        ..webhook(url)
+        ..channel
     }
 }
 
@@ -90,12 +95,12 @@ fn who_wants_to_be_left_alone_for_too_long_is_given_up() {
 #[test]
 fn what_never_works_is_given_up_at_the_deadline() {
     block_on(async {
-        let receiver = Receiver::start(vec![Act::status(503); 50]);
+        let receiver = Receiver::start(vec![Act::status(429); 50]);
         let mut place = Place::new(webhook(&receiver.url())).await;
         let why = given_up(place.send("end").await);
         assert_eq!(
             why,
-            "the receiver answered 503, after 3 attempts within 3.0 s"
+            "the receiver answered 429, after 3 attempts within 3.0 s"
         );
         assert_eq!(receiver.requests().len(), 3);
 
@@ -209,11 +214,19 @@ fn a_channel_that_is_not_there_is_not_found() {
 }
 
 #[test]
-fn a_gateway_that_does_not_know_leaves_doubt() {
+fn an_error_of_a_receiver_that_had_the_whole_message_leaves_doubt() {
     block_on(async {
-        let receiver = Receiver::start([Act::status(504)]);
-        let mut place = Place::new(webhook(&receiver.url())).await;
-        assert!(in_doubt(place.send("end").await).contains("504"));
-        assert_eq!(receiver.requests().len(), 1);
+        for code in [500, 502, 503, 504] {
+            let receiver = Receiver::start([Act::status(code), Act::status(200)]);
+            let mut place = Place::new(slack(&receiver.url())).await;
+            let why = in_doubt(place.send("end").await);
+            assert!(why.contains(&code.to_string()), "{why}");
+            assert_eq!(receiver.requests().len(), 1);
+            // One that takes the same message once only is sent it again.
+            let receiver = Receiver::start([Act::status(code), Act::status(200)]);
+            let mut place = Place::new(patient(&receiver.url())).await;
+            assert_eq!(place.send("end").await, Delivery::Delivered);
+            assert_eq!(receiver.requests().len(), 2);
+        }
     });
 }

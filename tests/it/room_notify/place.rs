@@ -31,6 +31,7 @@ pub(super) fn webhook(url: &str) -> Channel {
         kind: Kind::Webhook {
             url: Secret::new(url),
             key: Secret::new(KEY),
+            idempotent: false,
         },
         give_up_after: Duration::from_secs(3),
         every: Duration::ZERO,

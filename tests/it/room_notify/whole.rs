@@ -77,7 +77,7 @@ fn ends(world: &World) -> Vec<Delivery> {
 
 #[test]
 fn a_run_tells_when_it_starts_and_how_it_ended() {
-    let receiver = Receiver::start([Act::status(503)]);
+    let receiver = Receiver::start([Act::status(429)]);
     let world = world(&receiver);
     let said = run(&world, &[], &[]).expect(0);
     assert_eq!(

@@ -43,6 +43,8 @@ pub enum Kind {
         url: Secret,
         /// `whsec_` and base64.
         key: Secret,
+        /// Whether the receiver takes a message with the same `webhook-id` once only.
+        idempotent: bool,
     },
     /// A mail server.
     Smtp(Smtp),

@@ -13,11 +13,24 @@ use std::time::Duration;
 const ANSWER_BYTES: usize = 64 << 10;
 
 /// Where a channel's requests go.
-pub(super) struct Post(pub(super) Web);
+pub(super) struct Post {
+    pub(super) web: Web,
+    /// Whether the receiver takes the same message twice for one, so that it can be sent again where it may have arrived.
+    pub(super) idempotent: bool,
+}
 
 impl Post {
     pub(super) fn door(&self) -> &Door {
-        self.0.door()
+        self.web.door()
+    }
+
+    /// What was sent whole, and was not answered.
+    fn silent(&self, why: String) -> Answer {
+        if self.idempotent {
+            Answer::again(why)
+        } else {
+            Answer::Silent(why)
+        }
     }
 
     /// Sends the request once, and says what that came to. `explain` finds in the body of a refusal what may be told of it.
@@ -28,28 +41,28 @@ impl Post {
         (clock, within): (&Clock, Duration),
         explain: fn(&[u8]) -> Option<&'static str>,
     ) -> Answer {
-        let addresses = match self.0.door().addresses().await {
+        let addresses = match self.web.door().addresses().await {
             Ok(addresses) => addresses,
             Err(NoWay::Unresolved) => return Answer::again(NoWay::Unresolved.to_string()),
             Err(refused) => return Answer::Refused(refused.to_string()),
         };
-        let Some(client) = self.0.client(addresses, within) else {
+        let Some(client) = self.web.client(addresses, within) else {
             return Answer::Refused("TLS could not be set up".into());
         };
         let request = client
-            .post(self.0.url().clone())
+            .post(self.web.url().clone())
             .headers(headers)
             .header(CONTENT_TYPE, "application/json")
             .body(body);
         match request.send().await {
-            Ok(response) => answered(response, clock, explain).await,
+            Ok(response) => answered(response, clock, self.idempotent, explain).await,
             Err(error) if error.is_connect() => not_connected(&error),
             Err(error) if error.is_builder() => Answer::Refused("the request is impossible".into()),
-            Err(error) if error.is_timeout() => Answer::Silent(format!(
+            Err(error) if error.is_timeout() => self.silent(format!(
                 "no answer within {}",
                 crate::text::duration(within)
             )),
-            Err(_) => Answer::Silent("the connection broke before an answer".into()),
+            Err(_) => self.silent("the connection broke before an answer".into()),
         }
     }
 }
@@ -57,6 +70,7 @@ impl Post {
 async fn answered(
     response: Response,
     clock: &Clock,
+    idempotent: bool,
     explain: fn(&[u8]) -> Option<&'static str>,
 ) -> Answer {
     let status = response.status();
@@ -69,8 +83,11 @@ async fn answered(
             "the receiver redirects ({code}); redirects are not followed"
         ));
     }
-    if status == StatusCode::GATEWAY_TIMEOUT {
-        return Answer::Silent("a gateway answered 504: it does not know either".into());
+    // It had the whole message by then. A proxy says so too of a receiver that took it and broke off.
+    if status.is_server_error() && !idempotent {
+        return Answer::Silent(format!(
+            "the receiver answered {code} to the whole message, so it may have taken it"
+        ));
     }
     let passes = [
         StatusCode::REQUEST_TIMEOUT,

@@ -32,12 +32,16 @@ impl Ready {
     /// Reads URLs, keys, addresses and certificates. Does not connect.
     pub(super) fn new(channel: Channel) -> Result<Self, ChannelError> {
         let receiver = match &channel.kind {
-            Kind::Slack { url } => Receiver::Slack(post(&channel, url)?),
-            Kind::Webhook { url, key } => {
+            Kind::Slack { url } => Receiver::Slack(post(&channel, url, false)?),
+            Kind::Webhook {
+                url,
+                key,
+                idempotent,
+            } => {
                 let key = webhook::Key::parse(key.expose()).ok_or_else(|| ChannelError::Key {
                     channel: channel.name.clone(),
                 })?;
-                Receiver::Webhook(post(&channel, url)?, key)
+                Receiver::Webhook(post(&channel, url, *idempotent)?, key)
             }
             Kind::Smtp(smtp) => Receiver::Smtp(Box::new(Mail::new(&channel, smtp)?)),
         };
@@ -83,7 +87,7 @@ impl Ready {
     }
 }
 
-fn post(channel: &Channel, url: &Secret) -> Result<Post, ChannelError> {
+fn post(channel: &Channel, url: &Secret, idempotent: bool) -> Result<Post, ChannelError> {
     let name = || channel.name.clone();
     let roots = match &channel.ca {
         Some(pem) => Some(
@@ -92,7 +96,8 @@ fn post(channel: &Channel, url: &Secret) -> Result<Post, ChannelError> {
         None => None,
     };
     let web = Web::new(url.expose(), true, &channel.allow_address, roots);
-    web.map(Post).map_err(|why| match why {
+    let post = web.map(|web| Post { web, idempotent });
+    post.map_err(|why| match why {
         BadUrl::Unreadable => ChannelError::Url { channel: name() },
         BadUrl::Scheme => ChannelError::Scheme { channel: name() },
         BadUrl::Login => ChannelError::Login { channel: name() },
