@@ -87,10 +87,11 @@ pub(super) fn control(printer: Printer) -> (Control, JoinHandle<()>) {
     (control, tokio::spawn(listener.listen(Signals::new())))
 }
 
-/// Ctrl-C and requests to terminate. It exists from before the run begins until it ends, so that none falls between two waits.
+/// Ctrl-C, requests to terminate, and a terminal that is gone. It exists from before the run begins until it ends, so that none falls between two waits.
 struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -98,6 +99,7 @@ impl Signals {
         Self {
             interrupt: signal(SignalKind::interrupt()).ok(),
             terminate: signal(SignalKind::terminate()).ok(),
+            hangup: signal_unless_ignored(SignalKind::hangup()),
         }
     }
 
@@ -105,8 +107,23 @@ impl Signals {
         tokio::select! {
             () = one(&mut self.interrupt) => {}
             () = one(&mut self.terminate) => {}
+            () = one(&mut self.hangup) => {}
         }
     }
+}
+
+/// A process that `nohup` started goes on without its terminal: catching the signal would undo that.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel's word on this process is no file of a folder"
+)]
+fn signal_unless_ignored(kind: SignalKind) -> Option<Signal> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = kind.as_raw_value().checked_sub(1)?;
+    let is_ignored = ignored.is_some_and(|mask| mask >> bit & 1 == 1);
+    if is_ignored { None } else { signal(kind).ok() }
 }
 
 /// A signal that cannot be caught does what it does to every process, so there is nothing to wait for.

@@ -7,7 +7,7 @@ use super::{
 use crate::hold::{Hold, until_waits};
 use crate::laws::world_view::storage_parameters;
 use crate::laws::{assert_once, only_run, work};
-use crate::world::World;
+use crate::world::{Running, World};
 use windlass::journal::Outcome;
 use xtask::postgres::{NEWEST, OLDEST};
 
@@ -33,6 +33,33 @@ fn ctrl_c_once_stops_after_the_effect_under_way() {
         let sent = work(&world);
         assert_once(&sent, "stopped once");
         assert_eq!(sent.len(), only_run(&world).1.effects().len());
+    }
+}
+
+/// As a closed SSH session does; `nohup` is for those who want the run to go on.
+#[test]
+fn a_lost_terminal_stops_a_run_unless_it_is_to_go_on_without() {
+    for nohup in [false, true] {
+        let world = world(NEWEST);
+        let hold = Hold::writer(&world, "accounts");
+        let windlass = env!("CARGO_BIN_EXE_windlass-under-test");
+        let mut command = world.command(if nohup { "nohup" } else { windlass });
+        if nohup {
+            command.arg(windlass);
+        }
+        command.args(run(REBUILD));
+        let running = Running::start(command);
+        until_waits(&world, "REINDEX");
+        running.hang_up();
+        if nohup {
+            hold.release();
+            assert_succeeded(&world, running.wait());
+        } else {
+            running.until_said("Stopping after this effect.");
+            hold.release();
+            running.wait().expect(5);
+            assert_stands(&world, "stopped", "resume");
+        }
     }
 }
 
@@ -63,7 +90,7 @@ fn ctrl_c_twice_leaves_at_once_and_the_effect_is_adopted() {
 }
 
 /// A run that has tuned `accounts` and waits for `second`, and the parameters before.
-fn tuning(world: &World) -> (crate::world::Running, Hold, Vec<String>) {
+fn tuning(world: &World) -> (Running, Hold, Vec<String>) {
     add_second_table(world);
     let before = storage_parameters(world);
     let hold = Hold::maintainer(world, "second");

@@ -93,6 +93,12 @@ impl Running {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     }
 
+    /// As a terminal does that is closed.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     /// As a power cut does, and answers what was printed until then.
     pub(crate) fn kill(mut self) -> Output {
         self.child.kill().unwrap();
