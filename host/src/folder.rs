@@ -1,7 +1,9 @@
 //! Directories opened once and handed down: the only way to a file.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, Permissions};
+use cap_std::fs::{
+    Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, Permissions,
+};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -110,6 +112,22 @@ impl Folder {
             ))));
         }
         Ok(bytes)
+    }
+
+    /// Fails unless it is a regular file that this user or root owns and that others cannot write: what it says, others could have written.
+    pub fn is_guarded(&self, name: &str) -> Result<(), FileError> {
+        let fail = |error: io::Error| FileError::new("use", self.path.join(name), &error);
+        let meta = self.dir.metadata(name).map_err(fail)?;
+        let wrong = if !meta.is_file() {
+            "it is no regular file".to_owned()
+        } else if meta.mode() & 0o002 != 0 {
+            format!("others can write it, mode {:04o}", meta.mode() & 0o7777)
+        } else if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
+            format!("it belongs to uid {}", meta.uid())
+        } else {
+            return Ok(());
+        };
+        Err(fail(io::Error::other(wrong)))
     }
 
     /// Reads a whole text file of at most 1 MiB.

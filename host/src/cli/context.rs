@@ -104,10 +104,15 @@ impl Context {
         Ok(Component::find(spec, &self.here)?)
     }
 
-    /// Every grant file, each under the name that people would type here.
-    pub(super) fn grants(&self, config: &Config) -> Result<Vec<GrantFile>, Failure> {
+    /// Every grant file that can be used, each under the name that people would type here. The others are named on stderr.
+    pub(super) fn grants(&self, config: &Config) -> Vec<GrantFile> {
         let shown = self.shown(&config.grants);
-        GrantFile::read_all(&config.grants, &shown).map_err(|errors| Failure::from_grants(&errors))
+        let (files, errors) = GrantFile::read_all(&config.grants, &shown);
+        for error in errors {
+            let failure = Failure::from(error).note("this file grants nothing");
+            self.printer.note(failure.to_string().trim_end());
+        }
+        files
     }
 
     /// A path as people would type it here.

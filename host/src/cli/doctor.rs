@@ -209,20 +209,18 @@ fn state(context: &Context, dir: &Path) -> Finding {
 
 fn grants(context: &Context, config: &Config) -> Vec<Finding> {
     let shown = context.shown(&config.grants);
-    let files = match GrantFile::read_all(&config.grants, &shown) {
-        Ok(files) if files.is_empty() => {
-            let mut finding = Finding::new("grants", Verdict::Notice, format!("{shown}: none yet"));
-            finding.hint = Some("windlass grant PROCEDURE --target TARGET".into());
-            return vec![finding];
-        }
-        Ok(files) => files,
-        Err(errors) => {
-            let bad = |error| Finding::bad("grants", Failure::from_grants(&[error]));
-            return errors.into_iter().map(bad).collect();
-        }
-    };
+    let (files, errors) = GrantFile::read_all(&config.grants, &shown);
+    if files.is_empty() && errors.is_empty() {
+        let mut finding = Finding::new("grants", Verdict::Notice, format!("{shown}: none yet"));
+        finding.hint = Some("windlass grant PROCEDURE --target TARGET".into());
+        return vec![finding];
+    }
     let now = context.clock.now();
-    files.iter().map(|file| grant(file, config, now)).collect()
+    let bad = errors
+        .into_iter()
+        .map(|error| Finding::bad("grants", error.into()));
+    bad.chain(files.iter().map(|file| grant(file, config, now)))
+        .collect()
 }
 
 fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {

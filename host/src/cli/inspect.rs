@@ -275,7 +275,7 @@ fn granted(
     config: &Config,
     component: &Component,
 ) -> Result<Vec<OnTarget>, Failure> {
-    let files = context.grants(config)?;
+    let files = context.grants(config);
     let now = context.clock.now();
     let on_target = |target: &String| {
         let wanted = Wanted {

@@ -91,7 +91,7 @@ fn orders(
     plugin: &Component,
     targets: &BTreeSet<String>,
 ) -> Result<Vec<Order>, Failure> {
-    let grants = context.grants(config)?;
+    let grants = context.grants(config);
     let parameters = choice.complete(context, plugin)?;
     let order = |target: &String| {
         let (grants, plugin) = (grants.clone(), plugin.clone());

@@ -138,34 +138,32 @@ impl GrantFile {
         Ok(Self::parse(&path.display().to_string(), &text)?)
     }
 
-    /// Reads every `.toml` in the folder of grants; `shown` is what people call the folder. A folder that is not there holds none.
-    /// One bad file spoils all of them, so that a slip of the pen is noticed before it matters; all bad ones are told at once.
-    pub fn read_all(path: &Path, shown: &str) -> Result<Vec<Self>, Vec<GrantFileError>> {
+    /// Reads every `.toml` in the folder of grants; `shown` is what people call the folder. A folder that is not there holds none. A file that
+    /// cannot be used grants nothing and stops no other; why, is told beside those that can.
+    pub fn read_all(path: &Path, shown: &str) -> (Vec<Self>, Vec<GrantFileError>) {
         let folder = match Folder::open(path) {
             Ok(folder) => folder,
-            Err(error) if error.is_missing() => return Ok(Vec::new()),
-            Err(error) => return Err(vec![error.into()]),
+            Err(error) if error.is_missing() => return (Vec::new(), Vec::new()),
+            Err(error) => return (Vec::new(), vec![error.into()]),
         };
-        let names = folder.names("toml").map_err(|error| vec![error.into()])?;
-        let mut files = Vec::new();
-        let mut errors = Vec::new();
+        let names = match folder.names("toml") {
+            Ok(names) => names,
+            Err(error) => return (Vec::new(), vec![error.into()]),
+        };
+        let (mut files, mut errors) = (Vec::new(), Vec::new());
         for name in names {
-            let read = || -> Result<Self, GrantFileError> {
-                Ok(Self::parse(
-                    &format!("{shown}/{name}"),
-                    &folder.read_text(&name)?,
-                )?)
-            };
-            match read() {
+            match Self::of_folder(&folder, &name, &format!("{shown}/{name}")) {
                 Ok(file) => files.push(file),
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() {
-            Ok(files)
-        } else {
-            Err(errors)
-        }
+        (files, errors)
+    }
+
+    /// Reads a file that only its owner and root could have written.
+    fn of_folder(folder: &Folder, name: &str, shown: &str) -> Result<Self, GrantFileError> {
+        folder.is_guarded(name)?;
+        Ok(Self::parse(shown, &folder.read_text(name)?)?)
     }
 
     /// What it allows.

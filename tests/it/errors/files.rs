@@ -1,11 +1,13 @@
 //! Files that people write, with a mistake in them, and names that do not exist.
 
-use super::{granted, objects, typed};
+use super::{error_of, granted, objects, typed};
 use crate::world::{Running, VARIABLE, World};
 use insta::assert_snapshot;
 use std::ffi::OsStr;
 use std::fs;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use xtask::postgres::NEWEST;
 
 #[test]
@@ -57,13 +59,13 @@ fn a_misspelt_key_in_a_grant() {
     let world = granted();
     let file = "grants/pg-optimize.orders.toml";
     world.write(file, &world.read(file).replace("expires =", "expire ="));
-    assert_snapshot!(world.snapshot(&typed("run")), @"
-    $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
+    let refused = world.windlass(&typed("run")).expect(3);
+    assert_snapshot!(error_of(&world, &refused.stderr), @"
     error: grants/pg-optimize.orders.toml:9:1: unknown key `expire`
+      this file grants nothing
       hint:  did you mean `expires`?
+    error: `pg-optimize` has no grant for `orders`
+      hint:  windlass grant pg-optimize --target orders
     ");
     world.write(
         file,
@@ -77,6 +79,33 @@ fn a_misspelt_key_in_a_grant() {
       hint:  did you mean `vacuum`?
     ");
     assert!(!world.state().exists());
+}
+
+/// What a file allows that cannot be read, or that others could have written, is allowed by nobody; all else goes on.
+#[test]
+fn a_grant_file_that_cannot_be_used_stops_nobody_else() {
+    let world = granted();
+    let path = |name: &str| world.path().join("grants").join(name);
+    let good = world.read("grants/pg-optimize.orders.toml");
+    world.write("grants/misspelt.toml", "expire = 1\n");
+    world.write("grants/open.toml", &good);
+    let open = Permissions::from_mode(0o666);
+    fs::set_permissions(path("open.toml"), open).unwrap();
+    let pipe = path("pipe.toml");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let said = world.windlass(&["plan", "pg-optimize", "--target", "orders"]);
+    let said = said.expect(0).stderr;
+    for words in [
+        "grants/misspelt.toml:1:1",
+        "open.toml`: others can write it, mode 0666",
+        "pipe.toml`: it is no regular file",
+        "this file grants nothing",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    // With nothing else there is no grant.
+    fs::remove_file(path("pg-optimize.orders.toml")).unwrap();
+    world.windlass(&typed("run")).expect(3);
 }
 
 #[test]
