@@ -14,12 +14,17 @@ pub(crate) enum Least {
     Ready(u32),
 }
 
-/// Whether the workload has as many ready pods as it has to have, and is rolled out, by its controller's count.
+/// Whether the workload has as many ready pods as it has to have, and is rolled out, by its controller's count. Replicas are waited for by
+/// its pods, which its controller counts a moment later: so they are judged by whichever count is ahead.
 pub(crate) fn pods(now: &WorkloadFacts, least: Least, pods: &[PodFacts]) -> Finding {
     let mut own = pods.iter().filter(|pod| counts(pod, now));
     let (ready, desired, whole) = match least {
         Least::Rollout => (now.ready, now.desired, true),
-        Least::Ready(least) => (now.ready, least, false),
+        Least::Ready(least) => {
+            let seen = own.clone().filter(|pod| pod.ready).count();
+            let seen = u32::try_from(seen).unwrap_or(u32::MAX);
+            (now.ready.max(seen), least, false)
+        }
     };
     if ready < desired {
         let waiting = own.find_map(|pod| Some((&pod.name, pod.waiting.as_ref()?)));
@@ -127,6 +132,10 @@ mod tests {
             judged(1, RolloutState::Failed, Least::Ready(2)),
             Verdict::Fail
         );
+        // Its controller has yet to count the second one.
+        let both = [pod("a"), pod("b")];
+        let late = web(1, RolloutState::Progressing);
+        assert_eq!(pods(&late, Least::Ready(2), &both).verdict, Verdict::Pass);
         let restarted = PodFacts {
             restarts: 1,
             ..pod("a")
