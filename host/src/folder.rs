@@ -2,11 +2,15 @@
 
 use cap_std::ambient_authority;
 use cap_std::fs::{
-    Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, Permissions,
+    Dir, DirBuilder, DirBuilderExt as _, File, Metadata, MetadataExt as _, OpenOptions,
+    OpenOptionsExt as _, Permissions,
 };
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// Bytes of a text that people write, at most.
+const TEXT_BYTES: u64 = 1 << 20;
 
 /// A file or directory could not be used. The reason is worded for people.
 #[derive(Debug, Error)]
@@ -16,6 +20,7 @@ pub struct FileError {
     path: PathBuf,
     why: String,
     kind: ErrorKind,
+    hint: Option<&'static str>,
 }
 
 impl FileError {
@@ -25,7 +30,13 @@ impl FileError {
             path: path.into(),
             why: reason(error),
             kind: error.kind(),
+            hint: None,
         }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint
     }
 
     /// Whether the file is simply not there.
@@ -103,7 +114,11 @@ impl Folder {
     /// Reads a whole file of at most `limit` bytes.
     pub fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, FileError> {
         let fail = |error: io::Error| FileError::new("read", self.path.join(name), &error);
-        let file = self.dir.open(name).map_err(fail)?;
+        self.rest(name, self.dir.open(name).map_err(fail)?, limit)
+    }
+
+    fn rest(&self, name: &str, file: File, limit: u64) -> Result<Vec<u8>, FileError> {
+        let fail = |error: io::Error| FileError::new("read", self.path.join(name), &error);
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
         if bytes.len() as u64 > limit {
@@ -114,25 +129,54 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Fails unless it is a regular file that this user or root owns and that others cannot write: what it says, others could have written.
-    pub fn is_guarded(&self, name: &str) -> Result<(), FileError> {
-        let fail = |error: io::Error| FileError::new("use", self.path.join(name), &error);
-        let meta = self.dir.metadata(name).map_err(fail)?;
-        let wrong = if !meta.is_file() {
-            "it is no regular file".to_owned()
-        } else if meta.mode() & 0o002 != 0 {
-            format!("others can write it, mode {:04o}", meta.mode() & 0o7777)
-        } else if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
-            format!("it belongs to uid {}", meta.uid())
-        } else {
+    /// Fails if others than this user and root could have put a file there.
+    pub fn is_guarded(&self) -> Result<(), FileError> {
+        let meta = self.dir.dir_metadata();
+        let meta = meta.map_err(|error| FileError::new("use", &self.path, &error))?;
+        Self::guarded(&self.path, &meta)
+    }
+
+    /// Reads a whole text file of at most 1 MiB that only this user or root could have written. It is judged once it is open, so that no other
+    /// file takes its place in between, and a pipe is not waited for.
+    pub fn read_guarded(&self, name: &str) -> Result<String, FileError> {
+        let path = self.path.join(name);
+        let fail = |error: io::Error| FileError::new("use", &path, &error);
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        let file = self.dir.open_with(name, &options).map_err(fail)?;
+        let meta = file.metadata().map_err(fail)?;
+        if !meta.is_file() {
+            return Err(fail(io::Error::other("it is no regular file")));
+        }
+        Self::guarded(&path, &meta)?;
+        self.text(name, self.rest(name, file, TEXT_BYTES)?)
+    }
+
+    fn guarded(path: &Path, meta: &Metadata) -> Result<(), FileError> {
+        let (owner, mode) = (meta.uid(), meta.mode() & 0o7777);
+        let is_ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+        if is_ours && mode & 0o022 == 0 {
             return Ok(());
-        };
-        Err(fail(io::Error::other(wrong)))
+        }
+        let wrong = format!("others could have written it: owner uid {owner}, mode {mode:04o}");
+        let error = FileError::new("use", path, &io::Error::other(wrong));
+        Err(FileError {
+            hint: Some(
+                "have it reviewed, then: chmod go-w, and chown it to the user who runs windlass",
+            ),
+            ..error
+        })
     }
 
     /// Reads a whole text file of at most 1 MiB.
     pub fn read_text(&self, name: &str) -> Result<String, FileError> {
-        String::from_utf8(self.read(name, 1 << 20)?).map_err(|_| {
+        self.text(name, self.read(name, TEXT_BYTES)?)
+    }
+
+    fn text(&self, name: &str, bytes: Vec<u8>) -> Result<String, FileError> {
+        String::from_utf8(bytes).map_err(|_| {
             let error = io::Error::other("it is not UTF-8 text");
             FileError::new("read", self.path.join(name), &error)
         })

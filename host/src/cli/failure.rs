@@ -27,7 +27,7 @@ pub enum Exit {
     Usage,
     /// By grant, manifest, budget or plan.
     Refused,
-    /// In doubt, stuck, or a check that could not decide.
+    /// In doubt, stuck, taken back in part, or inconclusive.
     NeedsPerson,
     /// Can be resumed.
     Stopped,

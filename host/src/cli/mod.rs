@@ -46,7 +46,7 @@ Exit codes:
   1   failed, and what was done is taken back
   2   usage or configuration
   3   refused: by grant, manifest, budget or plan
-  4   a person is needed: in doubt, stuck, or a check that could not decide
+  4   a person is needed: in doubt, stuck, taken back in part, or inconclusive
   5   stopped; can be resumed
   70  a fault of windlass";
 

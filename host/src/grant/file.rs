@@ -69,7 +69,7 @@ impl GrantFileError {
     /// What to write instead, where that can be guessed.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::File(_) => None,
+            Self::File(error) => error.hint(),
             Self::Document(error) => error.hint(),
         }
     }
@@ -134,8 +134,7 @@ impl GrantFile {
     /// Reads the file at a path.
     pub fn read(path: &Path) -> Result<Self, GrantFileError> {
         let (folder, name) = Folder::of_file(path)?;
-        let text = folder.read_text(&name)?;
-        Ok(Self::parse(&path.display().to_string(), &text)?)
+        Self::of_folder(&folder, &name, &path.display().to_string())
     }
 
     /// Reads every `.toml` in the folder of grants; `shown` is what people call the folder. A folder that is not there holds none. A file that
@@ -146,7 +145,7 @@ impl GrantFile {
             Err(error) if error.is_missing() => return (Vec::new(), Vec::new()),
             Err(error) => return (Vec::new(), vec![error.into()]),
         };
-        let names = match folder.names("toml") {
+        let names = match folder.is_guarded().and_then(|()| folder.names("toml")) {
             Ok(names) => names,
             Err(error) => return (Vec::new(), vec![error.into()]),
         };
@@ -162,8 +161,7 @@ impl GrantFile {
 
     /// Reads a file that only its owner and root could have written.
     fn of_folder(folder: &Folder, name: &str, shown: &str) -> Result<Self, GrantFileError> {
-        folder.is_guarded(name)?;
-        Ok(Self::parse(shown, &folder.read_text(name)?)?)
+        Ok(Self::parse(shown, &folder.read_guarded(name)?)?)
     }
 
     /// What it allows.

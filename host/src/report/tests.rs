@@ -123,7 +123,7 @@ fn each_end_has_its_sentence() {
     ];
     reads(
         &[begin(), end(Outcome::Inconclusive)],
-        "could not decide, after 1.5 s",
+        "is inconclusive after 1.5 s",
         None,
     );
     reads(

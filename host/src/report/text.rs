@@ -43,7 +43,7 @@ impl Report {
             Standing::Stopped => format!("stopped after {took}"),
             Standing::Unwinding => "is being taken back".into(),
             Standing::Succeeded => format!("succeeded in {took}"),
-            Standing::Inconclusive => format!("could not decide, after {took}"),
+            Standing::Inconclusive => format!("is inconclusive after {took}"),
             Standing::Diverged => format!("cannot go on after {took}"),
             Standing::Failed if self.is_taken_back() => {
                 format!("failed after {took} and was taken back")

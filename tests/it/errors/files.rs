@@ -88,21 +88,32 @@ fn a_grant_file_that_cannot_be_used_stops_nobody_else() {
     let path = |name: &str| world.path().join("grants").join(name);
     let good = world.read("grants/pg-optimize.orders.toml");
     world.write("grants/misspelt.toml", "expire = 1\n");
-    world.write("grants/open.toml", &good);
-    let open = Permissions::from_mode(0o666);
-    fs::set_permissions(path("open.toml"), open).unwrap();
+    for (name, mode) in [("group", 0o660), ("open", 0o666)] {
+        let file = format!("{name}.toml");
+        world.write(&format!("grants/{file}"), &good);
+        fs::set_permissions(path(&file), Permissions::from_mode(mode)).unwrap();
+    }
     let pipe = path("pipe.toml");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
     let said = world.windlass(&["plan", "pg-optimize", "--target", "orders"]);
     let said = said.expect(0).stderr;
     for words in [
         "grants/misspelt.toml:1:1",
-        "open.toml`: others can write it, mode 0666",
+        "group.toml`: others could have written it: owner uid ",
+        "mode 0660",
+        "mode 0666",
+        "chmod go-w",
         "pipe.toml`: it is no regular file",
         "this file grants nothing",
     ] {
         assert!(said.contains(words), "{said}");
     }
+    // Who can write to the folder can put any file there.
+    let folder = world.path().join("grants");
+    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    let refused = world.windlass(&typed("run")).expect(3);
+    assert!(refused.stderr.contains("mode 0775"), "{refused}");
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     // With nothing else there is no grant.
     fs::remove_file(path("pg-optimize.orders.toml")).unwrap();
     world.windlass(&typed("run")).expect(3);

@@ -59,7 +59,7 @@ fn a_health_check() {
     $ windlass run pg-health --target orders
     exit code: 4
     ----- stdout -----
-    run [run] could not decide, after [span]: nothing was changed
+    run [run] is inconclusive after [span]: nothing was changed
       2 inconclusive: standbys, standby lag; 10 checks passed
       pg-health 0.1.0 on orders, by tester, [time]
 
