@@ -1,8 +1,8 @@
 //! One run at a time on a target, and one who watches it.
 
-use super::{REBUILD, assert_succeeded, run, world};
+use super::{REBUILD, TUNE, add_second_table, assert_succeeded, run, world};
 use crate::hold::{Hold, until_waits};
-use crate::laws::only_run;
+use crate::laws::{only_run, work};
 use xtask::postgres::{NEWEST, OLDEST};
 
 #[test]
@@ -32,6 +32,55 @@ fn a_second_run_on_a_target_is_refused_and_the_first_one_named() {
         let (_, state, _) = only_run(&world);
         assert!(!state.effects().is_empty());
     }
+}
+
+/// Its locks went with its process; what it began may still be done.
+#[test]
+fn a_run_that_was_left_in_the_middle_keeps_its_target() {
+    let world = world(NEWEST);
+    let hold = Hold::writer(&world, "accounts");
+    let running = world.start(&[], &run(REBUILD));
+    let pid = until_waits(&world, "REINDEX");
+    running.kill();
+    let (id, ..) = only_run(&world);
+    let before = work(&world);
+    for _ in 0..2 {
+        let refused = world.windlass(&run(REBUILD)).expect(3);
+        let named = format!("run {id} left `orders` in the middle of effect 1, reindex public.");
+        assert!(refused.stderr.contains(&named), "{refused}");
+        assert!(
+            refused.stderr.contains(&format!("windlass resume {id}")),
+            "{refused}"
+        );
+    }
+    // It left no run, and the server was sent nothing more.
+    only_run(&world);
+    assert_eq!(work(&world), before);
+    // A look at the target rests on nothing.
+    let plan = ["plan", "pg-optimize", "--target", "orders"];
+    world.windlass(&plan).expect(0);
+    let resumed = world.start(&[], &["resume", &id.0]);
+    resumed.until_said(&format!("session {pid} of `orders` still works on it"));
+    hold.release();
+    assert_succeeded(&world, resumed.wait());
+    world.windlass(&run(REBUILD)).expect(0);
+}
+
+#[test]
+fn a_run_that_was_half_taken_back_keeps_its_target() {
+    let world = world(NEWEST);
+    add_second_table(&world);
+    let fault = [
+        ("WINDLASS_TEST_FAIL_EFFECT", "2"),
+        ("WINDLASS_TEST_KILL_AT", "undoing"),
+    ];
+    world.windlass_with(&fault, &run(TUNE)).expect(128 + 9);
+    let (id, ..) = only_run(&world);
+    let refused = world.windlass(&run(TUNE)).expect(3);
+    let named = format!("run {id} left `orders` in the middle of taking back effect 1");
+    assert!(refused.stderr.contains(&named), "{refused}");
+    world.windlass(&["resume", &id.0]).expect(1);
+    world.windlass(&run(TUNE)).expect(0);
 }
 
 #[test]
