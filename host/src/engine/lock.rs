@@ -153,7 +153,11 @@ impl Locks {
     }
 
     /// Takes the target's own lock again if it was lost, as after a restart of the target. Does nothing while it is held.
-    pub(super) async fn renew(&mut self, rooms: &dyn Targets, run: &RunId) -> Result<(), LockError> {
+    pub(super) async fn renew(
+        &mut self,
+        rooms: &dyn Targets,
+        run: &RunId,
+    ) -> Result<(), LockError> {
         if let Some(held) = &mut self.target
             && !held.at_target.is_held()
         {

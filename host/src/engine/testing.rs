@@ -25,7 +25,8 @@ pub struct AtTheGate(Gate);
 
 impl Engine {
     fn sandboxed(&self) -> Result<&Sandboxed, SandboxError> {
-        let none = || SandboxError::Setup(wasmtime::Error::msg("procedures are no components here"));
+        let none =
+            || SandboxError::Setup(wasmtime::Error::msg("procedures are no components here"));
         self.guests.sandboxed().ok_or_else(none)
     }
 

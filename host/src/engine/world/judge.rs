@@ -101,8 +101,12 @@ fn no_leftovers(inner: &Inner) -> Result<(), String> {
 fn what_was_set(state: &State) -> BTreeMap<String, String> {
     let mut set = BTreeMap::new();
     for effect in state.effects() {
-        if let (Status::Done { .. }, Effect::Database(database::Effect::SetParameters { table, parameters, .. })) =
-            (&effect.status, &effect.call)
+        if let (
+            Status::Done { .. },
+            Effect::Database(database::Effect::SetParameters {
+                table, parameters, ..
+            }),
+        ) = (&effect.status, &effect.call)
             && let Some(value) = parameters[0].1.clone()
         {
             set.insert(table.name.clone(), value);

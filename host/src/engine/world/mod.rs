@@ -12,15 +12,17 @@ use super::{Engine, EngineError, Finished, Hooks, Order, Runs, Seat};
 use crate::clock::{Clock, Millis};
 use crate::grant::{Budget, Capabilities, Effective};
 use crate::journal::store::Disk;
-use crate::journal::{Entry, Moment, Outcome, State, Store, Watcher};
+use crate::journal::{Entry, Moment, Outcome, Phase, RunId, State, Store, Watcher};
 use crate::plugin;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use schedule::{At, Schedule, Trouble, schedules};
+use schedule::{Act, At, End, Schedule, Script, Step, Trouble, schedules};
 use serde_json::json;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use target::World;
 use tempfile::TempDir;
@@ -32,16 +34,21 @@ const TARGET: &str = "orders";
 const TRIES: usize = 8;
 /// Runs after which the journal is begun anew: it is only for them.
 const RUNS: usize = 500;
+/// Moments of one process at which it dies; waiting for long has many that are alike.
+const MOMENTS: u16 = 60;
 
 /// What schedules share.
 struct Stage {
     runtime: Runtime,
     clock: Clock,
     plugin: plugin::Component,
+    capabilities: Capabilities,
     disk: Disk,
     disk_is_full: Arc<AtomicBool>,
     folder: TempDir,
+    /// How many runs the journal still takes, and how many schedules were played.
     left: usize,
+    played: u32,
 }
 
 /// What a process is there for.
@@ -75,28 +82,45 @@ impl Stage {
             runtime,
             clock,
             plugin: plugin::tests::maintaining(),
+            capabilities: capabilities(),
             disk: disk(&disk_is_full),
             disk_is_full,
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             left: RUNS,
+            played: 0,
         }
     }
 
-    /// Plays a schedule to the end of its run. The error says what was not as it must be.
-    fn play(&mut self, schedule: &Schedule) -> Result<(), String> {
+    /// Plays a schedule, and again with the first process dying at each of its moments. The error says what was not as it must be.
+    fn play_and_die(&mut self, schedule: &Schedule) -> Result<(), String> {
+        let moments = self.play(schedule)?;
+        for moment in 0..moments.min(MOMENTS) {
+            let mut schedule = schedule.clone();
+            let trouble = Trouble::Death;
+            schedule.start.push(At { moment, trouble });
+            self.play(&schedule)
+                .map_err(|what| format!("dead at moment {moment}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// Plays a schedule to the end of its run, and answers how many moments its first process had.
+    fn play(&mut self, schedule: &Schedule) -> Result<u16, String> {
         if self.left == 0 {
             self.disk = disk(&self.disk_is_full);
-            self.folder = tempfile::tempdir().unwrap();
+            self.folder = folder();
             self.left = RUNS;
         }
         self.left -= 1;
+        self.played += 1;
         let world = World::new(self.clock.clone(), Arc::clone(&self.disk_is_full));
         self.runtime.block_on(self.all_shifts(schedule, &world))
     }
 
-    async fn all_shifts(&self, schedule: &Schedule, world: &Arc<World>) -> Result<(), String> {
+    async fn all_shifts(&self, schedule: &Schedule, world: &Arc<World>) -> Result<u16, String> {
         self.shift(schedule, world, &Task::Start, &schedule.start)
             .await?;
+        let moments = world.inner().moment;
         for shift in &schedule.shifts {
             let task = Task::Follow(shift.order);
             self.shift(schedule, world, &task, &shift.troubles).await?;
@@ -111,12 +135,13 @@ impl Stage {
             self.shift(schedule, world, &task, &[]).await?;
         }
         let Some(run) = world.inner().run.clone() else {
-            return judge::nothing_happened(world);
+            return judge::nothing_happened(world).map(|()| moments);
         };
-        judge::judge(&self.state(&run), world)
+        judge::judge(&self.state(&run), world)?;
+        Ok(moments)
     }
 
-    fn state(&self, run: &crate::journal::RunId) -> State {
+    fn state(&self, run: &RunId) -> State {
         let watcher: Watcher = Arc::new(|_, _, _| {});
         let store = Store::on(&self.disk, self.clock.clone(), watcher);
         self.disk_is_full.store(false, Ordering::Relaxed);
@@ -129,7 +154,7 @@ impl Stage {
             return Ok(None);
         };
         let state = self.state(&run);
-        if let crate::journal::Phase::Stopped { diverged: true, .. } = state.phase() {
+        if let Phase::Stopped { diverged: true, .. } = state.phase() {
             return Err("the procedure diverged".into());
         }
         let decision = state.open_effect().map(|open| Decision {
@@ -230,9 +255,7 @@ impl Stage {
         let (Some(run), false) = (run, matches!(task, Task::Start)) else {
             return match task {
                 Task::Start => runs.start(&order, seat).await,
-                Task::Follow(_) | Task::Settle(_) => {
-                    Err(EngineError::Empty(crate::journal::RunId("none".into())))
-                }
+                Task::Follow(_) | Task::Settle(_) => Err(EngineError::Empty(RunId("none".into()))),
             };
         };
         match task {
@@ -248,22 +271,13 @@ impl Stage {
     }
 
     fn order(&self) -> Order {
-        let capabilities: Capabilities = serde_json::from_value(json!({
-            "database": [{
-                "databases": ["*"], "schemas": ["public"], "tables": ["*"],
-                "verbs": ["tables", "vacuum", "analyze", "reindex", "drop-invalid-index",
-                          "cancel-backend", "set-parameters"],
-            }],
-            "probe": [{ "endpoints": ["*"], "verbs": ["http"] }],
-        }))
-        .unwrap();
         Order {
             plugin: self.plugin.clone(),
             target: TARGET.into(),
             parameters: json!({}),
             effective: Effective {
-                needs: capabilities.clone(),
-                grant: capabilities,
+                needs: self.capabilities.clone(),
+                grant: self.capabilities.clone(),
                 budget: Budget::default(),
                 ..Effective::nothing()
             },
@@ -274,33 +288,87 @@ impl Stage {
     }
 }
 
+/// All but the schema that procedures try in vain.
+fn capabilities() -> Capabilities {
+    serde_json::from_value(json!({
+        "database": [{
+            "databases": ["*"], "schemas": ["public"], "tables": ["*"],
+            "verbs": ["tables", "vacuum", "analyze", "reindex", "drop-invalid-index",
+                      "cancel-backend", "set-parameters"],
+        }],
+        "probe": [{ "endpoints": ["*"], "verbs": ["http"] }],
+    }))
+    .unwrap()
+}
+
+/// For the files that are locked: in memory where there is such a place, since each run makes some.
+fn folder() -> TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory.unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 fn disk(is_full: &Arc<AtomicBool>) -> Disk {
     let is_full = Arc::clone(is_full);
     Disk::new(move || is_full.load(Ordering::Relaxed)).unwrap()
 }
 
-/// How many schedules are tried; more with the variable, for those who look for what is rare.
+/// How many schedules are tried, each with all the moments of its first process; more with the variable, for those who look for what is
+/// rare.
 fn cases() -> u32 {
     let more = std::env::var("WINDLASS_SCHEDULES").ok();
-    more.and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
+    more.and_then(|cases| cases.parse().ok()).unwrap_or(200)
+}
+
+/// Tries so many schedules, and answers how many were played.
+fn try_schedules(cases: u32) -> Result<u32, String> {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let stage = RefCell::new(Stage::new());
+    let play = |schedule| {
+        let played = stage.borrow_mut().play_and_die(&schedule);
+        played.map_err(TestCaseError::fail)
+    };
+    let outcome = TestRunner::new(config).run(&schedules(), play);
+    outcome.map_err(|error| error.to_string())?;
+    Ok(stage.into_inner().played)
 }
 
 #[test]
 fn whatever_goes_wrong_a_run_comes_to_a_true_end() {
-    let mut stage = Stage::new();
-    let config = Config {
-        cases: cases(),
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let stage = std::cell::RefCell::new(&mut stage);
-    let outcome = TestRunner::new(config).run(&schedules(), |schedule| {
-        stage
-            .borrow_mut()
-            .play(&schedule)
-            .map_err(TestCaseError::fail)
+    let at_once = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap());
+    let share = cases().div_ceil(at_once);
+    let started = Clock::system().instant();
+    let tried = thread::scope(|scope| {
+        let tries = (0..at_once).map(|_| scope.spawn(move || try_schedules(share)));
+        let tries: Vec<_> = tries.collect();
+        let tried = tries.into_iter().map(|tried| tried.join().unwrap());
+        tried.collect::<Result<Vec<_>, _>>()
     });
-    if let Err(error) = outcome {
-        panic!("{error}");
-    }
+    let played: u32 = tried.unwrap_or_else(|what| panic!("{what}")).iter().sum();
+    let took = Clock::system().instant() - started;
+    println!("{played} schedules in {:.1} s", took.as_secs_f64());
+}
+
+#[test]
+fn a_sweep_that_a_dead_process_was_in_is_no_hurdle() {
+    let rebuild = |index| Act {
+        step: Step::Rebuild { index },
+        swallows: true,
+    };
+    let at_once = |trouble| At { moment: 0, trouble };
+    let schedule = Schedule {
+        script: Script {
+            acts: vec![rebuild(0), rebuild(1)],
+            end: End::Well,
+        },
+        start: vec![
+            at_once(Trouble::Breaks { times: 2 }),
+            at_once(Trouble::KeepsIt { times: 3 }),
+        ],
+        shifts: Vec::new(),
+    };
+    Stage::new().play_and_die(&schedule).unwrap();
 }

@@ -30,23 +30,41 @@ pub(super) struct Act {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     /// Sets a setting of a table, which can be taken back.
-    Set { table: u8, value: u8 },
+    Set {
+        table: u8,
+        value: u8,
+    },
     /// Sets it only if another table has one now.
-    SetIfSet { table: u8, value: u8 },
+    SetIfSet {
+        table: u8,
+        value: u8,
+    },
     /// Rebuilds an index in two steps: what breaks off between them leaves something.
-    Rebuild { index: u8 },
+    Rebuild {
+        index: u8,
+    },
     /// A change of which the target keeps no trace.
-    Vacuum { table: u8 },
+    Vacuum {
+        table: u8,
+    },
     /// A change that cannot be taken back.
-    End { session: u8 },
+    End {
+        session: u8,
+    },
     /// A change that cannot be taken back, nor what was done before it.
-    Drop { index: u8 },
+    Drop {
+        index: u8,
+    },
     /// What no grant allows.
     Forbidden,
     Look,
     /// Waits until the endpoint passes, which takes so many seconds; for at most ten.
-    Await { seconds: u8 },
-    Sleep { seconds: u8 },
+    Await {
+        seconds: u8,
+    },
+    Sleep {
+        seconds: u8,
+    },
     Pass,
     Fail,
     Unsure,
@@ -100,10 +118,10 @@ pub(super) enum Trouble {
     Denies,
     /// The next change fails where it is.
     Fails,
-    /// The connection breaks in the next change.
-    Breaks,
-    /// The next thing that is taken back is refused.
-    KeepsIt,
+    /// The connection breaks in the next changes.
+    Breaks { times: u8 },
+    /// The target refuses to take back what comes next.
+    KeepsIt { times: u8 },
     /// Nothing can be recorded any more.
     DiskFull,
 }
@@ -118,7 +136,8 @@ pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
 }
 
 fn scripts() -> impl Strategy<Value = Script> {
-    let act = (steps(), any::<bool>()).prop_map(|(step, swallows)| Act { step, swallows });
+    let act = (steps(), prop_oneof![2 => Just(true), 1 => Just(false)])
+        .prop_map(|(step, swallows)| Act { step, swallows });
     let end = prop_oneof![
         4 => Just(End::Well),
         2 => Just(End::WithAnError),
@@ -131,7 +150,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..3u8, 1..4u8).prop_map(|(table, value)| Step::Set { table, value }),
         2 => (0..3u8, 1..4u8).prop_map(|(table, value)| Step::SetIfSet { table, value }),
-        6 => (0..3u8).prop_map(|index| Step::Rebuild { index }),
+        8 => (0..3u8).prop_map(|index| Step::Rebuild { index }),
         2 => (0..3u8).prop_map(|table| Step::Vacuum { table }),
         1 => (0..3u8).prop_map(|session| Step::End { session }),
         1 => (0..3u8).prop_map(|index| Step::Drop { index }),
@@ -154,9 +173,23 @@ fn orders() -> impl Strategy<Value = Order> {
     ]
 }
 
+/// Some of what goes wrong is there from the start: only together, and for some time, does it lead to where the faults are.
 fn troubles() -> impl Strategy<Value = Vec<At>> {
-    let trouble = prop_oneof![
-        4 => Just(Trouble::Death),
+    let at_once = |trouble| At { moment: 0, trouble };
+    let breaks = (any::<bool>(), 1..4u8)
+        .prop_map(move |(is_so, times)| is_so.then(|| at_once(Trouble::Breaks { times })));
+    let keeps = (any::<bool>(), 1..6u8)
+        .prop_map(move |(is_so, times)| is_so.then(|| at_once(Trouble::KeepsIt { times })));
+    let later = (0..40u16, trouble()).prop_map(|(moment, trouble)| At { moment, trouble });
+    (breaks, keeps, vec(later, 0..3)).prop_map(|(breaks, keeps, later)| {
+        let at_once = breaks.into_iter().chain(keeps);
+        at_once.chain(later).collect()
+    })
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        2 => Just(Trouble::Death),
         2 => Just(Trouble::Stop),
         1 => Just(Trouble::Cancel),
         2 => (1..90u8).prop_map(|seconds| Trouble::Away { seconds }),
@@ -164,9 +197,8 @@ fn troubles() -> impl Strategy<Value = Vec<At>> {
         1 => (0..3u8).prop_map(|table| Trouble::OtherHand { table }),
         1 => Just(Trouble::Denies),
         2 => Just(Trouble::Fails),
-        3 => Just(Trouble::Breaks),
-        2 => Just(Trouble::KeepsIt),
+        1 => (1..4u8).prop_map(|times| Trouble::Breaks { times }),
+        1 => (1..6u8).prop_map(|times| Trouble::KeepsIt { times }),
         1 => Just(Trouble::DiskFull),
-    ];
-    vec((0..40u16, trouble).prop_map(|(moment, trouble)| At { moment, trouble }), 0..5)
+    ]
 }

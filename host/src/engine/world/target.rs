@@ -2,8 +2,8 @@
 
 use super::super::permit::{ChangePermit, Permit};
 use super::super::rooms::{RoomLockError, TargetLock, Targets};
-use super::schedule::{At, Trouble};
 use super::TARGET;
+use super::schedule::{At, Trouble};
 use crate::call::{
     Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Revert, Reverted, Undo,
 };
@@ -57,7 +57,7 @@ pub(super) struct Inner {
     robbed_until: Option<Instant>,
     away_until: Option<Instant>,
     /// The process at work: how far it is, what goes wrong in it, and what became of it.
-    moment: u16,
+    pub(super) moment: u16,
     troubles: Vec<At>,
     /// What the driver has to do: it alone has the brake and the journal.
     pub(super) asked: Vec<Trouble>,
@@ -71,8 +71,8 @@ pub(super) struct Inner {
 struct Armed {
     denies: bool,
     fails: bool,
-    breaks: bool,
-    keeps: bool,
+    breaks: u8,
+    keeps: u8,
 }
 
 impl fmt::Debug for World {
@@ -164,7 +164,9 @@ impl World {
         inner.give_back(now);
         if inner.holder.as_deref() != Some(&run.0) {
             let holder = inner.holder.clone();
-            inner.faults.push(format!("{run} wrote while {holder:?} had the lock"));
+            inner
+                .faults
+                .push(format!("{run} wrote while {holder:?} had the lock"));
         }
         write(&mut inner);
     }
@@ -189,8 +191,8 @@ impl Inner {
             }
             Trouble::Denies => self.next.denies = true,
             Trouble::Fails => self.next.fails = true,
-            Trouble::Breaks => self.next.breaks = true,
-            Trouble::KeepsIt => self.next.keeps = true,
+            Trouble::Breaks { times } => self.next.breaks = times,
+            Trouble::KeepsIt { times } => self.next.keeps = times,
             Trouble::DiskFull => self.disk_full = true,
         }
     }
@@ -261,14 +263,16 @@ impl Targets for Arc<World> {
                 in_doubt,
                 sweep,
             };
-            self.call().await.map_err(|error| failed(error, false, None))?;
+            self.call()
+                .await
+                .map_err(|error| failed(error, false, None))?;
             let is_ours = permit.still_ours().await;
             is_ours.map_err(|error| failed(error, false, None))?;
             if std::mem::take(&mut self.inner().next.fails) {
                 let error = CallError::new(ErrorKind::Conflict, "it is in use");
                 return Err(failed(error, false, None));
             }
-            let breaks = std::mem::take(&mut self.inner().next.breaks);
+            let breaks = once_less(&mut self.inner().next.breaks);
             let broken = || CallError::new(ErrorKind::Unavailable, "the connection broke");
             if let Some(index) = rebuilt(effect) {
                 self.write(permit.run(), |inner| {
@@ -326,7 +330,7 @@ impl Targets for Arc<World> {
         Box::pin(async move {
             self.call().await?;
             permit.still_ours().await?;
-            if std::mem::take(&mut self.inner().next.keeps) {
+            if once_less(&mut self.inner().next.keeps) {
                 return Err(CallError::new(ErrorKind::Conflict, "it is in use"));
             }
             let Revert::Database(revert) = revert else {
@@ -346,10 +350,12 @@ impl Targets for Arc<World> {
     ) -> BoxFuture<'a, Result<Box<dyn TargetLock>, RoomLockError>> {
         Box::pin(async move {
             let database = || target.to_owned();
-            self.call().await.map_err(|why| database::LockError::Unavailable {
-                database: database(),
-                why,
-            })?;
+            self.call()
+                .await
+                .map_err(|why| database::LockError::Unavailable {
+                    database: database(),
+                    why,
+                })?;
             let now = self.clock.instant();
             let mut inner = self.inner();
             inner.give_back(now);
@@ -396,6 +402,13 @@ impl Drop for Lock {
             inner.holder = None;
         }
     }
+}
+
+/// Whether it happens once more.
+fn once_less(times: &mut u8) -> bool {
+    let happens = *times > 0;
+    *times = times.saturating_sub(1);
+    happens
 }
 
 pub(super) fn table_name(table: u8) -> String {

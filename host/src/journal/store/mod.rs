@@ -66,9 +66,7 @@ pub(crate) struct Disk(Arc<Mutex<Ledger>>);
 #[cfg(test)]
 impl Disk {
     /// An empty one, which refuses each commit before which this answers yes.
-    pub(crate) fn new(
-        refuses: impl FnMut() -> bool + Send + 'static,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn new(refuses: impl FnMut() -> bool + Send + 'static) -> Result<Self, StoreError> {
         let mut ledger = Ledger::memory()?;
         let hooked = ledger.connection.commit_hook(Some(refuses));
         hooked.map_err(|error| ledger.fail(error))?;
