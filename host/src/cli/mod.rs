@@ -25,6 +25,7 @@ mod runs;
 mod selftest;
 mod show;
 mod standing;
+mod tell;
 mod trace;
 mod undo;
 mod watch;
@@ -111,6 +112,8 @@ enum Command {
     Runs(runs::Args),
     /// Show the report of a run
     Show(show::Args),
+    /// Tell people of runs that need someone and of which they do not know
+    Tell(tell::Args),
     /// Prove that the record is whole
     Audit(audit::Args),
     /// Look at all that a run needs, and say what is missing
@@ -176,10 +179,11 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Grant(args) => grant::execute(context, args),
         Command::Plan(args) => plan::execute(context, &args).await,
         // Large, so they do not lie on the stack.
-        Command::Run(args) => Box::pin(run::execute(context, &args)).await,
-        Command::Resume(args) => Box::pin(resume::execute(context, &args)).await,
-        Command::Undo(args) => undo::execute(context, &args).await,
-        Command::Cancel(args) => cancel::execute(context, &args).await,
+        Command::Run(args) => telling(context, Box::pin(run::execute(context, &args))).await,
+        Command::Resume(args) => telling(context, Box::pin(resume::execute(context, &args))).await,
+        Command::Undo(args) => telling(context, undo::execute(context, &args)).await,
+        Command::Cancel(args) => telling(context, cancel::execute(context, &args)).await,
+        Command::Tell(args) => tell::execute(context, &args).await,
         Command::Runs(args) => runs::execute(context, &args),
         Command::Show(args) => show::execute(context, &args).await,
         Command::Audit(args) => audit::execute(context, &args),
@@ -187,6 +191,16 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Selftest(args) => selftest::execute(context, &args).await,
         Command::Completions(args) => completions::execute(context, &args),
     }
+}
+
+/// Whoever works on a run tells, at the end, of those that need someone: of this one, and of others whose process is gone.
+async fn telling(
+    context: &Context,
+    work: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    let ended = work.await;
+    Box::pin(tell::after(context)).await;
+    ended
 }
 
 #[cfg(test)]

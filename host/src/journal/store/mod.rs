@@ -308,6 +308,23 @@ impl Store {
         read::live_on(&ledger.connection, target).map_err(|error| ledger.fail(error))
     }
 
+    /// The runs with an entry since then of which it is not known that everybody was told how they stand, oldest first.
+    pub fn untold(&self, since: Millis) -> Result<Vec<RunId>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::untold(&ledger.connection, since).map_err(|error| ledger.fail(error))
+    }
+
+    /// How many entries the run had when the channel was told how it stands; the channel without a name stands for all of them.
+    pub fn told(&self, run: &RunId, channel: &str) -> Result<Option<u64>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::told(&ledger.connection, run, channel).map_err(|error| ledger.fail(error))
+    }
+
+    /// Remembers that the channel was told how the run stands with so many entries.
+    pub fn tell(&self, run: &RunId, channel: &str, entries: u64) -> Result<(), StoreError> {
+        self.write(|connection| write::tell(connection, run, channel, entries))
+    }
+
     /// The run that is meant by the beginning of its name, or of the part after the day.
     pub fn find(&self, prefix: &str) -> Result<RunId, StoreError> {
         let ledger = lock(&self.inner.reader);

@@ -146,6 +146,30 @@ pub(super) fn live_on(connection: &Connection, target: &str) -> rusqlite::Result
     names.collect()
 }
 
+/// Runs with an entry since then of which `told` does not say that all is told, oldest first.
+pub(super) fn untold(connection: &Connection, since: Millis) -> rusqlite::Result<Vec<RunId>> {
+    let sql = "SELECT run.name FROM run JOIN entry last ON last.run = run.id
+        AND last.seq = (SELECT max(seq) FROM entry WHERE run = run.id)
+        LEFT JOIN told ON told.run = run.name AND told.channel = '' AND told.entries = last.seq + 1
+        WHERE last.at >= ?1 AND told.run IS NULL ORDER BY run.id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names = statement.query_map([since.0.cast_signed()], |row| Ok(RunId(row.get(0)?)))?;
+    names.collect()
+}
+
+/// How many entries the run had when the channel was told last.
+pub(super) fn told(
+    connection: &Connection,
+    run: &RunId,
+    channel: &str,
+) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT entries FROM told WHERE run = ?1 AND channel = ?2")?
+        .query_row(params![run.0, channel], |row| row.get(0))
+        .optional()
+        .map(|entries: Option<i64>| entries.map(i64::cast_unsigned))
+}
+
 /// The state of a stored run. Observations, which may be large, are not even read.
 pub(super) fn fold(
     connection: &Connection,

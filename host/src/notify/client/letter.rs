@@ -31,13 +31,22 @@ impl Letter {
             (procedure, begin.target.clone())
         });
         Self {
-            id: id(effect, run, so_far),
+            id: id(effect, run, so_far, ""),
             event: event.clone(),
             message: Message::clone(message),
             run: run.clone(),
             procedure,
             target,
             at,
+        }
+    }
+
+    /// What the host itself says of a run that stands so: with each further entry of the run it is another message.
+    pub(super) fn of_host(effect: &Effect, run: &RunId, so_far: &State, at: Millis) -> Self {
+        let entries = so_far.entries().to_string();
+        Self {
+            id: id(effect, run, so_far, &entries),
+            ..Self::new(effect, run, so_far, at)
         }
     }
 
@@ -68,13 +77,13 @@ impl Letter {
 }
 
 /// Names of runs are unique in one state directory only, so what else tells runs apart counts too.
-fn id(effect: &Effect, run: &RunId, so_far: &State) -> String {
+fn id(effect: &Effect, run: &RunId, so_far: &State, more: &str) -> String {
     let began = so_far.began().map_or(0, |at| at.0).to_string();
     let (digest, target) = so_far
         .begin()
         .map_or(("", ""), |begin| (&begin.digest, &begin.target));
     let mut hash = Sha256::new();
-    for part in [
+    let parts = [
         "windlass message",
         &run.0,
         &began,
@@ -82,7 +91,10 @@ fn id(effect: &Effect, run: &RunId, so_far: &State) -> String {
         target,
         effect.channel(),
         effect.event(),
-    ] {
+        more,
+    ];
+    // A guest's own message has nothing more, and keeps the name that it always had.
+    for part in parts.iter().take(if more.is_empty() { 7 } else { 8 }) {
         hash.update(part);
         hash.update([0]);
     }
