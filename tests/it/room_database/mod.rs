@@ -9,6 +9,7 @@ mod drop_index;
 mod login;
 mod parameters;
 mod place;
+mod pools;
 mod reads;
 mod reindex;
 mod sessions;

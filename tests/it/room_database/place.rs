@@ -46,7 +46,7 @@ impl Endpoint {
     }
 }
 
-fn server(major: u32) -> &'static Server {
+pub(super) fn server(major: u32) -> &'static Server {
     static SERVERS: [OnceLock<Server>; 2] = [OnceLock::new(), OnceLock::new()];
     let slot = match major {
         OLDEST => &SERVERS[0],

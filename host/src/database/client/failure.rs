@@ -156,6 +156,15 @@ impl ConnectFailure {
         }
     }
 
+    /// From the system's error while the server was looked for.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        let detail = error.raw_os_error().is_none().then(|| error.to_string());
+        Self {
+            detail,
+            ..Self::new(ErrorKind::Unavailable, why_not_reached(error))
+        }
+    }
+
     /// From the driver's error when the configured role was to be taken.
     pub(super) fn from_role(error: &tokio_postgres::Error) -> Self {
         let (kind, reason) = match error.as_db_error().map(|answer| answer.code().code()) {
@@ -239,6 +248,10 @@ fn unreachable_because(error: &tokio_postgres::Error) -> String {
     {
         return tls_text(tls);
     }
+    why_not_reached(io)
+}
+
+fn why_not_reached(io: &io::Error) -> String {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
     match io.kind() {
         io::ErrorKind::ConnectionRefused => "nothing answers at the configured address".into(),

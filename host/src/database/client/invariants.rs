@@ -38,7 +38,7 @@ pub(super) async fn check(
     let row = session
         .query_one(&sql, &[&cap.saturating_add(1)])
         .await
-        .map_err(|error| explain(error.into(), name))?;
+        .map_err(|failure| explain(failure, name))?;
     let counted: i64 = row.try_get(0)?;
     let rows = u64::try_from(counted.min(cap)).unwrap_or(0);
     Ok(InvariantResult {

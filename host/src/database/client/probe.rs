@@ -70,6 +70,9 @@ const RIGHTS: &str = "
 pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
     let watch = open(room, Purpose::Watch).await?;
     let look = open(room, Purpose::Look).await?;
+    look.begin_look(room)
+        .await
+        .map_err(|failure| failure.for_operator(room.name()))?;
     ask(room, &watch, &look)
         .await
         .map_err(|failure| failure.into_call(room.name()))
