@@ -4,7 +4,7 @@
 
 use crate::contract::{CallError, ErrorKind};
 use std::io;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// Why a step did not end well. It becomes a [`CallError`] at the edge of the room, where the database's name is known.
 #[derive(Debug, thiserror::Error)]
@@ -67,17 +67,23 @@ impl Failure {
     }
 }
 
-/// After a shutdown or a crash the server itself does not say how a statement ended.
+/// Where the session ends with the statement, as by a shutdown or a crash, the server does not say how the statement ended: only an error
+/// that leaves the session says that nothing happened.
 fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(answer) => {
-            [
-                SqlState::ADMIN_SHUTDOWN,
-                SqlState::CRASH_SHUTDOWN,
-                SqlState::CANNOT_CONNECT_NOW,
-                SqlState::IDLE_SESSION_TIMEOUT,
-            ]
-            .contains(answer.code())
+            let ends_session = matches!(
+                answer.parsed_severity(),
+                Some(Severity::Fatal | Severity::Panic)
+            );
+            ends_session
+                || [
+                    SqlState::ADMIN_SHUTDOWN,
+                    SqlState::CRASH_SHUTDOWN,
+                    SqlState::CANNOT_CONNECT_NOW,
+                    SqlState::IDLE_SESSION_TIMEOUT,
+                ]
+                .contains(answer.code())
                 || answer.code().code().starts_with("08")
         }
         None => {

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Outcome, refuse};
 use super::room::{LockHolder, Room};
-use super::session::{Purpose, Session, application_name};
+use super::session::{APPLICATION, Purpose, Session, application_name};
 use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;
 use std::time::Duration;
@@ -20,6 +20,17 @@ const HOLDER: &str = "
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
       AND (l.classid::int8 << 32 | l.objid::int8) = $1";
+
+/// A session of another run that holds, or waits for, what only work on a table takes. The host that sent it may be gone, and the lock with
+/// it, while the server works on.
+const AT_WORK: &str = "
+    SELECT a.application_name, a.pid
+    FROM pg_stat_activity a
+    WHERE starts_with(a.application_name, $1) AND a.application_name <> $2
+      AND a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation'
+                  AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+    ORDER BY a.pid LIMIT 1";
 
 /// Why a database could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +143,15 @@ pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
     loop {
         match attempt(&session).await {
             Ok(None) => {
+                if let Some(holder) = at_work(&session, run)
+                    .await
+                    .map_err(|failure| unavailable(failure.into_call(room.name())))?
+                {
+                    return Err(LockError::Held {
+                        database: room.name().to_owned(),
+                        holder,
+                    });
+                }
                 room.locked_by(LockHolder {
                     pid: session.pid(),
                     application: application_name(run),
@@ -188,6 +208,18 @@ impl Holder {
     fn is_of(&self, run: &RunId) -> bool {
         self.application.is_empty() || self.application == application_name(run)
     }
+}
+
+/// What the server still does for another run.
+async fn at_work(session: &Session, run: &RunId) -> Outcome<Option<String>> {
+    let own = application_name(run);
+    let Some(row) = session.query_opt(AT_WORK, &[&APPLICATION, &own]).await? else {
+        return Ok(None);
+    };
+    let (application, pid): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(Some(format!(
+        "{application} (session {pid}), whose statement the server still works on"
+    )))
 }
 
 async fn attempt(session: &Session) -> Result<Option<Holder>, Failure> {
