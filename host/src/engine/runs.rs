@@ -112,13 +112,12 @@ impl<'a> Runs<'a> {
         // Before anything is recorded: what cannot be made ready leaves no run behind.
         self.engine.compiled(&order.plugin)?;
         let run = self.store.new_run_id(&self.engine.clock)?;
-        let changes = order.plugin.changes_something();
-        let locked = self.lock(changes, &order.target, &run, &seat).await;
-        // What a run left in the middle may be at work at the target still, and hold up the lock: the run says more of it than the lock.
-        if changes && matches!(locked, Ok(_) | Err(LockError::Target { .. })) {
+        let locks = self
+            .lock(order.plugin.changes_something(), &order.target, &run, &seat)
+            .await?;
+        if order.plugin.changes_something() {
             self.refuse_reserved(&order.target)?;
         }
-        let locks = locked?;
         self.keep(order)?;
         let ledger = Ledger::journal(
             run.clone(),
@@ -265,8 +264,7 @@ impl<'a> Runs<'a> {
         Ok(gate)
     }
 
-    /// Refuses to change a target that another run left in the middle of something. That run has no process any more: we had its lock on this
-    /// machine.
+    /// Refuses to change a target that another run left in the middle of something. That run has no process any more: we have the lock.
     fn refuse_reserved(&self, target: &str) -> Result<(), EngineError> {
         for holder in self.store.live_on(target)? {
             if let Some(what) = in_the_middle(&self.store.state(&holder)?) {

@@ -3,14 +3,14 @@
 
 use super::on_each_server;
 use super::place::{
-    LONG, Place, analyze, connect, database, drop_index, failed, refused, reindex, target,
+    LONG, Place, analyze, connect, database, drop_index, failed, refused, reindex, target, vacuum,
 };
 use super::reindex::{BLOATED, started};
 use std::time::Duration;
 use windlass::call::{Confirmed, Reverted};
 use windlass::contract::ErrorKind;
 use windlass::contract::database_types::ObjectName;
-use windlass::database::{Client, Effect, LockError, Revert};
+use windlass::database::{Client, Effect, Revert};
 use windlass::journal::RunId;
 
 on_each_server!(
@@ -116,31 +116,30 @@ async fn a_statement_whose_session_ended_with_it_is_in_doubt(place: Place) {
 
 async fn what_the_server_still_does_for_another_run_reserves_the_database(mut place: Place) {
     place.with(|target| target.transaction_wait = LONG);
+    place.sql("CREATE TABLE t (n int)").await;
     let gate = started(&place).await;
     let announced = place.announce(reindex("slow_i")).await;
     announced
         .crash_while(&place.permit(), place.until_it_waits())
         .await;
     // Another machine, which knows nothing of the run. The lock is free: it went with the host.
-    let elsewhere = Client::new(vec![target(&place.url)]).unwrap();
-    let locked = elsewhere.lock("orders", &RunId("other".into())).await;
-    let Err(LockError::Held { holder, .. }) = locked else {
-        panic!("the server still works on it: {locked:?}");
-    };
+    place.with(|target| target.lock_timeout = SHORT);
+    let other = RunId("other".into());
+    let lock = place.room.lock("orders", &other).await.unwrap();
+    let vacuuming = place.announce(vacuum("t")).await;
+    let permit = place.permit_of(other);
+    let why = failed(vacuuming.apply(&permit).await, ErrorKind::Conflict);
     let name = format!("windlass/test-{} (session ", place.database);
-    assert!(
-        holder.starts_with(&name) && holder.contains("still works on"),
-        "{holder}"
-    );
-    // The run itself may go on: it knows its own statement, and waits for it.
-    let own = elsewhere.lock("orders", &announced.run).await.unwrap();
-    own.release().await;
+    assert!(why.contains(&name) && why.contains("another run"), "{why}");
+    assert_eq!(vacuuming.note(), None, "nothing was sent");
+    lock.release().await;
     drop(gate);
     let Confirmed::Done(_) = announced.confirm(&place.permit()).await.unwrap() else {
         panic!("the server finished it");
     };
-    let lock = elsewhere.lock("orders", &RunId("other".into())).await;
-    lock.unwrap().release().await;
+    let lock = place.room.lock("orders", &announced.run).await.unwrap();
+    vacuuming.apply(&place.permit()).await.unwrap();
+    lock.release().await;
 }
 
 async fn a_sweep_leaves_what_another_session_works_on(mut place: Place) {

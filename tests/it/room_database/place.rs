@@ -187,6 +187,17 @@ impl Place {
         )
     }
 
+    /// A permit of another run than the place's own.
+    pub(super) fn permit_of(&self, run: RunId) -> Permit {
+        Permit::for_test(
+            run,
+            Arc::new(effective(&everything())),
+            Clock::system().instant() + LONG,
+            self.stop.subscribe(),
+            None,
+        )
+    }
+
     /// As when the operator presses Ctrl-C twice.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);

@@ -3,6 +3,7 @@
 use super::failure::{Failure, Outcome, refuse};
 use super::room::{LockHolder, Room};
 use super::session::{APPLICATION, Purpose, Session, application_name};
+use crate::clock::Clock;
 use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;
 use std::time::Duration;
@@ -143,15 +144,6 @@ pub(super) async fn take(room: &Room, run: &RunId) -> Result<Lock, LockError> {
     loop {
         match attempt(&session).await {
             Ok(None) => {
-                if let Some(holder) = at_work(&session, run)
-                    .await
-                    .map_err(|failure| unavailable(failure.into_call(room.name())))?
-                {
-                    return Err(LockError::Held {
-                        database: room.name().to_owned(),
-                        holder,
-                    });
-                }
                 room.locked_by(LockHolder {
                     pid: session.pid(),
                     application: application_name(run),
@@ -199,6 +191,39 @@ pub(super) async fn refuse_unlocked(session: &Session, room: &Room) -> Outcome<(
     )
 }
 
+/// Refuses to change a database while the server works on what another run sent, after as long a wait as for any lock.
+pub(super) async fn refuse_others_at_work(
+    session: &Session,
+    room: &Room,
+    clock: &Clock,
+) -> Outcome<()> {
+    let end = clock.instant() + room.target.lock_timeout;
+    while let Some(other) = others_at_work(session).await? {
+        if clock.instant() >= end {
+            return refuse(
+                ErrorKind::Conflict,
+                format!(
+                    "the server still works on a statement of another run: {other}; nothing else is changed on `{}` meanwhile",
+                    room.name()
+                ),
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The session in which the server works for another run, if there is one.
+pub(super) async fn others_at_work(session: &Session) -> Outcome<Option<String>> {
+    let own = application_name(session.run());
+    let row = session.query_opt(AT_WORK, &[&APPLICATION, &own]).await?;
+    row.map(|row| {
+        let (application, pid): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(format!("{application} (session {pid})"))
+    })
+    .transpose()
+}
+
 struct Holder {
     application: String,
     text: String,
@@ -208,18 +233,6 @@ impl Holder {
     fn is_of(&self, run: &RunId) -> bool {
         self.application.is_empty() || self.application == application_name(run)
     }
-}
-
-/// What the server still does for another run.
-async fn at_work(session: &Session, run: &RunId) -> Outcome<Option<String>> {
-    let own = application_name(run);
-    let Some(row) = session.query_opt(AT_WORK, &[&APPLICATION, &own]).await? else {
-        return Ok(None);
-    };
-    let (application, pid): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(Some(format!(
-        "{application} (session {pid}), whose statement the server still works on"
-    )))
 }
 
 async fn attempt(session: &Session) -> Result<Option<Holder>, Failure> {

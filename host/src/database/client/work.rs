@@ -86,6 +86,12 @@ impl<'a> Work<'a> {
         };
         work.look(lock::refuse_unlocked(&work.session, room))
             .await?;
+        work.look(lock::refuse_others_at_work(
+            &work.session,
+            room,
+            permit.clock(),
+        ))
+        .await?;
         Ok(work)
     }
 
