@@ -229,7 +229,7 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
 }
 
 /// What `doctor` finds at the target, each note on a line of its own.
-fn finding(world: &World, url: &str) -> String {
+pub(super) fn finding(world: &World, url: &str) -> String {
     let words = ["doctor", "--output", "json"];
     let report = world.windlass_with(&[(VARIABLE, url)], &words).json();
     let findings = report["findings"].as_array().unwrap();

@@ -9,6 +9,7 @@ mod database;
 mod files;
 mod grants;
 mod journal;
+mod pools;
 
 use crate::world::World;
 use windlass::journal::Store;

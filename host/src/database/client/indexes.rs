@@ -83,7 +83,7 @@ pub(super) async fn read(
     shows: &(dyn Fn(&str, &str) -> bool + Sync),
 ) -> Outcome<Vec<IndexFacts>> {
     let (mut oids, mut valid): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-    for row in session.query(CANDIDATES, &[]).await? {
+    let candidate = |row: Row| {
         let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
         if !is_system_schema(&schema) && shows(&schema, &table) {
             let list = if row.try_get(3)? {
@@ -93,7 +93,9 @@ pub(super) async fn read(
             };
             list.push(row.try_get(0)?);
         }
-    }
+        Ok(true)
+    };
+    session.each(CANDIDATES, &[], candidate).await?;
     oids.extend(largest(session, valid).await?);
     oids.truncate(MOST_OBJECTS);
     let shapes = shapes(session, &oids).await?;

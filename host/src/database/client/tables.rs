@@ -38,7 +38,8 @@ const LARGEST: &str = "
     SELECT c.oid FROM pg_class c LEFT JOIN held h ON h.oid = c.oid
     WHERE c.oid = ANY($1)
     ORDER BY CASE WHEN h.oid IS NULL THEN coalesce(pg_relation_size(c.oid), 0)
-                  ELSE c.relpages * current_setting('block_size')::int8 END DESC, c.oid";
+                  ELSE c.relpages * current_setting('block_size')::int8 END DESC, c.oid
+    LIMIT $2";
 
 const FACTS: &str = "
     WITH {held}, {busy}
@@ -84,12 +85,14 @@ pub(super) async fn read(
     shows: &(dyn Fn(&str, &str) -> bool + Sync),
 ) -> Outcome<Vec<TableFacts>> {
     let mut oids: Vec<u32> = Vec::new();
-    for row in session.query(CANDIDATES, &[]).await? {
+    let candidate = |row: Row| {
         let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
         if !is_system_schema(&schema) && shows(&schema, &table) {
             oids.push(row.try_get(0)?);
         }
-    }
+        Ok(true)
+    };
+    session.each(CANDIDATES, &[], candidate).await?;
     let oids = largest(session, oids).await?;
     let mut shapes = HashMap::new();
     for row in session.query(WIDTHS, &[&oids]).await? {
@@ -113,12 +116,9 @@ pub(super) async fn largest(session: &Session, oids: Vec<u32>) -> Outcome<Vec<u3
         return Ok(oids);
     }
     let sql = LARGEST.replace("{held}", HELD);
-    let rows = session.query(&sql, &[&oids]).await?;
-    let oids: Result<Vec<u32>, _> = rows
-        .iter()
-        .take(MOST_OBJECTS)
-        .map(|row| row.try_get(0))
-        .collect();
+    let most = i64::try_from(MOST_OBJECTS).unwrap_or(i64::MAX);
+    let rows = session.query(&sql, &[&oids, &most]).await?;
+    let oids: Result<Vec<u32>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     Ok(oids?)
 }
 
