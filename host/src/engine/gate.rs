@@ -15,7 +15,7 @@ use super::plan::Bound;
 use super::refusal::{refused, unmeant};
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
-use super::rooms::Rooms;
+use super::rooms::Targets;
 use super::settle;
 use super::turn::Turn;
 use super::watch::Watches;
@@ -42,7 +42,7 @@ const SHOWN_EVERY: Duration = Duration::from_millis(50);
 /// What one run's calls pass through.
 pub(crate) struct Gate {
     pub(super) run: RunId,
-    pub(super) rooms: Arc<Rooms>,
+    pub(super) rooms: Arc<dyn Targets>,
     pub(super) effective: Arc<Effective>,
     pub(super) clock: Clock,
     pub(super) hooks: Hooks,
@@ -342,7 +342,7 @@ impl Gate {
             .saturating_duration_since(self.clock.instant());
         let permit = self.unwind_permit(rest.clamp(READ_DEADLINE, EFFECT_DEADLINE));
         let asked = settle::ask(
-            &self.rooms,
+            &*self.rooms,
             &permit,
             &call,
             &prepared,

@@ -2,7 +2,7 @@
 
 use super::control::{Event, Progress};
 use super::permit::Ownership;
-use super::rooms::{RoomLockError, Rooms, TargetLock};
+use super::rooms::{RoomLockError, TargetLock, Targets};
 use super::runs::Seat;
 use crate::clock::Millis;
 use crate::journal::RunId;
@@ -28,7 +28,7 @@ pub(super) struct Locks {
 #[derive(Debug)]
 struct Held {
     name: String,
-    at_target: Arc<TargetLock>,
+    at_target: Arc<dyn TargetLock>,
     _file: LockFile,
 }
 
@@ -134,7 +134,7 @@ impl Locks {
     pub(super) async fn and_target(
         self,
         state_dir: &Dir,
-        rooms: &Rooms,
+        rooms: &dyn Targets,
         target: &str,
         run: &RunId,
         seat: &Seat,
@@ -164,7 +164,7 @@ impl Locks {
         })?;
         let held = Held {
             name: target.to_owned(),
-            at_target: Arc::new(at_target),
+            at_target: Arc::from(at_target),
             _file: file,
         };
         Ok(Self {
@@ -174,7 +174,11 @@ impl Locks {
     }
 
     /// Takes the target's own lock again if it was lost, as after a restart of the target. Does nothing while it is held.
-    pub(super) async fn renew(&mut self, rooms: &Rooms, run: &RunId) -> Result<(), LockError> {
+    pub(super) async fn renew(
+        &mut self,
+        rooms: &dyn Targets,
+        run: &RunId,
+    ) -> Result<(), LockError> {
         if let Some(held) = &mut self.target
             && !held.at_target.is_held()
         {
@@ -183,7 +187,7 @@ impl Locks {
                 target: held.name.clone(),
                 source,
             })?;
-            held.at_target = Arc::new(renewed);
+            held.at_target = Arc::from(renewed);
         }
         Ok(())
     }

@@ -94,12 +94,8 @@ impl Engine {
         let mut gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
         gate.ledger.append(Entry::Begin(order.begin())).await?;
         let at = self.clock.now();
-        let compiled = self.compiled(&order.plugin)?;
         let brief = order.brief(at, memory);
-        let (ended, gate) = self
-            .sandbox
-            .run(&compiled, &order.plugin, gate, brief)
-            .await;
+        let (ended, gate) = self.guests.run(&order.plugin, gate, brief).await?;
         let end = match ended {
             Ended::Returned(returned) => returned,
             Ended::Limit(what) => Err(format!("limit: the procedure {what}")),

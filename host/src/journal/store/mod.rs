@@ -59,6 +59,22 @@ struct Inner {
     writer: Option<Writer>,
 }
 
+/// What is left of a journal in memory when the process that wrote it is gone.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Disk(Arc<Mutex<Ledger>>);
+
+#[cfg(test)]
+impl Disk {
+    /// An empty one, which refuses each commit before which this answers yes.
+    pub(crate) fn new(refuses: impl FnMut() -> bool + Send + 'static) -> Result<Self, StoreError> {
+        let mut ledger = Ledger::memory()?;
+        let hooked = ledger.connection.commit_hook(Some(refuses));
+        hooked.map_err(|error| ledger.fail(error))?;
+        Ok(Self(Arc::new(Mutex::new(ledger))))
+    }
+}
+
 /// A run with its state, or why that cannot be read.
 pub type Listed = (RunId, Result<State, StoreError>);
 
@@ -126,6 +142,21 @@ impl Store {
     pub fn in_memory(clock: Clock) -> Result<Self, StoreError> {
         let ledger = Arc::new(Mutex::new(Ledger::memory()?));
         Self::start(Arc::clone(&ledger), ledger, clock, None)
+    }
+
+    /// A journal on a disk of a test. It has no thread: what nobody waits for is shown and committed at once.
+    #[cfg(test)]
+    pub(crate) fn on(disk: &Disk, clock: Clock, watcher: Watcher) -> Self {
+        let (reader, ledger) = (Arc::clone(&disk.0), Arc::clone(&disk.0));
+        let committer = Committer::new(Arc::clone(&ledger), Some(watcher));
+        let inner = Inner {
+            clock,
+            reader,
+            writer: Some(Writer::on_the_spot(ledger, committer)),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     fn start(
