@@ -7,6 +7,7 @@ mod completions;
 mod context;
 mod decision;
 mod doctor;
+mod draft;
 mod failure;
 mod grant;
 mod init;
@@ -19,6 +20,7 @@ mod parameters;
 mod plan;
 mod planned;
 mod refusal;
+mod renew;
 mod resume;
 mod run;
 mod runs;
@@ -28,11 +30,13 @@ mod standing;
 mod tell;
 mod trace;
 mod undo;
+mod wait;
 mod watch;
 mod work;
 
 pub use failure::{Exit, Failure};
 
+use crate::config::Environment;
 use crate::engine::Hooks;
 use clap::{Parser, Subcommand};
 use context::Context;
@@ -49,6 +53,8 @@ Exit codes:
   3   refused: by grant, manifest, budget or plan
   4   a person is needed: in doubt, stuck, taken back in part, or inconclusive
   5   stopped; can be resumed
+  6   busy: another run is at work on the target
+  7   planned, and the plan shows that its run would not succeed
   70  a fault of windlass";
 
 /// Maintenance on production, as sandboxed procedures.
@@ -147,6 +153,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
         Err(error) => return output::usage(&error, &arguments),
     };
     let printer = Printer::new(cli.global.output, cli.global.quiet, cli.global.no_progress);
+    let printer = printer.of_columns(Environment::process().columns());
     let context = match Context::new(printer, cli.global.config, cli.global.state, hooks) {
         Ok(context) => context,
         Err(failure) => return printer.failure(&failure),

@@ -39,7 +39,7 @@ fn a_grant_for_another_digest_is_not_taken() {
     ----- stdout -----
     ----- stderr -----
     error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
-      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+      hint:  windlass inspect pg-optimize, then: windlass grant renew grants/pg-optimize.orders.toml
     ");
     assert_snapshot!(world.snapshot(&["grant", "check", FILE]), @"
     $ windlass grant check grants/pg-optimize.orders.toml
@@ -47,7 +47,7 @@ fn a_grant_for_another_digest_is_not_taken() {
     ----- stdout -----
     ----- stderr -----
     error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
-      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+      hint:  windlass inspect pg-optimize, then: windlass grant renew grants/pg-optimize.orders.toml
     ");
     assert_untouched(&world, &before);
 }
@@ -121,19 +121,60 @@ fn a_grant_that_is_too_narrow_refuses_the_call_and_says_what_would_allow_it() {
     world.write(FILE, &format!("{reads}{narrowed}"));
     assert_snapshot!(world.snapshot(&typed("plan")), @r#"
     $ windlass plan pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100
-    exit code: 3
+    exit code: 7
     ----- stdout -----
+    orders: pg-optimize 0.1.0 would have 6 effects, of which 6 are not granted yet
+
+    #  EFFECT  OBJECT  NOW → AFTER
+    1  drop invalid index  public.accounts_abalance_ccnew  [size] → gone
+      not granted yet
+      undo: not needed: no query can use it
+    2  reindex  public.accounts_abalance  [size] → [size]
+      not granted yet
+      undo: not needed: same index, rebuilt
+    3  reindex  public.accounts_bid_abalance  [size] → [size]
+      not granted yet
+      undo: not needed: same index, rebuilt
+    4  reindex  public.accounts_pkey  [size] → [size]
+      not granted yet
+      undo: not needed: same index, rebuilt
+    5  reindex  public.accounts_bid  [size] → [size]
+      not granted yet
+      undo: not needed: same index, rebuilt
+    6  vacuum (analyze)  public.accounts  5333 dead
+      not granted yet
+      undo: not needed: rows are unchanged
+
+    not granted
+      the grant for sha256:[digest] covers schema "sales" only
+      (grants/pg-optimize.orders.toml, line 19)
+      schemas = ["sales", "public"], then: windlass grant check
+      grants/pg-optimize.orders.toml
+
+    assumed
+      read replication: as of now, before these effects
+      read server facts: as of now, before these effects
+      read index sizes: as of now, before these effects
+
+    foreseen
+      1 leftover dropped ([size]), 4 indexes rebuilt ([size] → [size]), 1 table
+      vacuumed (5,333 → 0 dead rows)
     ----- stderr -----
     pg-optimize 0.1.0 on orders, by tester
     - look
     - drop leftovers
-    ✗ refused: drop invalid index public.accounts_abalance_ccnew: may not drop
-      invalid index public.accounts_abalance_ccnew on orders: no grant covers it
-    error: pg-optimize on orders cannot be planned
-      cause: may not drop invalid index public.accounts_abalance_ccnew on orders: no grant covers it
-      cause: the grant for sha256:[digest] covers schema "sales" only (grants/pg-optimize.orders.toml, line 19)
-      nothing was changed
-      hint:  schemas = ["sales", "public"], then: windlass grant check grants/pg-optimize.orders.toml
+    ✓ leftovers are gone: assumed: 1 invalid index dropped
+    - rebuild indexes
+    - vacuum tables
+    - check
+    · rebuilt indexes are not larger: assumed: 4 looked at: public.accounts_abalance
+      [size] → [size] · public.accounts_bid_abalance [size] → [size] ·
+      public.accounts_pkey [size] → [size] · public.accounts_bid [size] → [size]
+
+    Nothing was changed.  Plan [digest] is in plan.json.
+    A run of it would be refused until all of it is granted.
+    A draft of what this plan has, and no more:
+    windlass grant pg-optimize --from plan.json --force
     "#);
     assert_snapshot!(world.snapshot(&typed("run")), @r#"
     $ windlass run pg-optimize --target orders --set min-size=[size] --set min-dead-rows=100

@@ -40,7 +40,15 @@ fn world(receiver: &Receiver) -> World {
 }
 
 fn grant(world: &World, more: &[&str]) -> Output {
-    let words = ["grant", "pg-health", "--target", "orders", "--force"];
+    let words = [
+        "grant",
+        "pg-health",
+        "--target",
+        "orders",
+        "--force",
+        "--approved-by",
+        "tester",
+    ];
     world.windlass(&[&words[..], more].concat())
 }
 

@@ -282,6 +282,7 @@ impl Stage {
                 ..Effective::nothing()
             },
             grants: Vec::new(),
+            lineage: Vec::new(),
             plan: None,
             by: "ana".into(),
         }

@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use writer::Writer;
 
 pub use error::StoreError;
+pub use read::Whose;
 pub use verify::{Lost, Verified};
 
 /// When a [`Watcher`] is called.
@@ -332,16 +333,15 @@ impl Store {
         read::find(names, prefix)
     }
 
-    /// What the newest run of the procedure on the target that succeeded, and was not undone, remembered under the key.
+    /// What the newest run of these components on the target that succeeded, and was not undone, remembered under the key.
     pub fn latest_remembered(
         &self,
-        procedure: &str,
-        target: &str,
+        whose: Whose<'_>,
         key: &str,
     ) -> Result<Option<String>, StoreError> {
         let ledger = lock(&self.inner.reader);
         let sqlite = |error| ledger.fail(error);
-        read::remembered(&ledger.connection, procedure, target, key, &sqlite)
+        read::remembered(&ledger.connection, whose, key, &sqlite)
     }
 
     /// Content that was kept under this digest, checked against it.

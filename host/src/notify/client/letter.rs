@@ -4,6 +4,7 @@ use crate::clock::Millis;
 use crate::contract::notify_types::{Level, Message};
 use crate::journal::{RunId, State};
 use crate::notify::Effect;
+use crate::plugin::builtin::title;
 use sha2::{Digest, Sha256};
 
 /// A message with what no guest can change: where it comes from, and a name that is the same at every attempt.
@@ -27,7 +28,11 @@ impl Letter {
         let Effect::Send { event, message, .. } = effect;
         let begin = so_far.begin();
         let (procedure, target) = begin.map_or_else(Default::default, |begin| {
-            let procedure = format!("{} {}", begin.procedure, begin.version);
+            let procedure = format!(
+                "{} {}",
+                title(&begin.procedure, &begin.digest),
+                begin.version
+            );
             (procedure, begin.target.clone())
         });
         Self {
