@@ -12,8 +12,8 @@
 //! There is no stand-in for the host here: what a procedure does is tried on a real server, by `windlass plan` and `windlass run`.
 
 use crate::database::{
-    IndexFacts, ObjectName, ReplicationSlot, ServerFacts, SessionFacts, Standby, StorageParameter,
-    TableFacts, TableKind, XminHolder, XminHolderKind,
+    AgedDatabase, CoverageFacts, IndexFacts, ObjectName, ReplicationSlot, ServerFacts,
+    SessionFacts, Standby, StorageParameter, TableFacts, TableKind, XminHolder, XminHolderKind,
 };
 
 /// So many bytes have the samples of tables and indexes: 100 MB.
@@ -48,6 +48,29 @@ pub fn server() -> ServerFacts {
         .into(),
         frozen_age: 100,
         multixact_age: 0,
+        oldest_frozen: aged("template1", 100),
+        oldest_multixact: aged("template1", 0),
+    }
+}
+
+/// A database of the server of this age.
+pub fn aged(name: impl Into<String>, age: u32) -> AgedDatabase {
+    AgedDatabase {
+        name: name.into(),
+        age,
+    }
+}
+
+/// A database with so many tables and as many indexes, all of which are shown and counted.
+pub fn coverage(tables: u32) -> CoverageFacts {
+    CoverageFacts {
+        role: "windlass".to_owned(),
+        tables,
+        tables_covered: tables,
+        indexes: tables,
+        indexes_covered: tables,
+        uncounted: 0,
+        absent: Vec::new(),
     }
 }
 
@@ -69,6 +92,7 @@ pub fn table(named: impl Into<String>) -> TableFacts {
         frozen_age: 100,
         multixact_age: 0,
         parameters: Vec::new(),
+        withheld: Vec::new(),
     }
 }
 
@@ -81,12 +105,15 @@ pub fn index(named: impl Into<String>) -> IndexFacts {
         method: "btree".to_owned(),
         bytes: BYTES,
         bloat_bytes: Some(0),
+        unknown_bloat: None,
         scans: 1,
         valid: true,
+        in_work: false,
         leftover: None,
         not_rebuildable: None,
         definition: String::new(),
         tablespace: None,
+        withheld: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::config::Config;
 use crate::contract::notify_types::{Delivery, Level, Message};
 use crate::engine::component_of;
-use crate::grant::{GrantFile, Wanted, select};
+use crate::grant::{GrantFile, Purpose, Wanted, select};
 use crate::journal::{Begin, EffectState, RunId, State, Status, Store};
 use crate::notify::{self, client::Notice};
 use crate::plugin::Component;
@@ -218,6 +218,7 @@ fn chosen(context: &Context, config: &Config, store: &Store, begin: &Begin) -> V
             spec: plugin.spec(),
             digest: plugin.digest(),
             target: &begin.target,
+            purpose: Purpose::Run,
         };
         let shown = context.shown(&config.grants);
         let (grants, _) = GrantFile::read_all(&config.grants, &shown);

@@ -229,10 +229,8 @@ impl Capabilities {
     pub fn allows_effect(&self, effect: &Effect) -> bool {
         match effect {
             Effect::Cluster(effect) => self.allows_cluster_effect(effect),
-            Effect::Database(effect) => self.database.iter().any(|scope| match effect.object() {
-                Some(object) => {
-                    scope.allows_schema(effect.verb(), effect.database(), &object.schema)
-                }
+            Effect::Database(effect) => self.database.iter().any(|scope| match effect.schema() {
+                Some(schema) => scope.allows_schema(effect.verb(), effect.database(), schema),
                 None => scope.allows(effect.verb(), effect.database()),
             }),
             Effect::Notify(effect) => self

@@ -3,7 +3,8 @@
 use crate::memory::{Memory, kind};
 use crate::parameters::Parameters;
 use windlass_sdk::database::{
-    IndexFacts, Leftover, ServerFacts, StorageParameter, TableFacts, TableKind, XminHolder,
+    IndexFacts, Leftover, Maintenance, ServerFacts, StorageParameter, TableFacts, TableKind,
+    Withholder, XminHolder,
 };
 use windlass_sdk::{Instant, text};
 
@@ -19,6 +20,16 @@ pub(crate) struct Choice<'a, T> {
 pub(crate) struct Left {
     pub object: String,
     pub why: String,
+    /// Whether it could be worked on and may not, for a reason that nobody need have wanted: the role lacks a right, or no statement can name
+    /// it. A grant is wanted.
+    pub barred: bool,
+}
+
+impl Left {
+    /// Left alone for a reason that lies in the object, a guard or somebody's wish.
+    pub(crate) fn alone(object: String, why: impl Into<String>) -> Self {
+        left(object, why)
+    }
 }
 
 impl<T> Choice<'_, T> {
@@ -34,6 +45,35 @@ fn left(object: String, why: impl Into<String>) -> Left {
     Left {
         object,
         why: why.into(),
+        barred: false,
+    }
+}
+
+/// An object that the run may not maintain.
+fn withheld(object: String, by: Withholder, what: Maintenance) -> Left {
+    let why = match (by, what) {
+        (Withholder::Grant, _) => "the grant does not cover working on it",
+        (Withholder::Name, _) => "its name is not UTF-8, so no statement can name it",
+        (Withholder::Role, Maintenance::DropInvalidIndex | Maintenance::SetParameters) => {
+            "the role may not do it: it takes the owner of the table or a member of it, with USAGE on its schema (pg_toast for what is TOAST's)"
+        }
+        (Withholder::Role, Maintenance::Vacuum | Maintenance::Analyze | Maintenance::Reindex) => {
+            "the role may not maintain it: it takes the owner of the table, or MAINTAIN on PostgreSQL 17 and newer, with USAGE on its schema"
+        }
+    };
+    Left {
+        barred: by != Withholder::Grant,
+        ..left(object, why)
+    }
+}
+
+impl<'a, T> Choice<'a, T> {
+    /// Chooses the object, unless it may not be maintained so.
+    fn choose(&mut self, object: &'a T, name: String, by: Option<Withholder>, what: Maintenance) {
+        match by {
+            None => self.chosen.push(object),
+            Some(by) => self.left.push(withheld(name, by, what)),
+        }
     }
 }
 
@@ -44,15 +84,21 @@ pub(crate) fn leftovers<'a>(
 ) -> Choice<'a, IndexFacts> {
     let mut choice = Choice::none();
     for index in indexes.iter().filter(|index| !index.valid) {
-        match index.leftover {
-            Some(Leftover::RebuildNew | Leftover::RebuildOld) => choice.chosen.push(index),
-            Some(Leftover::Creation) if parameters.drop_failed_creations => {
-                choice.chosen.push(index);
-            }
-            Some(Leftover::Creation) | None => choice.left.push(left(
-                text::name(&index.name),
+        let object = text::name(&index.name);
+        match (index.leftover, &index.not_rebuildable) {
+            _ if index.in_work => choice
+                .left
+                .push(left(object, "it is being built or dropped now")),
+            (Some(Leftover::Creation), _) if !parameters.drop_failed_creations => choice.left.push(left(
+                object,
                 "invalid, its creation never finished or has not yet; drop-failed-creations=true drops it",
             )),
+            (Some(_), _) => {
+                let what = Maintenance::DropInvalidIndex;
+                choice.choose(index, object, index.withheld(what), what);
+            }
+            (None, Some(why)) => choice.left.push(left(object, format!("invalid, and {why}"))),
+            (None, None) => choice.left.push(left(object, "invalid, and no leftover of a rebuild")),
         }
     }
     choice
@@ -80,7 +126,8 @@ pub(crate) fn rebuilds<'a>(
         if let Some(why) = &index.not_rebuildable {
             choice.left.push(left(object, why));
         } else if parameters.min_size.reached_by(index.bytes) {
-            choice.chosen.push(index);
+            let what = Maintenance::Reindex;
+            choice.choose(index, object, index.withheld(what), what);
         } else {
             choice
                 .left
@@ -124,7 +171,8 @@ pub(crate) fn vacuums<'a>(
                 ),
             ));
         } else {
-            choice.chosen.push(table);
+            let what = Maintenance::Vacuum;
+            choice.choose(table, object, table.withheld(what), what);
         }
     }
     choice
@@ -141,7 +189,7 @@ pub(crate) fn analyzes<'a>(
     vacuumed: &[u32],
     now: Instant,
     parameters: &Parameters,
-) -> Vec<&'a TableFacts> {
+) -> Choice<'a, TableFacts> {
     let due = |table: &&TableFacts| match (table.kind, table.last_analyze) {
         (TableKind::Partitioned, None) => true,
         (TableKind::Partitioned, Some(at)) => {
@@ -152,18 +200,23 @@ pub(crate) fn analyzes<'a>(
         }
         (TableKind::Table | TableKind::MaterializedView, Some(_)) => is_modified(table, parameters),
     };
-    let mut chosen: Vec<&TableFacts> = tables
+    let mut all: Vec<&TableFacts> = tables
         .iter()
         .filter(|table| !vacuumed.contains(&table.oid))
         .filter(due)
         .collect();
-    chosen.sort_by_key(|table| {
+    all.sort_by_key(|table| {
         (
             std::cmp::Reverse(table.modified_since_analyze),
             text::name(&table.name),
         )
     });
-    chosen
+    let mut choice = Choice::none();
+    for table in all {
+        let what = Maintenance::Analyze;
+        choice.choose(table, text::name(&table.name), table.withheld(what), what);
+    }
+    choice
 }
 
 fn is_modified(table: &TableFacts, parameters: &Parameters) -> bool {
@@ -189,7 +242,8 @@ pub(crate) fn tunings<'a>(
     for table in late {
         match starts_at(table, server) {
             Ok(factor) if factor > f64::from(parameters.tune_to) / 100.0 => {
-                choice.chosen.push(table);
+                let what = Maintenance::SetParameters;
+                choice.choose(table, text::name(&table.name), table.withheld(what), what);
             }
             Ok(_) => {}
             Err(why) => choice.left.push(left(text::name(&table.name), why)),
@@ -279,6 +333,37 @@ mod tests {
             names(&leftovers(&indexes, &asked)),
             ["a_ccnew", "a_ccold", "wish"]
         );
+    }
+
+    #[test]
+    fn what_is_withheld_is_left_and_told_by_whom() {
+        let with = |named: &str, by| {
+            let mut index = index(named, 100 * MB, 60 * MB);
+            let what = Maintenance::Reindex;
+            index.withheld = vec![windlass_sdk::database::Withheld { what, by }];
+            index
+        };
+        let indexes = [
+            with("granted_elsewhere", Withholder::Grant),
+            with("owned_by_another", Withholder::Role),
+            with("unnameable", Withholder::Name),
+            index("fine", 100 * MB, 60 * MB),
+        ];
+        let choice = rebuilds(&indexes, &Memory::default(), &Parameters::default());
+        assert_eq!(names(&choice), ["fine"]);
+        let barred: Vec<bool> = choice.left.iter().map(|left| left.barred).collect();
+        assert_eq!(barred, [false, true, true]);
+    }
+
+    #[test]
+    fn what_is_being_built_is_no_leftover() {
+        let building = IndexFacts {
+            in_work: true,
+            ..invalid("a_ccnew", None)
+        };
+        let building = [building];
+        let choice = leftovers(&building, &Parameters::default());
+        assert_eq!(why(&choice.left), ["it is being built or dropped now"]);
     }
 
     #[test]
@@ -400,13 +485,15 @@ mod tests {
             parent("fresh parent", Some(9 * day)),
             parent("new parent", None),
         ];
-        let chosen = analyzes(&tables, &[], 10 * day, &Parameters::default());
-        let chosen: Vec<&str> = chosen
+        let choice = analyzes(&tables, &[], 10 * day, &Parameters::default());
+        let chosen: Vec<&str> = choice
+            .chosen
             .iter()
             .map(|table| table.name.name.as_str())
             .collect();
         assert_eq!(chosen, ["changed", "new", "new parent", "old parent"]);
-        assert!(analyzes(&tables, &[1], 10 * day, &Parameters::default()).is_empty());
+        let vacuumed = analyzes(&tables, &[1], 10 * day, &Parameters::default());
+        assert!(vacuumed.chosen.is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod guard;
 mod memory;
 mod parameters;
 mod seen;
+mod unknown;
 mod work;
 
 use done::Ended;
@@ -47,6 +48,7 @@ impl Procedure for PgOptimize {
 fn optimize(parameters: &Parameters, run: &Run, database: &Database) -> Result<Ended, Error> {
     let seen = Seen::look(run, database, parameters)?;
     let mut work = Work::begin(run, database, parameters, &seen)?;
+    work.report_unknown();
     work.report_holders();
     work.deal_with_abandoned()?;
     work.drop_leftovers()?;

@@ -106,6 +106,9 @@ const SETTINGS: &str = "
            pg_catalog.set_config('tcp_user_timeout', '60000', false),
            pg_catalog.set_config('client_min_messages', 'warning', false),
            pg_catalog.set_config('TimeZone', 'UTC', false),
+           -- Such a database takes names of any bytes, and the server gives none of a list in which one is not UTF-8.
+           CASE WHEN pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'
+               THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) END,
            -- What the server acknowledged must survive its crash, or asking it later would be worthless.
            pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
                WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END, false)";
