@@ -21,7 +21,7 @@ pub(super) struct Args {
     target: String,
     #[command(flatten)]
     choice: Choice,
-    /// Where the plan is written; one that is there is replaced
+    /// Where the plan is written; one that is there is replaced; - is stdout
     #[arg(long, short, value_name = "FILE", default_value = "plan.json")]
     out: PathBuf,
 }
@@ -44,8 +44,14 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     }
     let text =
         serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
-    crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
-    if context.printer.is_json() {
+    if args.out.as_os_str() == "-" {
+        context.printer.text(&text)?;
+    } else {
+        crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
+    }
+    if args.out.as_os_str() == "-" {
+        // What stdout carries is the plan itself.
+    } else if context.printer.is_json() {
         context.printer.json(&plan.schema, &plan)?;
     } else {
         let page = page(&plan, &granted, context.printer.width());
