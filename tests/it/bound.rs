@@ -159,7 +159,7 @@ fn a_plan_for_something_else_is_refused() {
         &world,
         &health,
         3,
-        "it is a plan for another component, sha256:",
+        "it is a plan for pg-optimize 0.1.0, and this is pg-health 0.1.0",
     );
 }
 
