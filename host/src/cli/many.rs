@@ -156,7 +156,8 @@ struct Row {
 #[derive(Debug, Serialize)]
 struct Found {
     name: String,
-    verdict: Verdict,
+    /// `pass`, `fail` or `inconclusive`.
+    verdict: &'static str,
     evidence: String,
 }
 
@@ -164,7 +165,11 @@ impl From<&Finding> for Found {
     fn from(finding: &Finding) -> Self {
         Self {
             name: finding.name.clone(),
-            verdict: finding.verdict,
+            verdict: match finding.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Fail => "fail",
+                Verdict::Inconclusive => "inconclusive",
+            },
             evidence: finding.evidence.clone(),
         }
     }

@@ -73,11 +73,14 @@ fn help() {
       <PROCEDURE>  A built-in procedure by its name, any other by its path
 
     Options:
-      --target <TARGET>  The target to work on
+      --target <TARGET>  The target to work on; may be repeated, and may end
+      with `*`
       --set <NAME=VALUE>  Set a parameter; may be repeated
       --parameters <FILE>  Read parameters from a JSON object; --set wins
       -o, --out <FILE>  Where the plan is written; one that is there is
-      replaced; - is stdout [default: plan.json]
+      replaced; - is stdout. Of several targets each has
+      its own, such as plan.orders.json [default:
+      plan.json]
       -h, --help  Print help
 
     Global options:
