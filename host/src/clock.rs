@@ -76,7 +76,8 @@ impl<'de> Deserialize<'de> for Span {
 /// Tells the time. One per process, handed down.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    _private: (),
+    /// Where the time of day was when the runtime's clock was there; absent for the machine's own.
+    driven: Option<(Millis, Instant)>,
 }
 
 impl Clock {
@@ -85,16 +86,31 @@ impl Clock {
         Self::default()
     }
 
+    /// A time of day that moves with the runtime's clock, which a test stops and drives.
+    #[cfg(test)]
+    pub fn driven(from: Millis) -> Self {
+        let here = Self::system().instant();
+        Self {
+            driven: Some((from, here)),
+        }
+    }
+
     /// The time of day, for records.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now(&self) -> Millis {
-        Timestamp::now().into()
+        match self.driven {
+            Some((from, here)) => {
+                let passed = self.instant().saturating_duration_since(here);
+                let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+                Millis(from.0.saturating_add(passed))
+            }
+            None => Timestamp::now().into(),
+        }
     }
 
-    /// The monotonic time, for deadlines.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    /// The monotonic time, for deadlines: the clock by which the runtime sleeps.
     pub fn instant(&self) -> Instant {
-        Instant::now()
+        tokio::time::Instant::now().into_std()
     }
 }
 

@@ -12,7 +12,14 @@ use xtask::postgres::NEWEST;
 fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is_done() {
     let world = World::bloated_on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let mut typed = vec!["plan", "pg-optimize", "--target", "orders"];
@@ -53,7 +60,14 @@ fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is
 fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
     let world = World::on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let typed = ["plan", "pg-optimize", "--target", "orders"];
@@ -71,7 +85,14 @@ fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
 fn planned() -> World {
     let world = World::bloated_on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     world.windlass(&typed("plan", &[])).expect(0);
     world
@@ -117,7 +138,14 @@ fn a_plan_for_something_else_is_refused() {
     );
 
     world
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let health = [
         "run",

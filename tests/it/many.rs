@@ -14,7 +14,14 @@ fn three_names() -> World {
         .collect();
     world.write("windlass.toml", &sections);
     world
-        .windlass(&["grant", "pg-health", "--target", "shard-1"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "shard-1",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let file = "grants/pg-health.shard-1.toml";
     let granted = world

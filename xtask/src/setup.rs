@@ -2,7 +2,7 @@
 
 use crate::trouble::Trouble;
 use xtask::kubernetes::{self, Cluster, Kubebed};
-use xtask::postgres::{Binaries, Error, Instance, NEWEST, OLDEST, check_client_tools};
+use xtask::postgres::{Binaries, Error, Instance, NEWEST, OLDEST, PgBouncer, check_client_tools};
 use xtask::wasm;
 
 /// All that `cargo build` and `cargo test` need.
@@ -33,7 +33,7 @@ pub(crate) fn compiler() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The oldest and the newest supported server, the one that `DATABASE_URL` names, the clients that windlass is compared with, and a
+/// The oldest and the newest supported server, the one that `DATABASE_URL` names, the clients that windlass is compared with, a pool, and a
 /// Kubernetes.
 pub(crate) fn suite() -> Result<(), Trouble> {
     if let Some(given) = Instance::given()? {
@@ -46,6 +46,7 @@ pub(crate) fn suite() -> Result<(), Trouble> {
     for (name, version) in check_client_tools()? {
         eprintln!("client       {name} {version}");
     }
+    eprintln!("pool         PgBouncer {}", PgBouncer::find()?.version()?);
     match Cluster::given()? {
         Some(given) => {
             given.check()?;

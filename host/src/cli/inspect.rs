@@ -5,7 +5,8 @@ use super::failure::{Exit, Failure};
 use super::output::{Sheet, clean, table};
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::grant::{Budget, Pattern, Refusal, Wanted, select, short};
+use crate::grant::{Budget, Pattern, Purpose, Refusal, Wanted, select, short};
+use crate::plugin::builtin::title;
 use crate::plugin::{ClusterNeed, Component, Facts, Import, NeedFacts, ParameterFacts};
 use crate::text::{duration, printable, wrap};
 use jiff::Timestamp;
@@ -104,7 +105,7 @@ fn page(facts: &Facts, width: u16) -> String {
     // A digest is for copying: it is not broken into lines.
     let head = format!(
         "{} {}, {} kB\n{}\n{}",
-        facts.name,
+        title(&facts.name, &facts.digest),
         facts.version,
         facts.size.div_ceil(1024),
         facts.digest,
@@ -122,7 +123,7 @@ fn page(facts: &Facts, width: u16) -> String {
     parts.join("\n\n")
 }
 
-fn need(need: &NeedFacts) -> String {
+pub(super) fn need(need: &NeedFacts) -> String {
     if !need.channels.is_empty() {
         return format!(
             "{}: {}\n{}",
@@ -283,6 +284,7 @@ fn granted(
             spec: component.spec(),
             digest: component.digest(),
             target,
+            purpose: Purpose::Run,
         };
         let manifest = component.manifest();
         let needs = manifest.widest_needs(target)?;

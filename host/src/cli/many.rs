@@ -63,7 +63,7 @@ fn one_at_a_time(plugin: &Component) -> Failure {
 }
 
 /// The configured targets that are named, or meant by a pattern. Each pattern must mean one at least.
-fn meant(config: &Config, typed: &[String]) -> Result<BTreeSet<String>, Failure> {
+pub(super) fn meant(config: &Config, typed: &[String]) -> Result<BTreeSet<String>, Failure> {
     let mut targets = BTreeSet::new();
     for text in typed {
         if !text.ends_with('*') {

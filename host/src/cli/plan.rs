@@ -7,9 +7,10 @@ use super::refusal;
 use super::watch::PLANNING;
 use super::work::{self, Choice};
 use crate::contract::Verdict;
-use crate::engine::Plan;
+use crate::engine::{Foretold, Plan, PlannedCheck};
 use crate::grant::Granted;
 use crate::journal::State;
+use crate::plugin::builtin::title;
 use crate::text::{counted, printable, wrap};
 use std::path::PathBuf;
 
@@ -27,8 +28,8 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let (order, granted) = args.choice.order(context, &config, &args.target, None)?;
-    let engine = work::engine(context, &config, &order.target, &order.effective)?;
+    let (order, granted) = args.choice.order_to_plan(context, &config, &args.target)?;
+    let engine = work::planner(context, &config, &order.target, &order.effective)?;
     // A first plan has no journal to remember from, and makes none.
     let memory = context.store_if_any()?;
     let (seat, watching) = work::seat_for(context, &State::default(), PLANNING);
@@ -47,24 +48,46 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     if context.printer.is_json() {
         context.printer.json(&plan.schema, &plan)?;
     } else {
-        context.printer.text(page(&plan, context.printer.width()))?;
-        context.printer.note(format_args!(
-            "\nNothing was changed.  Plan {} is in {}.\nwindlass run {} --target {} --plan {}",
-            plan.name(),
-            args.out.display(),
-            args.choice.procedure,
-            plan.target,
-            args.out.display()
-        ));
+        let page = page(&plan, &granted, context.printer.width());
+        context.printer.text(page)?;
+        context.printer.note(next(&plan, &granted, args));
     }
-    Ok(Exit::Succeeded)
+    Ok(match plan.foretold() {
+        Foretold::Success => Exit::Succeeded,
+        Foretold::Failure(_) | Foretold::Refusal(_) | Foretold::Doubt(_) => Exit::Foretold,
+    })
+}
+
+/// Where the plan is, and the next command.
+fn next(plan: &Plan, granted: &Granted, args: &Args) -> String {
+    let out = args.out.display();
+    let there = format!("\nNothing was changed.  Plan {} is in {out}.", plan.name());
+    let procedure = &args.choice.procedure;
+    let narrow = format!("windlass grant {procedure} --from {out} --force");
+    if granted.is_draft {
+        let files: Vec<_> = granted.names().collect();
+        return format!(
+            "{there}\nThe grant is a draft, which permits planning only. It holds when it says\napproved-by: {}\nA draft of what this plan has, and no more:\n{narrow}",
+            files.join(", ")
+        );
+    }
+    if let Foretold::Refusal(_) = plan.foretold() {
+        return format!(
+            "{there}\nA run of it would be refused until all of it is granted.\nA draft of what this plan has, and no more:\n{narrow}"
+        );
+    }
+    format!(
+        "{there}\nwindlass run {procedure} --target {} --plan {out}",
+        plan.target
+    )
 }
 
 /// What was seen until then is no plan; nothing is wrong either.
 fn stopped(plan: &Plan) -> Failure {
     let what = format!(
         "the plan of {} on {} was stopped",
-        plan.procedure, plan.target
+        title(&plan.procedure, &plan.component),
+        plan.target
     );
     Failure::new(Exit::Stopped, what).note("nothing was changed, and no plan was written")
 }
@@ -78,7 +101,11 @@ fn incomplete(plan: &Plan, granted: &Granted) -> Failure {
     };
     let mut failure = Failure::new(
         code,
-        format!("{} on {} cannot be planned", plan.procedure, plan.target),
+        format!(
+            "{} on {} cannot be planned",
+            title(&plan.procedure, &plan.component),
+            plan.target
+        ),
     );
     failure.causes.clone_from(&plan.problems);
     if !plan.refused {
@@ -91,10 +118,37 @@ fn incomplete(plan: &Plan, granted: &Granted) -> Failure {
     failure.note("nothing was changed")
 }
 
-fn page(plan: &Plan, width: u16) -> String {
+fn page(plan: &Plan, granted: &Granted, width: u16) -> String {
     let columns = usize::from(width);
+    let mut parts = vec![wrap(&headline(plan), columns, 2)];
+    if !plan.effects.is_empty() {
+        parts.push(planned::table(&plan.effects, columns));
+    }
+    let told = |lines: &[String]| -> Vec<String> {
+        let lines = lines.iter();
+        lines.map(|line| printable(line).into_owned()).collect()
+    };
+    let summary = Some(plan.summary.clone()).filter(|summary| !summary.is_empty());
+    let sections = [
+        ("checks", findings(plan)),
+        ("not granted", not_granted(plan, granted)),
+        ("look first", told(&plan.remarks)),
+        ("assumed", told(&plan.assumed)),
+        ("foreseen", told(summary.as_slice())),
+    ];
+    for (head, lines) in sections {
+        if !lines.is_empty() {
+            parts.push(section(head, lines.into_iter(), columns));
+        }
+    }
+    parts.join("\n\n")
+}
+
+/// What a run would do, and how it would end.
+fn headline(plan: &Plan) -> String {
     let messages = plan.effects.iter().filter(|e| e.message).count();
-    let would = match (plan.effects.len() - messages, messages) {
+    let effects = plan.effects.len() - messages;
+    let would = match (effects, messages) {
         (0, 0) => "would change nothing".to_owned(),
         (0, messages) => format!(
             "would change nothing and send {}",
@@ -107,46 +161,51 @@ fn page(plan: &Plan, width: u16) -> String {
             counted(messages, "message")
         ),
     };
-    let mut parts = vec![format!(
-        "{}: {} {} {would}",
-        plan.target, plan.procedure, plan.version
-    )];
-    if !plan.effects.is_empty() {
-        parts.push(planned::table(&plan.effects, columns));
+    let end = match plan.foretold() {
+        Foretold::Success => String::new(),
+        Foretold::Failure(check) if effects == 0 => {
+            format!(", and would fail: check {}", printable(&check))
+        }
+        Foretold::Failure(check) => format!(
+            ", and would fail: check {}; all is taken back",
+            printable(&check)
+        ),
+        Foretold::Refusal(some) => format!(", of which {some} are not granted yet"),
+        Foretold::Doubt(why) => format!(", and would need a person: {}", printable(&why)),
+    };
+    let title = title(&plan.procedure, &plan.component);
+    format!("{}: {title} {} {would}{end}", plan.target, plan.version)
+}
+
+/// The checks that did not pass, each with its mark. What is assumed has neither passed nor failed.
+fn findings(plan: &Plan) -> Vec<String> {
+    let checks = plan.checks.iter();
+    let findings = checks.filter(|check| check.verdict != Verdict::Pass);
+    let line = |check: &PlannedCheck| {
+        let mark = match check.verdict {
+            _ if check.assumed => '·',
+            Verdict::Pass => '✓',
+            Verdict::Fail => '✗',
+            Verdict::Inconclusive => '?',
+        };
+        let (name, evidence) = (printable(&check.name), printable(&check.evidence));
+        format!("{mark} {name}: {evidence}")
+    };
+    findings.map(line).collect()
+}
+
+/// What a run would be refused, and the lines that would allow it.
+fn not_granted(plan: &Plan, granted: &Granted) -> Vec<String> {
+    let mut lines = Vec::new();
+    for explained in refusal::explanations(granted, &plan.refusals) {
+        for line in std::iter::once(explained.cause).chain(explained.hint) {
+            let line = printable(&line).into_owned();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
     }
-    let findings: Vec<_> = plan
-        .checks
-        .iter()
-        .filter(|check| check.verdict != Verdict::Pass)
-        .collect();
-    if !findings.is_empty() {
-        let lines = findings
-            .iter()
-            .map(|check| format!("{}: {}", printable(&check.name), printable(&check.evidence)));
-        parts.push(section("checks", lines, columns));
-    }
-    if !plan.remarks.is_empty() {
-        parts.push(section(
-            "look first",
-            plan.remarks
-                .iter()
-                .map(|remark| printable(remark).to_string()),
-            columns,
-        ));
-    }
-    if !plan.assumed.is_empty() {
-        let lines = plan.assumed.iter();
-        parts.push(section(
-            "assumed",
-            lines.map(|line| printable(line).to_string()),
-            columns,
-        ));
-    }
-    if !plan.summary.is_empty() {
-        let summary = std::iter::once(printable(&plan.summary).to_string());
-        parts.push(section("foreseen", summary, columns));
-    }
-    parts.join("\n\n")
+    lines
 }
 
 fn section(head: &str, lines: impl Iterator<Item = String>, columns: usize) -> String {

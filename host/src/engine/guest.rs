@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::replay::Answer;
 use crate::clock::Millis;
 use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
-use crate::journal::{Ask, Call, Entry, Store};
+use crate::journal::{Ask, Call, Entry, Store, Whose};
 use serde_json::Value;
 use std::time::Duration;
 use wasmtime::Trap;
@@ -39,6 +39,8 @@ pub(crate) struct Guest {
 pub(super) struct Brief {
     pub(super) procedure: String,
     pub(super) target: String,
+    /// Digests of the components whose memory it shares.
+    pub(super) lineage: Vec<String>,
     /// A JSON object.
     pub(super) parameters: String,
     pub(super) began: Millis,
@@ -142,7 +144,11 @@ impl Guest {
             Ask::Remember { .. } => Ok(Ok(Value::Null)),
             Ask::Recall { key } => {
                 let brief = &self.brief;
-                let whose = (brief.procedure.as_str(), brief.target.as_str());
+                let whose = Whose {
+                    procedure: &brief.procedure,
+                    digests: &brief.lineage,
+                    target: &brief.target,
+                };
                 let found = self
                     .gate
                     .ledger

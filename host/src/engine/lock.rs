@@ -2,7 +2,7 @@
 
 use super::control::{Event, Progress};
 use super::permit::Ownership;
-use super::rooms::{RoomLockError, Rooms, TargetLock};
+use super::rooms::{RoomLockError, TargetLock, Targets};
 use super::runs::Seat;
 use crate::clock::Millis;
 use crate::journal::RunId;
@@ -28,7 +28,7 @@ pub(super) struct Locks {
 #[derive(Debug)]
 struct Held {
     name: String,
-    at_target: Arc<TargetLock>,
+    at_target: Arc<dyn TargetLock>,
     _file: LockFile,
 }
 
@@ -55,7 +55,7 @@ pub enum LockError {
         holder: String,
     },
     /// The target says that another host works on it, or does not answer.
-    #[error("`{target}` could not be locked")]
+    #[error("`{target}` {}", if .source.is_held() { "is at work for another run" } else { "cannot be used" })]
     Target {
         /// Logical name.
         target: String,
@@ -88,6 +88,27 @@ pub enum LockError {
 }
 
 impl LockError {
+    /// Whether another run is at work, so that it can be waited for.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::AtWork(_) | Self::Taken { .. } => true,
+            Self::Target { source, .. } => source.is_held(),
+            Self::Reserved { .. } | Self::GivenUp(_) | Self::File { .. } => false,
+        }
+    }
+
+    /// The target, or the run that a process works on.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::AtWork(run) => &run.0,
+            Self::Taken { target, .. }
+            | Self::Target { target, .. }
+            | Self::Reserved { target, .. }
+            | Self::GivenUp(target)
+            | Self::File { target, .. } => target,
+        }
+    }
+
     /// Whether another run or process has the lock. Otherwise it could not be asked for.
     pub fn is_taken(&self) -> bool {
         match self {
@@ -113,7 +134,7 @@ impl Locks {
     pub(super) async fn and_target(
         self,
         state_dir: &Dir,
-        rooms: &Rooms,
+        rooms: &dyn Targets,
         target: &str,
         run: &RunId,
         seat: &Seat,
@@ -143,7 +164,7 @@ impl Locks {
         })?;
         let held = Held {
             name: target.to_owned(),
-            at_target: Arc::new(at_target),
+            at_target: Arc::from(at_target),
             _file: file,
         };
         Ok(Self {
@@ -153,7 +174,11 @@ impl Locks {
     }
 
     /// Takes the target's own lock again if it was lost, as after a restart of the target. Does nothing while it is held.
-    pub(super) async fn renew(&mut self, rooms: &Rooms, run: &RunId) -> Result<(), LockError> {
+    pub(super) async fn renew(
+        &mut self,
+        rooms: &dyn Targets,
+        run: &RunId,
+    ) -> Result<(), LockError> {
         if let Some(held) = &mut self.target
             && !held.at_target.is_held()
         {
@@ -162,7 +187,7 @@ impl Locks {
                 target: held.name.clone(),
                 source,
             })?;
-            held.at_target = Arc::new(renewed);
+            held.at_target = Arc::from(renewed);
         }
         Ok(())
     }

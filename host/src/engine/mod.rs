@@ -1,5 +1,6 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
+mod asides;
 mod bounds;
 mod conclude;
 mod control;
@@ -30,6 +31,8 @@ mod turn;
 mod unwind;
 mod wasi;
 mod watch;
+#[cfg(test)]
+mod world;
 
 pub(crate) use guest::Guest;
 
@@ -38,7 +41,7 @@ pub use hooks::{Hooks, OnCall, OnCommit};
 pub use lock::{LockError, holder};
 pub use order::Order;
 pub use permit::{ChangePermit, Permit};
-pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
+pub use plan::{Foretold, Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
 pub use runs::{Finished, Runs, Seat, component_of, plan_of};
 pub use sandbox::{Sandbox, SandboxError};
@@ -46,16 +49,17 @@ pub use unwind::Decision;
 
 use crate::clock::Clock;
 use crate::journal::{RunId, StoreError};
-use crate::plugin::{self, compiled::CompiledCache};
+use crate::plugin::compiled::CompiledCache;
+use rooms::Targets;
+use sandbox::{Guests, Sandboxed};
 use std::sync::Arc;
 use thiserror::Error;
 
 /// Runs procedures.
 #[derive(Debug)]
 pub struct Engine {
-    sandbox: Sandbox,
-    rooms: Arc<Rooms>,
-    cache: CompiledCache,
+    guests: Arc<dyn Guests>,
+    rooms: Arc<dyn Targets>,
     clock: Clock,
     hooks: Hooks,
 }
@@ -116,24 +120,10 @@ impl Engine {
         hooks: Hooks,
     ) -> Self {
         Self {
-            sandbox,
+            guests: Arc::new(Sandboxed { sandbox, cache }),
             rooms: Arc::new(rooms),
-            cache,
             clock,
             hooks,
         }
-    }
-
-    fn compiled(
-        &self,
-        plugin: &plugin::Component,
-    ) -> Result<wasmtime::component::Component, SandboxError> {
-        let compiled = self
-            .cache
-            .load(self.sandbox.engine(), plugin.digest(), plugin.bytes());
-        compiled.map_err(|source| SandboxError::Compile {
-            name: plugin.name().to_owned(),
-            source,
-        })
     }
 }

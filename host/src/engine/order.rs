@@ -33,6 +33,8 @@ pub struct Order {
     pub effective: Effective,
     /// Files of the grants that allow it, with their digests.
     pub grants: Vec<String>,
+    /// Digests of the components whose memory it shares: its own, and those that the grants were for before they were renewed.
+    pub lineage: Vec<String>,
     /// The plan that it is bound to.
     pub plan: Option<Plan>,
     /// Who wants it.
@@ -70,6 +72,7 @@ impl Order {
         Brief {
             procedure: self.plugin.name().to_owned(),
             target: self.target.clone(),
+            lineage: self.lineage.clone(),
             parameters: self.parameters.to_string(),
             began,
             memory,
@@ -91,12 +94,8 @@ impl Engine {
         let mut gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
         gate.ledger.append(Entry::Begin(order.begin())).await?;
         let at = self.clock.now();
-        let compiled = self.compiled(&order.plugin)?;
         let brief = order.brief(at, memory);
-        let (ended, gate) = self
-            .sandbox
-            .run(&compiled, &order.plugin, gate, brief)
-            .await;
+        let (ended, gate) = self.guests.run(&order.plugin, gate, brief).await?;
         let end = match ended {
             Ended::Returned(returned) => returned,
             Ended::Limit(what) => Err(format!("limit: the procedure {what}")),

@@ -132,12 +132,12 @@ impl Permit {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ownership {
     /// The target and its lock; absent where none is needed. A lock that is gone is lost.
-    pub(super) lock: Option<(String, Weak<TargetLock>)>,
+    pub(super) lock: Option<(String, Weak<dyn TargetLock>)>,
     /// When the grant ends; absent for taking back, which needs none.
     pub(super) grant_ends: Option<Millis>,
 }
 
-async fn is_ours(lock: &Weak<TargetLock>) -> bool {
+async fn is_ours(lock: &Weak<dyn TargetLock>) -> bool {
     let Some(lock) = lock.upgrade() else {
         return false;
     };

@@ -5,7 +5,7 @@ use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
 use crate::contract::{ErrorKind, Level, Verdict};
-use crate::grant::Side;
+use crate::grant::{Capabilities, Side};
 use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,9 +49,12 @@ pub struct Plan {
     pub problems: Vec<String>,
     /// Whether one of the problems is a refusal.
     pub refused: bool,
+    /// What the target said to the first change that its own rights do not allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<String>,
     /// The procedure's own sentence.
     pub summary: String,
-    /// The refused calls, to be explained; no part of the document.
+    /// The calls that are refused, or would be in a run, to be explained; no part of the document.
     #[serde(skip)]
     pub refusals: Vec<Stamped>,
 }
@@ -94,6 +97,12 @@ pub struct PlannedEffect {
     /// Whether it is a message to people, which changes no target.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub message: bool,
+    /// Whether a run would be refused it by the grant as it was when the plan was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_granted: bool,
+    /// The narrowest grant of it.
+    #[serde(default)]
+    pub needs: Capabilities,
 }
 
 /// One finding of a plan.
@@ -106,6 +115,22 @@ pub struct PlannedCheck {
     pub verdict: Verdict,
     /// Why.
     pub evidence: String,
+    /// Whether it rests on a look that saw nothing of the planned effects before it, so that it can come out either way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
+}
+
+/// How a run of a plan would end, as far as the plan shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foretold {
+    /// Well.
+    Success,
+    /// A check would fail, and all would be taken back.
+    Failure(String),
+    /// So many effects are not granted.
+    Refusal(usize),
+    /// A check could not decide, or the target would deny a change.
+    Doubt(String),
 }
 
 /// Why a plan cannot be used.
@@ -152,6 +177,7 @@ impl Plan {
             entries,
             foreseen,
             before,
+            asides,
         } = collected;
         let mut plan = Self {
             schema: SCHEMA.into(),
@@ -168,12 +194,13 @@ impl Plan {
             assumed: Vec::new(),
             problems: Vec::new(),
             refused: false,
+            declined: None,
             summary: String::new(),
-            refusals: Vec::new(),
+            refusals: asides.lacking,
         };
         let mut known = BTreeSet::new();
         for (place, stamped) in entries.into_iter().enumerate() {
-            plan.note(&stamped.entry);
+            plan.note(&stamped.entry, asides.assumed.contains(&stamped.seq));
             if let Entry::Observed { call, answer } = &stamped.entry {
                 let assumed = plan.observe(call, answer, place >= before);
                 let new = assumed.filter(|what| known.insert(what.clone()));
@@ -211,7 +238,14 @@ impl Plan {
         };
         let declined = matches!(call, Call::Effect(_));
         match answer {
-            Err(error) if is_gap(error.kind) && !(declined && error.kind == ErrorKind::Denied) => {
+            Err(error) if declined && error.kind == ErrorKind::Denied => {
+                // A message that cannot be sent is told, and holds no run.
+                if matches!(call, Call::Effect(effect) if effect.changes_target()) {
+                    self.declined.get_or_insert_with(|| error.message.clone());
+                }
+                None
+            }
+            Err(error) if is_gap(error.kind) => {
                 self.problem(&error.message);
                 None
             }
@@ -225,7 +259,7 @@ impl Plan {
         }
     }
 
-    fn note(&mut self, entry: &Entry) {
+    fn note(&mut self, entry: &Entry, assumed: bool) {
         match entry {
             // It ends the work of a run, and spoils neither the run nor its plan.
             Entry::Refused {
@@ -252,6 +286,7 @@ impl Plan {
                 name: name.clone(),
                 verdict: *verdict,
                 evidence: evidence.clone(),
+                assumed,
             }),
             Entry::Begin(_)
             | Entry::Resumed { .. }
@@ -321,6 +356,37 @@ impl Plan {
         short(&self.digest)
     }
 
+    /// How a run of it would end, as far as it shows: the worst that it shows decides, in the order in which a run's end is judged.
+    pub fn foretold(&self) -> Foretold {
+        let first = |verdict| {
+            let mut checks = self.checks.iter();
+            checks.find(|check| check.verdict == verdict && !check.assumed)
+        };
+        let told = |check: &PlannedCheck| format!("{}: {}", check.name, check.evidence);
+        let not_granted = self.effects.iter().filter(|e| e.not_granted).count();
+        if let Some(check) = first(Verdict::Fail) {
+            Foretold::Failure(told(check))
+        } else if not_granted > 0 {
+            Foretold::Refusal(not_granted)
+        } else if let Some(check) = first(Verdict::Inconclusive) {
+            Foretold::Doubt(told(check))
+        } else if let Some(why) = &self.declined {
+            Foretold::Doubt(why.clone())
+        } else {
+            Foretold::Success
+        }
+    }
+
+    /// The narrowest grant of its effects.
+    pub fn needs(&self) -> Capabilities {
+        let each: Vec<_> = self
+            .effects
+            .iter()
+            .map(|effect| effect.needs.clone())
+            .collect();
+        Capabilities::gathered(&each)
+    }
+
     /// Whether a run may be bound to it.
     pub fn is_complete(&self) -> bool {
         self.problems.is_empty()
@@ -355,8 +421,10 @@ impl Plan {
 }
 
 impl PlannedEffect {
-    pub(super) fn new(number: u64, effect: &Effect, prepared: Prepared) -> Self {
+    pub(super) fn new(number: u64, effect: &Effect, prepared: Prepared, granted: bool) -> Self {
         Self {
+            not_granted: !granted,
+            needs: Capabilities::just(effect, &prepared.touches),
             number,
             key: effect.plan_key(),
             message: !effect.changes_target(),

@@ -1,4 +1,4 @@
-//! The rooms joined: each call goes to the room it names. A room's work is large and rare, so it lives on the heap.
+//! The rooms joined: each call goes to the room it names.
 
 use super::permit::{ChangePermit, Permit};
 use crate::call::{Applied, ApplyFailure, Confirmed, Effect, Prepared, Read, Revert, Reverted};
@@ -8,7 +8,9 @@ use crate::database;
 use crate::journal::RunId;
 use crate::notify;
 use crate::probe::{self, Turn};
+use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::fmt;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Every room that this host has.
@@ -24,124 +26,189 @@ pub struct Rooms {
     pub probe: probe::Client,
 }
 
-impl Rooms {
-    pub(super) async fn read(&self, permit: &Permit, read: &Read) -> Result<Value, CallError> {
-        match read {
-            Read::Cluster(read) => Box::pin(self.cluster.read(permit, read)).await,
-            Read::Database(read) => Box::pin(self.database.read(permit, read)).await,
-            Read::Probe(read) => Box::pin(self.probe.read(permit, read)).await,
-        }
-    }
+/// All that the engine asks of what is outside. A change takes a permit for it.
+pub(super) trait Targets: fmt::Debug + Send + Sync {
+    fn read<'a>(
+        &'a self,
+        permit: &'a Permit,
+        read: &'a Read,
+    ) -> BoxFuture<'a, Result<Value, CallError>>;
 
     /// Watches what the look asks to be watched until nobody listens; anything else is not watched.
-    pub(super) async fn watch(&self, permit: &Permit, read: &Read, seen: UnboundedSender<Turn>) {
-        match read {
-            Read::Probe(read) => self.probe.watch(permit, read, seen).await,
-            Read::Cluster(_) | Read::Database(_) => {}
-        }
-    }
+    fn watch<'a>(
+        &'a self,
+        permit: &'a Permit,
+        read: &'a Read,
+        seen: UnboundedSender<Turn>,
+    ) -> BoxFuture<'a, ()>;
 
-    pub(super) async fn prepare(
-        &self,
-        permit: &Permit,
-        effect: &Effect,
-    ) -> Result<Prepared, CallError> {
-        match effect {
-            Effect::Cluster(effect) => Box::pin(self.cluster.prepare(permit, effect)).await,
-            Effect::Database(effect) => Box::pin(self.database.prepare(permit, effect)).await,
-            Effect::Notify(effect) => Box::pin(self.notify.prepare(permit, effect)).await,
-        }
-    }
+    fn prepare<'a>(
+        &'a self,
+        permit: &'a Permit,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Prepared, CallError>>;
 
-    pub(super) async fn apply(
-        &self,
-        permit: &ChangePermit,
-        effect: &Effect,
-        prepared: &Prepared,
-    ) -> Result<Applied, ApplyFailure> {
-        match effect {
-            Effect::Cluster(effect) => Box::pin(self.cluster.apply(permit, effect, prepared)).await,
-            Effect::Database(effect) => {
-                Box::pin(self.database.apply(permit, effect, prepared)).await
-            }
-            Effect::Notify(effect) => Box::pin(self.notify.apply(permit, effect)).await,
-        }
-    }
+    fn apply<'a>(
+        &'a self,
+        permit: &'a ChangePermit,
+        effect: &'a Effect,
+        prepared: &'a Prepared,
+    ) -> BoxFuture<'a, Result<Applied, ApplyFailure>>;
 
-    pub(super) async fn confirm(
-        &self,
-        permit: &Permit,
-        effect: &Effect,
-        prepared: &Prepared,
+    fn confirm<'a>(
+        &'a self,
+        permit: &'a Permit,
+        effect: &'a Effect,
+        prepared: &'a Prepared,
         number: u64,
-        note: Option<&Value>,
-    ) -> Result<Confirmed, CallError> {
-        match effect {
-            Effect::Cluster(effect) => {
-                Box::pin(self.cluster.confirm(permit, effect, prepared, number)).await
-            }
-            Effect::Database(effect) => {
-                Box::pin(self.database.confirm(permit, effect, prepared, note)).await
-            }
-            Effect::Notify(_) => Ok(notify::client::confirm(note)),
-        }
-    }
+        note: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Confirmed, CallError>>;
 
-    pub(super) async fn revert(
-        &self,
-        permit: &ChangePermit,
-        revert: &Revert,
-    ) -> Result<Reverted, CallError> {
-        match revert {
-            Revert::Cluster(revert) => Box::pin(self.cluster.revert(permit, revert)).await,
-            Revert::Database(revert) => Box::pin(self.database.revert(permit, revert)).await,
-        }
-    }
+    fn revert<'a>(
+        &'a self,
+        permit: &'a ChangePermit,
+        revert: &'a Revert,
+    ) -> BoxFuture<'a, Result<Reverted, CallError>>;
 
     /// Takes the lock that the target itself keeps, where it keeps one.
-    pub(super) async fn lock(
-        &self,
-        target: &str,
-        run: &RunId,
-    ) -> Result<TargetLock, RoomLockError> {
-        if self.cluster.has(target) {
-            return Ok(TargetLock::Cluster(Box::new(
-                self.cluster.lock(target, run).await?,
-            )));
-        }
-        Ok(TargetLock::Database(self.database.lock(target, run).await?))
-    }
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Box<dyn TargetLock>, RoomLockError>>;
 
     /// Waits until locks that were let go are given back.
-    pub(super) async fn close(&self) {
-        self.cluster.close().await;
-    }
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
-/// A target's own lock.
-#[derive(Debug)]
-pub(super) enum TargetLock {
-    /// An advisory lock.
-    Database(database::Lock),
-    /// A Lease.
-    Cluster(Box<cluster::client::Lock>),
-}
-
-impl TargetLock {
+/// A target's own lock. Dropping it gives it back.
+pub(super) trait TargetLock: fmt::Debug + Send + Sync {
     /// Whether it is still ours. Asks nobody.
-    pub(super) fn is_held(&self) -> bool {
-        match self {
-            Self::Database(lock) => lock.is_held(),
-            Self::Cluster(lock) => lock.is_held(),
-        }
-    }
+    fn is_held(&self) -> bool;
 
     /// Renews at once what ran out while the target did not answer. What somebody else took meanwhile stays lost, and so does a session.
-    pub(super) async fn keep(&self) {
-        match self {
-            Self::Database(_) => {}
-            Self::Cluster(lock) => lock.keep().await,
+    fn keep(&self) -> BoxFuture<'_, ()>;
+}
+
+impl Targets for Rooms {
+    fn read<'a>(
+        &'a self,
+        permit: &'a Permit,
+        read: &'a Read,
+    ) -> BoxFuture<'a, Result<Value, CallError>> {
+        match read {
+            Read::Cluster(read) => Box::pin(self.cluster.read(permit, read)),
+            Read::Database(read) => Box::pin(self.database.read(permit, read)),
+            Read::Probe(read) => Box::pin(self.probe.read(permit, read)),
         }
+    }
+
+    fn watch<'a>(
+        &'a self,
+        permit: &'a Permit,
+        read: &'a Read,
+        seen: UnboundedSender<Turn>,
+    ) -> BoxFuture<'a, ()> {
+        match read {
+            Read::Probe(read) => Box::pin(self.probe.watch(permit, read, seen)),
+            Read::Cluster(_) | Read::Database(_) => Box::pin(async {}),
+        }
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        permit: &'a Permit,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Prepared, CallError>> {
+        match effect {
+            Effect::Cluster(effect) => Box::pin(self.cluster.prepare(permit, effect)),
+            Effect::Database(effect) => Box::pin(self.database.prepare(permit, effect)),
+            Effect::Notify(effect) => Box::pin(self.notify.prepare(permit, effect)),
+        }
+    }
+
+    fn apply<'a>(
+        &'a self,
+        permit: &'a ChangePermit,
+        effect: &'a Effect,
+        prepared: &'a Prepared,
+    ) -> BoxFuture<'a, Result<Applied, ApplyFailure>> {
+        match effect {
+            Effect::Cluster(effect) => Box::pin(self.cluster.apply(permit, effect, prepared)),
+            Effect::Database(effect) => Box::pin(self.database.apply(permit, effect, prepared)),
+            Effect::Notify(effect) => Box::pin(self.notify.apply(permit, effect)),
+        }
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        permit: &'a Permit,
+        effect: &'a Effect,
+        prepared: &'a Prepared,
+        number: u64,
+        note: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Confirmed, CallError>> {
+        match effect {
+            Effect::Cluster(effect) => {
+                Box::pin(self.cluster.confirm(permit, effect, prepared, number))
+            }
+            Effect::Database(effect) => {
+                Box::pin(self.database.confirm(permit, effect, prepared, note))
+            }
+            Effect::Notify(_) => Box::pin(async move { Ok(notify::client::confirm(note)) }),
+        }
+    }
+
+    fn revert<'a>(
+        &'a self,
+        permit: &'a ChangePermit,
+        revert: &'a Revert,
+    ) -> BoxFuture<'a, Result<Reverted, CallError>> {
+        match revert {
+            Revert::Cluster(revert) => Box::pin(self.cluster.revert(permit, revert)),
+            Revert::Database(revert) => Box::pin(self.database.revert(permit, revert)),
+        }
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Box<dyn TargetLock>, RoomLockError>> {
+        Box::pin(async move {
+            let lock: Box<dyn TargetLock> = if self.cluster.has(target) {
+                Box::new(self.cluster.lock(target, run).await?)
+            } else {
+                Box::new(self.database.lock(target, run).await?)
+            };
+            Ok(lock)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.cluster.close())
+    }
+}
+
+/// An advisory lock lives as long as its session: there is nothing to renew.
+impl TargetLock for database::Lock {
+    fn is_held(&self) -> bool {
+        self.is_held()
+    }
+
+    fn keep(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// A Lease.
+impl TargetLock for cluster::client::Lock {
+    fn is_held(&self) -> bool {
+        self.is_held()
+    }
+
+    fn keep(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.keep())
     }
 }
 

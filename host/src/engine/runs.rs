@@ -110,7 +110,7 @@ impl<'a> Runs<'a> {
             .map(|plan| plan.bind(&order.subject()))
             .transpose()?;
         // Before anything is recorded: what cannot be made ready leaves no run behind.
-        self.engine.compiled(&order.plugin)?;
+        self.engine.guests.ready(&order.plugin)?;
         let run = self.store.new_run_id(&self.engine.clock)?;
         let locks = self
             .lock(order.plugin.changes_something(), &order.target, &run, &seat)
@@ -293,7 +293,7 @@ impl<'a> Runs<'a> {
             return Ok(locks);
         }
         locks
-            .and_target(&self.state_dir, &self.engine.rooms, target, run, seat)
+            .and_target(&self.state_dir, &*self.engine.rooms, target, run, seat)
             .await
     }
 
@@ -324,13 +324,8 @@ impl<'a> Runs<'a> {
         order: &Order,
         began: Millis,
     ) -> Result<Finished, EngineError> {
-        let compiled = self.engine.compiled(&order.plugin)?;
         let brief = order.brief(began, None);
-        let (ended, gate) = self
-            .engine
-            .sandbox
-            .run(&compiled, &order.plugin, gate, brief)
-            .await;
+        let (ended, gate) = self.engine.guests.run(&order.plugin, gate, brief).await?;
         gate.conclude(ended).await
     }
 }

@@ -6,7 +6,8 @@ use super::halt::Halt;
 use super::limits::{EPOCH_MS, HANDLES, HOST_COPY_BYTES, INSTANCES, Limits};
 use super::turn::Overseer;
 use crate::contract::{self, EverythingPre};
-use crate::plugin;
+use crate::plugin::{self, compiled::CompiledCache};
+use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +44,66 @@ pub enum SandboxError {
         #[source]
         source: wasmtime::Error,
     },
+}
+
+/// Where procedures run.
+pub(super) trait Guests: std::fmt::Debug + Send + Sync {
+    /// Fails if the procedure cannot be made ready to run.
+    fn ready(&self, plugin: &plugin::Component) -> Result<(), SandboxError>;
+
+    /// Runs the procedure to its end behind the gate, and gives the gate back.
+    fn run<'a>(
+        &'a self,
+        plugin: &'a plugin::Component,
+        gate: Gate,
+        brief: Brief,
+    ) -> BoxFuture<'a, Result<(Ended, Gate), SandboxError>>;
+
+    /// The sandbox, for benchmarks of its parts; absent where procedures are no components.
+    #[cfg(feature = "testing")]
+    fn sandboxed(&self) -> Option<&Sandboxed>;
+}
+
+/// Components of WebAssembly, compiled once.
+#[derive(Debug)]
+pub(super) struct Sandboxed {
+    pub(super) sandbox: Sandbox,
+    pub(super) cache: CompiledCache,
+}
+
+impl Sandboxed {
+    pub(super) fn compiled(&self, plugin: &plugin::Component) -> Result<Component, SandboxError> {
+        let compiled = self
+            .cache
+            .load(self.sandbox.engine(), plugin.digest(), plugin.bytes());
+        compiled.map_err(|source| SandboxError::Compile {
+            name: plugin.name().to_owned(),
+            source,
+        })
+    }
+}
+
+impl Guests for Sandboxed {
+    fn ready(&self, plugin: &plugin::Component) -> Result<(), SandboxError> {
+        self.compiled(plugin).map(drop)
+    }
+
+    fn run<'a>(
+        &'a self,
+        plugin: &'a plugin::Component,
+        gate: Gate,
+        brief: Brief,
+    ) -> BoxFuture<'a, Result<(Ended, Gate), SandboxError>> {
+        Box::pin(async move {
+            let compiled = self.compiled(plugin)?;
+            Ok(self.sandbox.run(&compiled, plugin, gate, brief).await)
+        })
+    }
+
+    #[cfg(feature = "testing")]
+    fn sandboxed(&self) -> Option<&Sandboxed> {
+        Some(self)
+    }
 }
 
 /// How a guest ended.
@@ -213,7 +274,7 @@ async fn call(
 }
 
 /// Tells the host's own reasons, bounds and the guest's faults apart.
-fn classify(error: wasmtime::Error, guest: &Guest) -> Ended {
+pub(super) fn classify(error: wasmtime::Error, guest: &Guest) -> Ended {
     if let Some(hit) = guest.limits.hit() {
         return Ended::Limit(hit.to_owned());
     }

@@ -4,7 +4,7 @@ use super::halt::Halt;
 use super::ledger::Ledger;
 use super::patience::{Waited, wait};
 use super::permit::{ChangePermit, Ownership, Permit};
-use super::rooms::Rooms;
+use super::rooms::Targets;
 use crate::call::{Confirmed, Effect, Prepared, Revert};
 use crate::contract::{CallError, ErrorKind};
 use crate::journal::Entry;
@@ -94,7 +94,7 @@ impl Settled {
 
 /// Asks the target what became of an effect. None if the operator leaves now.
 pub(super) async fn ask(
-    rooms: &Rooms,
+    rooms: &dyn Targets,
     permit: &Permit,
     call: &Effect,
     prepared: &Prepared,
@@ -113,7 +113,7 @@ pub(super) async fn ask(
 
 /// Takes one thing back, announced before and recorded after. The inner error is the room's.
 pub(super) async fn revert(
-    rooms: &Rooms,
+    rooms: &dyn Targets,
     ledger: &mut Ledger,
     (permit, ownership): (Permit, Ownership),
     effect: u64,

@@ -5,6 +5,7 @@ use super::guest::Guest;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::lock::Locks;
+use super::sandbox::Sandboxed;
 use super::{Engine, EngineError, Order, SandboxError, Seat};
 use crate::call::Effect;
 use crate::clock::Millis;
@@ -23,14 +24,20 @@ pub struct Linked(EverythingPre<Guest>);
 pub struct AtTheGate(Gate);
 
 impl Engine {
+    fn sandboxed(&self) -> Result<&Sandboxed, SandboxError> {
+        let none =
+            || SandboxError::Setup(wasmtime::Error::msg("procedures are no components here"));
+        self.guests.sandboxed().ok_or_else(none)
+    }
+
     /// Loads a component as each run does: from the cache if it is there.
     pub fn load(&self, order: &Order) -> Result<Loaded, SandboxError> {
-        Ok(Loaded(self.compiled(&order.plugin)?))
+        Ok(Loaded(self.sandboxed()?.compiled(&order.plugin)?))
     }
 
     /// Links a component as the first run of it in a process does.
     pub fn link(&self, order: &Order, loaded: &Loaded) -> wasmtime::Result<Linked> {
-        let linker = self.sandbox.linker(&order.plugin)?;
+        let linker = self.sandboxed()?.sandbox.linker(&order.plugin)?;
         let bound = linker.instantiate_pre(&loaded.0)?;
         Ok(Linked(EverythingPre::new(bound)?))
     }
@@ -47,6 +54,7 @@ impl Engine {
         let gate = self.gate(run, order.effective.clone(), seat, ledger, Locks::default());
         let brief = order.brief(Millis(0), None);
         let mut store = self
+            .sandboxed()?
             .sandbox
             .store(Guest::new(gate, Limits::default(), brief));
         linked.0.instantiate_async(&mut store).await?;
@@ -63,7 +71,7 @@ impl Engine {
     ) -> Result<AtTheGate, EngineError> {
         let run = RunId("251121-k3f".into());
         let locks = Locks::of_run(state_dir, &run)?
-            .and_target(state_dir, &self.rooms, &order.target, &run, &seat)
+            .and_target(state_dir, &*self.rooms, &order.target, &run, &seat)
             .await?;
         let ledger = Ledger::journal(run.clone(), seat.audience.clone(), store, State::default());
         Ok(AtTheGate(self.gate(

@@ -51,7 +51,7 @@ impl Gate {
             let permit = self.unwind_permit(EFFECT_DEADLINE);
             let note = open.note.as_ref();
             let (call, prepared) = (&open.call, &open.prepared);
-            let asked = settle::ask(&self.rooms, &permit, call, prepared, open.number, note).await;
+            let asked = settle::ask(&*self.rooms, &permit, call, prepared, open.number, note).await;
             let Some(asked) = asked else {
                 return Ok(Some(self.standing()));
             };
@@ -201,7 +201,7 @@ impl Gate {
         revert: Revert,
     ) -> Result<Result<(), CallError>, Halt> {
         // A target that came back from a crash has forgotten whose it was; meanwhile it may have become another run's.
-        if let Err(error) = self.locks.renew(&self.rooms, &self.run).await {
+        if let Err(error) = self.locks.renew(&*self.rooms, &self.run).await {
             let why = error.source().map(|why| format!(": {why}"));
             let kind = if error.is_taken() {
                 ErrorKind::Conflict
@@ -215,7 +215,7 @@ impl Gate {
             self.unwind_permit(UNDO_DEADLINE),
             self.locks.ownership(None),
         );
-        settle::revert(&self.rooms, &mut self.ledger, leave, effect, revert).await
+        settle::revert(&*self.rooms, &mut self.ledger, leave, effect, revert).await
     }
 
     /// How the run was being taken back when its process went away, or ended stuck.

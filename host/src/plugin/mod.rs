@@ -38,4 +38,4 @@ pub fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -43,6 +43,12 @@ const READ: (&str, &[&str]) = (
 );
 const MAINTAIN: (&str, &[&str]) = ("windlass:procedure/database-maintain@0.1.0", &["vacuum"]);
 
+/// A component that maintains a database, for those who need no code in it.
+pub(crate) fn maintaining() -> Component {
+    let bytes = with_manifest(component(&[RUN, READ, MAINTAIN], "0.1.0"), TEXT);
+    Component::from_bytes(bytes).unwrap()
+}
+
 fn problems(bytes: Vec<u8>) -> Vec<String> {
     let error = Component::from_bytes(bytes).unwrap_err();
     assert!(!error.problems().is_empty(), "{error}");

@@ -1,6 +1,7 @@
 //! A report for a terminal of 80 columns: the answer first, the next command last.
 
 use super::{EffectReport, Report, Reversal, Standing, Step};
+use crate::plugin::builtin::title;
 use crate::text::{counted, milliseconds, minute_in, printable, shorten, width, wrap};
 use std::fmt::Write as _;
 
@@ -117,7 +118,7 @@ impl Report {
         let subject = &self.subject;
         let mut text = format!(
             "{} {} on {}, by {}, {}",
-            subject.procedure,
+            title(&subject.procedure, &subject.component),
             subject.version,
             subject.target,
             subject.by,

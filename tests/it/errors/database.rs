@@ -113,8 +113,7 @@ fn a_wrong_password_is_told_apart() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: `orders` could not be locked
-      cause: database `orders`: the server refused the password (FATAL: password authentication failed for user "windlass")
+    error: database `orders`: the server refused the password (FATAL: password authentication failed for user "windlass")
       nothing was changed
       hint:  windlass doctor --target orders
     "#);
@@ -146,8 +145,7 @@ fn an_unreachable_server_is_told_apart() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: `orders` could not be locked
-      cause: database `orders`: nothing answers at the configured address
+    error: database `orders`: nothing answers at the configured address
       nothing was changed
       hint:  windlass doctor --target orders
     ");
@@ -163,8 +161,7 @@ fn a_database_that_is_not_there_is_told_apart() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: `orders` could not be locked
-      cause: database `orders`: the server has no database of the name in the connection string (FATAL: database "nothing_of_that_name" does not exist)
+    error: database `orders`: the server has no database of the name in the connection string (FATAL: database "nothing_of_that_name" does not exist)
       nothing was changed
       hint:  windlass doctor --target orders
     "#);
@@ -217,7 +214,7 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
     let gone = world.windlass(&["resume", run]).expect(4);
     assert_snapshot!(error_of(&world, &gone.stderr), @"
     error: run [run] stays as it is
-      cause: `orders` could not be locked
+      cause: `orders` cannot be used
       cause: database `orders`: nothing answers at the configured address
       nothing was changed
       hint:  windlass resume [run], when the target answers again
@@ -230,7 +227,7 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
 }
 
 /// What `doctor` finds at the target, each note on a line of its own.
-fn finding(world: &World, url: &str) -> String {
+pub(super) fn finding(world: &World, url: &str) -> String {
     let words = ["doctor", "--output", "json"];
     let report = world.windlass_with(&[(VARIABLE, url)], &words).json();
     let findings = report["findings"].as_array().unwrap();

@@ -39,7 +39,7 @@ fn a_grant_for_another_digest_is_not_taken() {
     ----- stdout -----
     ----- stderr -----
     error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
-      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+      hint:  windlass inspect pg-optimize, then: windlass grant renew grants/pg-optimize.orders.toml
     ");
     assert_snapshot!(world.snapshot(&["grant", "check", FILE]), @"
     $ windlass grant check grants/pg-optimize.orders.toml
@@ -47,7 +47,7 @@ fn a_grant_for_another_digest_is_not_taken() {
     ----- stdout -----
     ----- stderr -----
     error: `pg-optimize` has no grant for `orders`: `grants/pg-optimize.orders.toml` is for 0.1.0, sha256:[digest], and this component is sha256:[digest]
-      hint:  windlass inspect pg-optimize, then: windlass grant pg-optimize --target orders --force
+      hint:  windlass inspect pg-optimize, then: windlass grant renew grants/pg-optimize.orders.toml
     ");
     assert_untouched(&world, &before);
 }

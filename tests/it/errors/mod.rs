@@ -9,6 +9,7 @@ mod database;
 mod files;
 mod grants;
 mod journal;
+mod pools;
 
 use crate::world::World;
 use windlass::journal::Store;
@@ -22,7 +23,14 @@ fn granted() -> World {
 }
 
 fn grant(world: &World, procedure: &str) {
-    let words = ["grant", procedure, "--target", "orders"];
+    let words = [
+        "grant",
+        procedure,
+        "--target",
+        "orders",
+        "--approved-by",
+        "tester",
+    ];
     world.windlass(&words).expect(0);
 }
 

@@ -2,6 +2,7 @@
 //! rest needs more than one invocation, a server that is shaken, or a look inside.
 
 mod artifact;
+mod database;
 mod gates;
 mod manifests;
 mod messages;

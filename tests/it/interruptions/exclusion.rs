@@ -14,17 +14,17 @@ fn a_second_run_on_a_target_is_refused_and_the_first_one_named() {
         until_waits(&world, "REINDEX");
         let (id, ..) = only_run(&world);
 
-        let second = world.windlass(&run(REBUILD)).expect(3);
+        let second = world.windlass(&run(REBUILD)).expect(6);
         let named = format!("run {id} already works on `orders`");
         assert!(second.stderr.contains(&named), "{second}");
 
         // Whoever records elsewhere knows nothing of the first one's files; the target does.
         let mut elsewhere = run(REBUILD);
         elsewhere.extend(["--state", "other"]);
-        let second = world.windlass(&elsewhere).expect(3);
+        let second = world.windlass(&elsewhere).expect(6);
         let named = format!("another run works on database `orders`: windlass/{id} (session ");
         assert!(second.stderr.contains(&named), "{second}");
-        let resumed = world.windlass(&["resume", &id.0]).expect(3);
+        let resumed = world.windlass(&["resume", &id.0]).expect(6);
         assert!(resumed.stderr.contains(&id.0), "{resumed}");
 
         hold.release();

@@ -23,7 +23,14 @@ fn words<'a>(namespace: &'a str, images: &'a str) -> [&'a str; 10] {
 fn elsewhere(shop: &Shop) -> Project {
     let project = Project::new(&shop.read("windlass.toml"), &[]);
     project
-        .windlass(&["grant", "k8s-rollout", "--target", "staging"])
+        .windlass(&[
+            "grant",
+            "k8s-rollout",
+            "--target",
+            "staging",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     project
 }

@@ -19,7 +19,14 @@ fn granted(world: World) -> World {
         .batch_execute("DROP INDEX IF EXISTS accounts_abalance_ccnew")
         .unwrap();
     world
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     world
 }

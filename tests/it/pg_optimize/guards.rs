@@ -1,6 +1,7 @@
 //! Where it stops, and whom it does not disturb.
 
 use super::{dead_rows, granted, make_bloated, optimize, verbs};
+use crate::hold::{Hold, prepared};
 use crate::report::run_with;
 use crate::world::World;
 use xtask::postgres::{NEWEST, Options, Server, connect};
@@ -234,4 +235,49 @@ fn a_locked_table_is_passed_over() {
     assert_eq!(world.sql(invalid), ["accounts_abalance_ccnew"]);
     // The locks are gone.
     assert_eq!(optimize(&world, &[]).expect(0).done().len(), 6);
+}
+
+#[test]
+fn an_index_that_would_wait_for_a_prepared_transaction_is_passed_over_from_the_plan_on() {
+    let world = granted(World::bloated_on(NEWEST));
+    world.configure("lock-timeout = \"300ms\"\n");
+    make_bloated(&world, "public", "other", "other_v");
+    let hold = Hold::writer(&world, "accounts");
+    let gid = prepared(&world, "accounts");
+    world.until(
+        "SELECT FROM pg_prepared_xacts WHERE database = current_database() AND prepared < clock_timestamp() - interval '400 ms'",
+    );
+    let plan = world.windlass(&[
+        "plan",
+        "pg-optimize",
+        "--target",
+        "orders",
+        "--set",
+        "min-size=8kB",
+    ]);
+    let plan = plan.expect(0);
+    let told = format!("prepared transaction `{gid}` (prepared at ");
+    let words: Vec<_> = plan.stdout.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(text.contains(&told), "{plan}");
+    assert!(!text.contains("reindex public.accounts"), "{plan}");
+    assert!(text.contains("reindex public.other_v"), "{plan}");
+
+    let report = optimize(&world, &[]).expect(4);
+    let done = report.done();
+    assert!(
+        !done
+            .iter()
+            .any(|effect| effect.contains("index public.accounts")),
+        "{done:?}"
+    );
+    report.said("warning", &told);
+    assert!(
+        done.contains(&"reindex public.other_v".to_owned()),
+        "{done:?}"
+    );
+    let invalid = "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(world.sql(invalid), ["accounts_abalance_ccnew"]);
+    hold.release();
+    optimize(&world, &[]).expect(0);
 }

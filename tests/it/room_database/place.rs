@@ -46,7 +46,7 @@ impl Endpoint {
     }
 }
 
-fn server(major: u32) -> &'static Server {
+pub(super) fn server(major: u32) -> &'static Server {
     static SERVERS: [OnceLock<Server>; 2] = [OnceLock::new(), OnceLock::new()];
     let slot = match major {
         OLDEST => &SERVERS[0],
@@ -184,6 +184,17 @@ impl Place {
             Clock::system().instant() + span,
             self.stop.subscribe(),
             progress,
+        )
+    }
+
+    /// A permit of another run than the place's own.
+    pub(super) fn permit_of(&self, run: RunId) -> Permit {
+        Permit::for_test(
+            run,
+            Arc::new(effective(&everything())),
+            Clock::system().instant() + LONG,
+            self.stop.subscribe(),
+            None,
         )
     }
 

@@ -116,6 +116,7 @@ async fn what_cannot_be_rebuilt_is_refused(place: Place) {
 async fn an_old_transaction_is_met_before_the_work(mut place: Place) {
     place.each(BLOATED).await;
     place.with(|target| target.lock_timeout = Duration::from_millis(300));
+    let announced = place.announce(reindex("a_t")).await;
     let other = place.session().await;
     other
         .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
@@ -127,12 +128,17 @@ async fn an_old_transaction_is_met_before_the_work(mut place: Place) {
              AND xact_start < clock_timestamp() - interval '400 ms' AND state = 'idle in transaction')",
         )
         .await;
-    let announced = place.announce(reindex("a_t")).await;
-    let why = failed(announced.apply(&place.permit()).await, ErrorKind::Conflict);
-    assert!(
-        why.contains("idle in transaction") && why.contains("wait"),
-        "{why}"
-    );
+    let applied = announced.apply(&place.permit()).await;
+    let planned = place.prepare(&reindex("a_t")).await;
+    for why in [
+        failed(applied, ErrorKind::Conflict),
+        refused(planned, ErrorKind::Conflict),
+    ] {
+        assert!(
+            why.contains("idle in transaction") && why.contains("wait"),
+            "{why}"
+        );
+    }
     assert_eq!(announced.note(), None, "nothing was sent");
     other.batch_execute("ROLLBACK").await.unwrap();
     // A number alone, without a snapshot and without the table, is in nobody's way.

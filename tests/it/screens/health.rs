@@ -11,19 +11,29 @@ fn a_health_check() {
     let world = World::on(NEWEST);
     world.bloat(300);
     world
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     assert_snapshot!(checked(&world, &["plan", "pg-health", "--target", "orders"]), @"
     $ windlass plan pg-health --target orders
-    exit code: 0
+    exit code: 7
     ----- stdout -----
-    orders: pg-health 0.1.0 would change nothing
+    orders: pg-health 0.1.0 would change nothing, and would need a person: standbys:
+      none is connected; nobody said how many to expect, so a missing one cannot be
+      noticed: declare `expected-standbys` for the database in windlass.toml, 0 for
+      none
 
     checks
-      standbys: none is connected; nobody said how many to expect, so a missing one
-      cannot be noticed: declare `expected-standbys` for the database in
+      ? standbys: none is connected; nobody said how many to expect, so a missing
+      one cannot be noticed: declare `expected-standbys` for the database in
       windlass.toml, 0 for none
-      standby lag: no standby is connected, so none was measured
+      ? standby lag: no standby is connected, so none was measured
 
     foreseen
       2 inconclusive: standbys, standby lag; 11 checks passed

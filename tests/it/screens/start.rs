@@ -55,6 +55,8 @@ fn help() {
       3  refused: by grant, manifest, budget or plan
       4  a person is needed: in doubt, stuck, taken back in part, or inconclusive
       5  stopped; can be resumed
+      6  busy: another run is at work on the target
+      7  planned, and the plan shows that its run would not succeed
       70  a fault of windlass
     ----- stderr -----
     ");
@@ -176,7 +178,7 @@ fn a_first_day() {
     ----- stderr -----
     There are no runs here.
     ");
-    assert_snapshot!(screen(&world, &["grant", "pg-optimize", "--target", "orders"]), @"
+    assert_snapshot!(screen(&world, &["grant", "pg-optimize", "--target", "orders"]), @r#"
     $ windlass grant pg-optimize --target orders
     exit code: 0
     ----- stdout -----
@@ -190,21 +192,23 @@ fn a_first_day() {
     sends  start, end to any channel
     budget  200 effects, 10000 calls, [span]
     until  [time]
-    approved  by tester: Repairs bloat of one PostgreSQL database while it is in
-      use.
+    approved  not yet, so it permits planning only: Repairs bloat of one PostgreSQL
+      database while it is in use.
 
     Wrote grants/pg-optimize.orders.toml.
     ----- stderr -----
-    It holds from now on; have it reviewed.
+    It is a draft, which permits planning only. Have it reviewed; it holds when it
+    says who approved it: approved-by = "…"
+    Narrower: --set notify=…
     windlass plan pg-optimize --target orders
-    ");
+    "#);
     assert_snapshot!(screen(&world, &["grant", "pg-optimize", "--target", "orders"]), @"
     $ windlass grant pg-optimize --target orders
     exit code: 2
     ----- stdout -----
     ----- stderr -----
     error: `grants/pg-optimize.orders.toml` is already there; it was left as it is
-      hint:  windlass grant check grants/pg-optimize.orders.toml, or --force
+      hint:  windlass grant renew grants/pg-optimize.orders.toml, or --force
     ");
     assert_snapshot!(screen(&world, &["grant", "check", "grants/pg-optimize.orders.toml"]), @"
     $ windlass grant check grants/pg-optimize.orders.toml
@@ -220,9 +224,9 @@ fn a_first_day() {
     sends  start, end to any channel
     budget  200 effects, 10000 calls, [span]
     until  [time]
-    approved  by tester: Repairs bloat of one PostgreSQL database while it is in
-      use.
-    grants/pg-optimize.orders.toml lets pg-optimize 0.1.0 run on orders.
+    approved  not yet, so it permits planning only: Repairs bloat of one PostgreSQL
+      database while it is in use.
+    grants/pg-optimize.orders.toml lets pg-optimize 0.1.0 be planned on orders.
     ----- stderr -----
     ");
 }

@@ -105,6 +105,15 @@ impl Running {
         self.wait()
     }
 
+    /// The most memory that it had until now, in bytes, by the kernel's own account; none once it has ended.
+    pub(crate) fn high_water(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
     /// Whether it has not ended yet.
     pub(crate) fn is_at_work(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

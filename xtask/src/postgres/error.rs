@@ -127,10 +127,10 @@ impl Error {
             )),
             Self::NoClientTool(name) | Self::OldClientTool { name, .. } => Some(format!(
                 "install it (Debian: apt-get install {})",
-                if name == "pgbench" {
-                    "postgresql-contrib"
-                } else {
-                    "postgresql-client"
+                match name.as_str() {
+                    "pgbench" => "postgresql-contrib",
+                    "pgbouncer" => "pgbouncer",
+                    _ => "postgresql-client",
                 }
             )),
             Self::Unfit(_) => Some(

@@ -99,7 +99,7 @@ pub(super) fn major(major: u32, account: Account) -> Result<Binaries, Error> {
 }
 
 /// Where versions are kept: below the target directory, unless the servers' user cannot get there.
-fn store(account: Account) -> Result<PathBuf, Error> {
+pub(super) fn store(account: Account) -> Result<PathBuf, Error> {
     let ours = crate::target().join("postgres");
     std::fs::create_dir_all(&ours).map_err(Error::file(&ours))?;
     open_to_all(&ours)?;
@@ -127,7 +127,7 @@ fn store(account: Account) -> Result<PathBuf, Error> {
 }
 
 /// Leaves alone what is open already: it may belong to someone else.
-fn open_to_all(directory: &Path) -> Result<(), Error> {
+pub(super) fn open_to_all(directory: &Path) -> Result<(), Error> {
     let about = std::fs::metadata(directory).map_err(Error::file(directory))?;
     if about.mode() & 0o055 == 0o055 {
         return Ok(());

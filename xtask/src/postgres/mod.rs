@@ -1,6 +1,6 @@
 //! A real PostgreSQL: found on the machine or fetched, run as an unprivileged user, gone when its owner is gone.
 //!
-//! [`Binaries`] are the programs of one version, [`Server`] is a running one, [`Instance`] is what a caller gets who does not care: the
+//! [`Binaries`] are the programs of one version, [`Server`] is a running one, [`Pooler`] is a pool in front of it, [`Instance`] is what a caller gets who does not care: the
 //! server that `DATABASE_URL` names, else one of its own.
 
 mod account;
@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod given;
 mod instance;
+mod pooler;
 mod required;
 mod server;
 mod standby;
@@ -22,7 +23,8 @@ pub use binaries::{Binaries, Version, check_client_tools, client_tool};
 pub use error::Error;
 pub use given::sweep;
 pub use instance::Instance;
-pub use required::{Missing, required, required_tool};
+pub use pooler::{PgBouncer, Pooler};
+pub use required::{Missing, required, required_pooler, required_tool};
 pub use server::{Options, Server};
 pub use statements::Statement;
 

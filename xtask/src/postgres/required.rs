@@ -1,6 +1,6 @@
 //! What tests take for granted: there after one `cargo xtask setup`, and asked for once in a process.
 
-use super::{Binaries, Error, NEWEST, OLDEST, client_tool};
+use super::{Binaries, Error, NEWEST, OLDEST, PgBouncer, client_tool};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -38,6 +38,14 @@ pub fn required(major: u32) -> Result<Binaries, Missing> {
 /// A client program that the suite compares windlass with: see [`client_tool`].
 pub fn required_tool(name: &'static str) -> Result<PathBuf, Missing> {
     client_tool(name).map_err(|error| missing(&error))
+}
+
+/// The pool that the suite puts in front of servers.
+pub fn required_pooler() -> Result<PgBouncer, Missing> {
+    static FOUND: OnceLock<Result<PgBouncer, Missing>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| PgBouncer::find().map_err(|error| missing(&error)))
+        .clone()
 }
 
 fn missing(error: &Error) -> Missing {

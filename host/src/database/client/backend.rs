@@ -133,11 +133,10 @@ pub(super) async fn apply(
     let cancelled = watch
         .query_opt(CANCEL, &[&pid, &start, &APPLICATION, &before.statement])
         .await
-        .and_then(|row| row.map_or(Ok(false), |row| row.try_get(0)));
+        .and_then(|row| row.map_or(Ok(false), |row| Ok(row.try_get(0)?)));
     match cancelled {
         Ok(cancelled) => answer(cancelled).map_err(in_doubt),
-        Err(error) => {
-            let failure = super::failure::Failure::from(error);
+        Err(failure) => {
             let unknown = failure.is_lost() || failure.code().is_none();
             let error = failure.into_call(room.name());
             Err(if unknown {

@@ -2,7 +2,7 @@
 
 use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
-use super::obstacles;
+use super::obstacles::{self, Awaited};
 use super::reindex::{bytes, touch};
 use super::rights::lacks_right;
 use super::room::Room;
@@ -43,6 +43,7 @@ pub(super) async fn prepare(
             lacks_right(session, &index.table, "drop indexes of").await?,
         );
     }
+    obstacles::refuse_old_transactions(session, room, awaited(&index)).await?;
     let before = Before {
         oid: index.oid,
         bytes: bytes(session, index.oid).await?,
@@ -86,6 +87,9 @@ pub(super) async fn apply(
         .map_err(not_done)?;
     let index = work.index(name, before.oid).await.map_err(not_done)?;
     free(&work, &index).await.map_err(not_done)?;
+    work.look(refuse_obstacles(&work, &index))
+        .await
+        .map_err(not_done)?;
     work.note(None).await.map_err(not_done)?;
     // Last of all: nothing may come between this look and the statement.
     let index = work.index(name, before.oid).await.map_err(not_done)?;
@@ -107,6 +111,21 @@ async fn free(work: &Work<'_>, index: &Index) -> Result<(), CallError> {
         index.table_oid,
     ))
     .await
+}
+
+async fn refuse_obstacles(work: &Work<'_>, index: &Index) -> Outcome<()> {
+    let (session, room, clock) = (&work.session, work.room, work.permit.clock());
+    obstacles::refuse_hidden_transactions(session, room, clock, awaited(index)).await?;
+    obstacles::refuse_old_transactions(session, room, awaited(index)).await
+}
+
+fn awaited(index: &Index) -> Awaited<'_> {
+    Awaited {
+        index: &index.name,
+        index_oid: index.oid,
+        table_oid: index.table_oid,
+        snapshots: false,
+    }
 }
 
 /// The answer of a drop that happened.

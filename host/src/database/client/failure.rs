@@ -4,7 +4,7 @@
 
 use crate::contract::{CallError, ErrorKind};
 use std::io;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// Why a step did not end well. It becomes a [`CallError`] at the edge of the room, where the database's name is known.
 #[derive(Debug, thiserror::Error)]
@@ -87,17 +87,23 @@ impl Failure {
     }
 }
 
-/// After a shutdown or a crash the server itself does not say how a statement ended.
+/// Where the session ends with the statement, as by a shutdown or a crash, the server does not say how the statement ended: only an error
+/// that leaves the session says that nothing happened.
 fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(answer) => {
-            [
-                SqlState::ADMIN_SHUTDOWN,
-                SqlState::CRASH_SHUTDOWN,
-                SqlState::CANNOT_CONNECT_NOW,
-                SqlState::IDLE_SESSION_TIMEOUT,
-            ]
-            .contains(answer.code())
+            let ends_session = matches!(
+                answer.parsed_severity(),
+                Some(Severity::Fatal | Severity::Panic)
+            );
+            ends_session
+                || [
+                    SqlState::ADMIN_SHUTDOWN,
+                    SqlState::CRASH_SHUTDOWN,
+                    SqlState::CANNOT_CONNECT_NOW,
+                    SqlState::IDLE_SESSION_TIMEOUT,
+                ]
+                .contains(answer.code())
                 || answer.code().code().starts_with("08")
         }
         None => {
@@ -209,6 +215,15 @@ impl ConnectFailure {
         }
     }
 
+    /// From the system's error while the server was looked for.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        let detail = error.raw_os_error().is_none().then(|| error.to_string());
+        Self {
+            detail,
+            ..Self::new(ErrorKind::Unavailable, why_not_reached(error))
+        }
+    }
+
     /// From the driver's error when the configured role was to be taken.
     pub(super) fn from_role(error: &tokio_postgres::Error) -> Self {
         let (kind, reason) = match error.as_db_error().map(|answer| answer.code().code()) {
@@ -292,6 +307,10 @@ fn unreachable_because(error: &tokio_postgres::Error) -> String {
     {
         return tls_text(tls);
     }
+    why_not_reached(io)
+}
+
+fn why_not_reached(io: &io::Error) -> String {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
     match io.kind() {
         io::ErrorKind::ConnectionRefused => "nothing answers at the configured address".into(),

@@ -92,7 +92,7 @@ const SHAPES: &str = "
 /// The indexes of tables that the run may see, invalid ones first, then the largest.
 pub(super) async fn read(session: &Session, view: View<'_>) -> Outcome<Vec<IndexFacts>> {
     let (mut oids, mut valid): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-    for row in session.query(CANDIDATES, &[]).await? {
+    let candidate = |row: Row| {
         let (table, _) = shown::object(&row, 1)?;
         if !is_system_schema(&table.schema) && view.shows(Verb::Indexes, &table.schema, &table.name)
         {
@@ -103,7 +103,9 @@ pub(super) async fn read(session: &Session, view: View<'_>) -> Outcome<Vec<Index
             };
             list.push(row.try_get(0)?);
         }
-    }
+        Ok(true)
+    };
+    session.each(CANDIDATES, &[], candidate).await?;
     oids.extend(largest(session, valid).await?);
     oids.truncate(MOST_OBJECTS);
     let shapes = shapes(session, &oids).await?;

@@ -2,7 +2,8 @@
 
 use super::failure::{Failure, Outcome, refuse};
 use super::room::{LockHolder, Room};
-use super::session::{Purpose, Session, application_name};
+use super::session::{APPLICATION, Purpose, Session, application_name};
+use crate::clock::Clock;
 use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;
 use std::time::Duration;
@@ -20,6 +21,17 @@ const HOLDER: &str = "
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
       AND (l.classid::int8 << 32 | l.objid::int8) = $1";
+
+/// A session of another run that holds, or waits for, what only work on a table takes. The host that sent it may be gone, and the lock with
+/// it, while the server works on.
+const AT_WORK: &str = "
+    SELECT a.application_name, a.pid
+    FROM pg_stat_activity a
+    WHERE starts_with(a.application_name, $1) AND a.application_name <> $2
+      AND a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation'
+                  AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+    ORDER BY a.pid LIMIT 1";
 
 /// Why a database could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +189,39 @@ pub(super) async fn refuse_unlocked(session: &Session, room: &Room) -> Outcome<(
         ErrorKind::Unavailable,
         format!("the lock on database `{}` was lost", room.name()),
     )
+}
+
+/// Refuses to change a database while the server works on what another run sent, after as long a wait as for any lock.
+pub(super) async fn refuse_others_at_work(
+    session: &Session,
+    room: &Room,
+    clock: &Clock,
+) -> Outcome<()> {
+    let end = clock.instant() + room.target.lock_timeout;
+    while let Some(other) = others_at_work(session).await? {
+        if clock.instant() >= end {
+            return refuse(
+                ErrorKind::Conflict,
+                format!(
+                    "the server still works on a statement of another run: {other}; nothing else is changed on `{}` meanwhile",
+                    room.name()
+                ),
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The session in which the server works for another run, if there is one.
+pub(super) async fn others_at_work(session: &Session) -> Outcome<Option<String>> {
+    let own = application_name(session.run());
+    let row = session.query_opt(AT_WORK, &[&APPLICATION, &own]).await?;
+    row.map(|row| {
+        let (application, pid): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(format!("{application} (session {pid})"))
+    })
+    .transpose()
 }
 
 struct Holder {

@@ -72,11 +72,11 @@ impl Measure {
                 );
                 Ok(Some(bloat.min(bytes)))
             }
-            Err(error) if error.as_db_error().is_some() => {
+            Err(failure) if failure.code().is_some() => {
                 session.batch_execute("ROLLBACK TO measuring").await?;
                 Ok(None)
             }
-            Err(error) => Err(error.into()),
+            Err(failure) => Err(failure),
         }
     }
 }

@@ -5,6 +5,7 @@ mod bloat;
 mod catalog;
 mod collations;
 mod confirm;
+mod connect;
 mod coverage;
 mod drop;
 mod facts;
@@ -15,6 +16,7 @@ mod leftovers;
 mod lock;
 mod measure;
 mod obstacles;
+mod pool;
 mod probe;
 mod progress;
 mod reindex;
@@ -35,6 +37,7 @@ mod tidy;
 mod tls;
 mod vacuum;
 mod view;
+mod wire;
 mod work;
 
 pub use crate::secret::Secret;
@@ -310,7 +313,7 @@ const OTHERS_AT_WORK: &str = "
       AND a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
     LIMIT 1";
 
-/// After a crash the server may still work on what the run's last process sent. Taking back begins when that is over.
+/// After a crash the server may still work on what the run's last process sent, or another run's. Taking back begins when that is over.
 async fn quiet(room: &Room, permit: &Permit) -> Result<(), CallError> {
     let watch = room.open(Purpose::Watch, permit, permit.deadline()).await?;
     work::refuse_standby(&watch, room)?;
@@ -321,7 +324,9 @@ async fn quiet(room: &Room, permit: &Permit) -> Result<(), CallError> {
 
 async fn others_ended(watch: &Session, permit: &Permit) -> Outcome<()> {
     let name = application_name(permit.run());
-    while watch.query_opt(OTHERS_AT_WORK, &[&name]).await?.is_some() {
+    while watch.query_opt(OTHERS_AT_WORK, &[&name]).await?.is_some()
+        || lock::others_at_work(watch).await?.is_some()
+    {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What an operator has to know of a database before the first run: who we are there and what we may do.
 
 use super::failure::Outcome;
+use super::invariants::Powers;
 use super::measure::Measure;
 use super::reindex::{CORRUPTS, corrupts};
 use super::rights::maintain;
@@ -86,6 +87,9 @@ const NAMES: &str = "
 pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
     let watch = open(room, Purpose::Watch).await?;
     let look = open(room, Purpose::Look).await?;
+    look.begin_look(room)
+        .await
+        .map_err(|failure| failure.for_operator(room.name()))?;
     ask(room, &watch, &look)
         .await
         .map_err(|failure| failure.into_call(room.name()))
@@ -125,6 +129,9 @@ async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {
     };
     let measures = Measure::find(look).await?.is_some();
     probe.notes = notes(room, look.major(), &probe, role.try_get(6)?);
+    if !room.target.invariants.is_empty() {
+        probe.notes.extend(Powers::of(look).await?.note());
+    }
     probe.notes.extend(unseen(&probe, measures));
     probe.notes.extend(unnameable(look).await?);
     Ok(probe)

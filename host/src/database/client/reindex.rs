@@ -4,7 +4,7 @@ use super::catalog::{self, Index};
 use super::failure::{Outcome, refuse};
 use super::indexes;
 use super::leftovers;
-use super::obstacles;
+use super::obstacles::{self, Awaited};
 use super::rights::lacks_right;
 use super::room::Room;
 use super::session::Session;
@@ -57,6 +57,8 @@ pub(super) async fn prepare(
             format!("another session holds `{}`", dotted(name)),
         );
     };
+    obstacles::refuse_old_transactions(session, room, awaited(name, index.oid, index.table_oid))
+        .await?;
     let bytes = bytes(session, index.oid).await?;
     let bloat = indexes::bloat_of(session, index.oid, bytes).await?;
     let foreseen = bytes.saturating_sub(bloat.unwrap_or(0));
@@ -184,7 +186,19 @@ pub(super) async fn apply(
 async fn refuse_obstacles(work: &Work<'_>, before: &Before, name: &ObjectName) -> Outcome<()> {
     let (session, room) = (&work.session, work.room);
     obstacles::table_is_free(session, room, work.permit.clock(), before.table_oid).await?;
-    obstacles::refuse_old_transactions(session, room, before, name).await
+    let clock = work.permit.clock();
+    let awaited = awaited(name, before.oid, before.table_oid);
+    obstacles::refuse_hidden_transactions(session, room, clock, awaited).await?;
+    obstacles::refuse_old_transactions(session, room, awaited).await
+}
+
+fn awaited(index: &ObjectName, index_oid: u32, table_oid: u32) -> Awaited<'_> {
+    Awaited {
+        index,
+        index_oid,
+        table_oid,
+        snapshots: true,
+    }
 }
 
 /// Answers where nobody could look afterwards: what was not seen counts as unchanged.

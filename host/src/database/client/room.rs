@@ -1,6 +1,6 @@
 //! One configured database and the session that looks at it.
 
-use super::failure::{Failure, Outcome};
+use super::failure::{ConnectFailure, Outcome};
 use super::session::{Purpose, Session};
 use super::target::{Target, TargetError, may_use_tls};
 use super::tls::Tls;
@@ -20,6 +20,8 @@ pub(super) struct Room {
     pub(super) tls: Tls,
     reader: Mutex<Option<Session>>,
     lock: Mutex<Option<LockHolder>>,
+    /// That a pool in the way keeps sessions apart: asked once.
+    pool: tokio::sync::OnceCell<()>,
 }
 
 /// The session that holds the lock on the database, as the server names it.
@@ -39,6 +41,7 @@ impl Room {
             tls,
             reader: Mutex::default(),
             lock: Mutex::default(),
+            pool: tokio::sync::OnceCell::new(),
         })
     }
 
@@ -55,26 +58,28 @@ impl Room {
         deadline: Instant,
     ) -> Result<Session, CallError> {
         let opened = within(permit, deadline, Session::open(self, purpose, permit.run())).await?;
-        opened.map_err(|failure| {
-            if let Some(detail) = &failure.detail {
-                tracing::warn!(database = self.name(), detail, "no session");
-            }
-            failure.for_guest(self.name())
-        })
+        opened.map_err(|failure| self.not_opened(failure))
+    }
+
+    fn not_opened(&self, failure: ConnectFailure) -> CallError {
+        if let Some(detail) = &failure.detail {
+            tracing::warn!(database = self.name(), detail, "no session");
+        }
+        failure.for_guest(self.name())
     }
 
     /// The session that looks, in a read-only transaction. Give it back with [`Self::give_back`].
     pub(super) async fn reader(&self, permit: &Permit) -> Result<Session, CallError> {
         let kept = self.slot().take();
         if let Some(session) = kept.filter(|kept| !kept.is_closed() && kept.run() == permit.run())
-            && let Ok(Ok(())) = within(permit, permit.deadline(), begin(&session)).await
+            && let Ok(Ok(())) = within(permit, permit.deadline(), session.begin_look(self)).await
         {
             return Ok(session);
         }
         let session = self.open(Purpose::Look, permit, permit.deadline()).await?;
-        within(permit, permit.deadline(), begin(&session))
+        within(permit, permit.deadline(), session.begin_look(self))
             .await?
-            .map_err(|failure| failure.into_call(self.name()))?;
+            .map_err(|failure| self.not_opened(failure))?;
         Ok(session)
     }
 
@@ -86,8 +91,10 @@ impl Room {
     ) -> Result<T, CallError> {
         match looked {
             Ok(outcome) => {
-                if session.batch_execute("ROLLBACK").await.is_ok() {
+                if session.end_look().await {
                     *self.slot() = Some(session);
+                } else {
+                    session.abandon();
                 }
                 outcome.map_err(|failure| failure.into_call(self.name()))
             }
@@ -96,6 +103,17 @@ impl Room {
                 Err(broken_off)
             }
         }
+    }
+
+    /// Whether a pool in the way mixes up sessions is asked once, by the first session that meets a pool.
+    pub(super) async fn refuse_shared_pool<F>(
+        &self,
+        ask: impl FnOnce() -> F,
+    ) -> Result<(), ConnectFailure>
+    where
+        F: Future<Output = Result<(), ConnectFailure>>,
+    {
+        self.pool.get_or_try_init(ask).await.copied()
     }
 
     /// Remembers who holds the lock, for [`Self::lock_holder`].
@@ -119,13 +137,6 @@ impl Room {
     pub(super) fn may_use_tls(&self) -> bool {
         may_use_tls(&self.config)
     }
-}
-
-async fn begin(session: &Session) -> Outcome<()> {
-    session
-        .batch_execute("BEGIN READ ONLY")
-        .await
-        .map_err(Failure::from)
 }
 
 /// Waits for the work until the deadline, or until the operator wants the process gone.

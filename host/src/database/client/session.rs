@@ -1,17 +1,21 @@
 //! One connection to one database: how it is opened, what it may do, how its statement is cancelled.
 
-use super::failure::ConnectFailure;
+use super::connect::{Connected, Driver, Way, connect, sent};
+use super::failure::{ConnectFailure, Failure, Outcome};
+use super::pool;
 use super::room::Room;
-use crate::contract::ErrorKind;
+use super::wire::Peer;
+use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;
+use futures_util::TryStreamExt as _;
 use std::future::poll_fn;
-use std::ops::Deref;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::{AsyncMessage, CancelToken, Connection};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, CancelToken, Row, SimpleQueryMessage, SimpleQueryRow};
 
 /// The oldest server this room knows.
 pub(super) const OLDEST_MAJOR: u32 = 14;
@@ -20,7 +24,17 @@ pub(super) const NEWEST_MAJOR: u32 = 18;
 
 const OPENING: Duration = Duration::from_secs(30);
 const CANCELLING: Duration = Duration::from_secs(10);
+/// What a server may take beyond its own timeout before it counts as gone.
+const LATE: Duration = Duration::from_secs(10);
+const CLOSING: Duration = Duration::from_secs(5);
 const MOST_WARNINGS: usize = 100;
+const CODE_LENGTH: usize = 5;
+/// How much of one answer is kept, and what a row and each of its columns take beyond their bytes.
+const MOST_BYTES: usize = 48 << 20;
+const ROW_BYTES: usize = 200;
+const COLUMN_BYTES: usize = 24;
+/// How many rows of one answer are looked at where none is kept.
+const MOST_ROWS: usize = 10_000_000;
 const LONGEST_APPLICATION_NAME: usize = 63;
 
 /// Every session of windlass carries an application name that begins so.
@@ -51,15 +65,22 @@ pub(super) struct Patience {
 /// An open session. Dropping it closes the connection; a statement that runs goes on at the server.
 pub(super) struct Session {
     client: tokio_postgres::Client,
+    driven: Driven,
+    peer: Arc<Peer>,
     cancel: CancelToken,
-    tls: MakeRustlsConnect,
-    warnings: Arc<Mutex<Vec<DbError>>>,
+    way: Way,
+    warnings: Warnings,
     run: RunId,
     version: u32,
     pid: i32,
     backend_start: i64,
     standby: bool,
+    /// How long an answer is waited for.
+    limit: Duration,
 }
+
+/// Codes: the texts may be in any language, and of any length.
+type Warnings = Arc<Mutex<Vec<SqlState>>>;
 
 /// What is looked at under a lock must be what is there then, not when the transaction began. Sent first and without a snapshot: a standby
 /// gives none to a transaction that is to be serializable.
@@ -92,13 +113,36 @@ const SETTINGS: &str = "
            pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
                WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END, false)";
 
+/// What a look needs is set for its transaction only: nothing of it is left in a session that a pool may give to others.
+const LOOK: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
+    SET LOCAL ROLE NONE;
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    SET LOCAL lock_timeout = {lock};
+    SET LOCAL statement_timeout = {statement};
+    SET LOCAL idle_in_transaction_session_timeout = '60s';
+    SET LOCAL row_security = off;
+    SET LOCAL tcp_keepalives_idle = 30;
+    SET LOCAL tcp_keepalives_interval = 10;
+    SET LOCAL tcp_keepalives_count = 3;
+    SET LOCAL tcp_user_timeout = 60000;
+    SET LOCAL client_min_messages = warning;
+    SET LOCAL TimeZone = 'UTC';";
+
+const NO_TRANSACTION_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0;";
+
+/// Asked before anything is set, so each name says its schema. As the login itself, which alone is sure to see when its session began.
 /// Asks the function behind `pg_stat_activity`: to plan the view takes a new session three times as long.
 const IDENTITY: &str = "
-    SELECT a.pid, floor(extract(epoch FROM a.backend_start) * 1000000)::int8, pg_is_in_recovery()
-    FROM pg_stat_get_activity(pg_backend_pid()) a";
+    BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
+    SET LOCAL ROLE NONE;
+    SELECT a.pid, (extract(epoch FROM a.backend_start) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8,
+           pg_catalog.pg_is_in_recovery()
+    FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a;
+    ROLLBACK";
 
 /// Nothing means what the login itself is set to.
-const SET_ROLE: &str = "SELECT pg_catalog.set_config('role', $1, false)";
+const SET_ROLE: &str = "SELECT pg_catalog.set_config('role', $1, $2)";
 
 impl Session {
     /// Opens a session for the purpose on behalf of a run.
@@ -117,60 +161,214 @@ impl Session {
     }
 
     async fn connect(room: &Room, purpose: Purpose, run: &RunId) -> Result<Self, ConnectFailure> {
-        let tls = room.tls.connector().map_err(|error| ConnectFailure {
-            kind: ErrorKind::Unavailable,
-            reason: "TLS cannot be used on this machine".into(),
-            detail: Some(error.to_string()),
-        })?;
-        let driver = |error: tokio_postgres::Error| ConnectFailure::from_driver(&error);
-        let (client, connection) = room.config.connect(tls.clone()).await.map_err(driver)?;
-        let version = version_number(connection.parameter("server_version").unwrap_or_default());
+        let application = application_name(run);
+        let Connected {
+            client,
+            driver,
+            peer,
+            way,
+        } = connect(room, &application).await?;
+        let version = version_number(driver.parameter("server_version").unwrap_or_default());
         let major = version / 10_000;
-        let warnings = Arc::default();
-        tokio::spawn(drive(connection, Arc::clone(&warnings)));
+        let warnings = Warnings::default();
+        let driven = Driven::spawn(drive(driver, Arc::clone(&warnings)));
         if major < OLDEST_MAJOR {
             return Err(ConnectFailure::new(
                 ErrorKind::Invalid,
                 format!("the server is PostgreSQL {major}; windlass needs {OLDEST_MAJOR} or newer"),
             ));
         }
-        client.batch_execute(ISOLATION).await.map_err(driver)?;
-        let settings = settings(room, purpose, run);
-        let [name, lock, statement, read_only] = &settings;
-        client
-            .query_one(SETTINGS, &[name, lock, statement, read_only])
-            .await
-            .map_err(driver)?;
-        let identity = client.query_one(IDENTITY, &[]).await.map_err(driver)?;
-        let session = Self {
+        let patience = patience(room, purpose);
+        let mut session = Self {
             cancel: client.cancel_token(),
             client,
-            tls,
+            driven,
+            peer,
+            way,
             warnings,
             run: run.clone(),
             version,
-            pid: identity.try_get(0).map_err(driver)?,
-            backend_start: identity.try_get(1).map_err(driver)?,
-            standby: identity.try_get(2).map_err(driver)?,
+            pid: 0,
+            backend_start: 0,
+            standby: false,
+            limit: patience.statement + LATE,
         };
-        session.take_role(room, purpose).await?;
+        session.learn_identity().await?;
+        if session.pid != session.peer.key() {
+            room.refuse_shared_pool(|| pool::refuse_shared(room, &application))
+                .await?;
+        }
+        match purpose {
+            // Set for each look: see `begin_look`.
+            Purpose::Look => {}
+            Purpose::Watch | Purpose::Hold => session.set(&application, patience, "on").await?,
+            Purpose::Change(_) => {
+                session.set(&application, patience, "off").await?;
+                session.take_role(room, false).await?;
+            }
+        }
         Ok(session)
     }
 
-    async fn take_role(&self, room: &Room, purpose: Purpose) -> Result<(), ConnectFailure> {
-        match purpose {
-            Purpose::Look | Purpose::Change(_) => {}
-            Purpose::Watch | Purpose::Hold => return Ok(()),
+    async fn learn_identity(&mut self) -> Result<(), ConnectFailure> {
+        let row = first_row(&self.client, IDENTITY).await;
+        let row = row.map_err(|error| self.not_opened(&error))?;
+        let value = |column| row.as_ref().and_then(|row| row.get(column));
+        let number = |column| value(column)?.parse::<i64>().ok();
+        let (Some(pid), Some(start)) = (number(0), number(1)) else {
+            return Err(ConnectFailure::new(
+                ErrorKind::Unavailable,
+                "the server does not say which session this is",
+            ));
+        };
+        self.pid = i32::try_from(pid).unwrap_or_default();
+        self.backend_start = start;
+        self.standby = value(2) == Some("t");
+        Ok(())
+    }
+
+    async fn set(
+        &self,
+        application: &String,
+        patience: Patience,
+        read_only: &'static str,
+    ) -> Result<(), ConnectFailure> {
+        let (lock, statement) = (
+            milliseconds(patience.lock),
+            milliseconds(patience.statement),
+        );
+        let set = async {
+            self.client.batch_execute(ISOLATION).await?;
+            self.client
+                .query_one(SETTINGS, &[application, &lock, &statement, &read_only])
+                .await
+        };
+        set.await.map(drop).map_err(|error| self.not_opened(&error))
+    }
+
+    async fn take_role(&self, room: &Room, local: bool) -> Result<(), ConnectFailure> {
+        let role = &room.target.role;
+        let taken = self.client.query_one(SET_ROLE, &[role, &local]).await;
+        taken.map(drop).map_err(|error| match self.peer.refusal() {
+            Some(_) => self.not_opened(&error),
+            None => ConnectFailure::from_role(&error),
+        })
+    }
+
+    fn not_opened(&self, error: &tokio_postgres::Error) -> ConnectFailure {
+        match self.peer.refusal() {
+            Some(why) => ConnectFailure::new(ErrorKind::Unavailable, sent(why)),
+            None => ConnectFailure::from_driver(error),
         }
-        let taken = self.client.query_one(SET_ROLE, &[&room.target.role]).await;
-        taken
-            .map(drop)
-            .map_err(|error| ConnectFailure::from_role(&error))
+    }
+
+    /// Begins the transaction of a look, in the maintenance role.
+    pub(super) async fn begin_look(&self, room: &Room) -> Result<(), ConnectFailure> {
+        let patience = patience(room, Purpose::Look);
+        let mut sql = LOOK
+            .replace("{lock}", &milliseconds(patience.lock))
+            .replace("{statement}", &milliseconds(patience.statement));
+        if self.major() >= 17 {
+            sql.push_str(NO_TRANSACTION_TIMEOUT);
+        }
+        let begun = self.client.batch_execute(&sql).await;
+        begun.map_err(|error| self.not_opened(&error))?;
+        self.take_role(room, true).await
+    }
+
+    /// Ends the transaction of a look. False where the session is not worth keeping.
+    pub(super) async fn end_look(&self) -> bool {
+        let ended = tokio::time::timeout(CLOSING, self.client.batch_execute("ROLLBACK")).await;
+        matches!(ended, Ok(Ok(())))
+    }
+
+    /// All rows of an answer, as long as they are of a size that can be kept.
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Outcome<Vec<Row>> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        self.each(sql, parameters, |row| {
+            bytes += row.raw_size_bytes() + row.len() * COLUMN_BYTES + ROW_BYTES;
+            rows.push(row);
+            Ok(bytes <= MOST_BYTES)
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Hands over the rows of an answer one by one, until it is told that this is too much.
+    pub(super) async fn each(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        mut take: impl FnMut(Row) -> Outcome<bool>,
+    ) -> Outcome<()> {
+        let work = async {
+            let parameters = parameters.iter().map(|parameter| *parameter as &dyn ToSql);
+            let mut rows = pin!(self.client.query_raw(sql, parameters).await?);
+            let mut count = 0_usize;
+            while let Some(row) = rows.try_next().await? {
+                count += 1;
+                if !take(row)? || count > MOST_ROWS {
+                    return Err(self.give_up("rows without end"));
+                }
+            }
+            Ok(())
+        };
+        self.in_time(work).await
+    }
+
+    /// The one row of an answer.
+    pub(super) async fn query_one(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Outcome<Row> {
+        self.in_time(async { Ok(self.client.query_one(sql, parameters).await?) })
+            .await
+    }
+
+    /// The one row of an answer, if there is one.
+    pub(super) async fn query_opt(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Outcome<Option<Row>> {
+        self.in_time(async { Ok(self.client.query_opt(sql, parameters).await?) })
+            .await
+    }
+
+    /// Statements without an answer.
+    pub(super) async fn batch_execute(&self, sql: &str) -> Outcome<()> {
+        self.in_time(async { Ok(self.client.batch_execute(sql).await?) })
+            .await
+    }
+
+    /// A server that keeps its own timeouts answers before this one; from any other nothing is waited for.
+    async fn in_time<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+        let answered = tokio::time::timeout(self.limit, work).await;
+        match answered {
+            Ok(Err(failure)) if failure.is_lost() => Err(match self.peer.refusal() {
+                Some(why) => refusal(why),
+                None => failure,
+            }),
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.give_up("no answer in time")),
+        }
+    }
+
+    /// Takes nothing more from this server.
+    fn give_up(&self, why: &'static str) -> Failure {
+        self.peer.refuse(why);
+        self.driven.end();
+        refusal(why)
     }
 
     /// Whether the server's end of the connection is gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.driven.has_ended()
     }
 
     /// On whose behalf it was opened.
@@ -205,69 +403,89 @@ impl Session {
 
     /// Asks the server to cancel the statement that runs. Whether it did shows in how the statement ends.
     pub(super) async fn cancel(&self) {
-        cancel(self.cancel.clone(), self.tls.clone()).await;
+        cancel(&self.way, self.cancel.clone()).await;
     }
 
     /// Closes the session and cancels what it still does, without waiting.
     pub(super) fn abandon(self) {
-        tokio::spawn(cancel(self.cancel.clone(), self.tls.clone()));
+        tokio::spawn(async move {
+            self.cancel().await;
+            self.driven.end();
+        });
     }
 
-    /// The warnings since the last time, in codes: their text may be in any language.
+    /// The warnings since the last time, in codes.
     pub(super) fn take_warnings(&self) -> Vec<SqlState> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        warnings
-            .drain(..)
-            .map(|warning| warning.code().clone())
-            .collect()
+        warnings.drain(..).collect()
     }
 }
 
-impl Deref for Session {
-    type Target = tokio_postgres::Client;
+/// The first row that statements answer, as texts. Any other is let go: who knows how many there are.
+pub(super) async fn first_row(
+    client: &tokio_postgres::Client,
+    sql: &str,
+) -> Result<Option<SimpleQueryRow>, tokio_postgres::Error> {
+    let mut messages = pin!(client.simple_query_raw(sql).await?);
+    let mut first = None;
+    while let Some(message) = messages.try_next().await? {
+        if let SimpleQueryMessage::Row(row) = message {
+            first.get_or_insert(row);
+        }
+    }
+    Ok(first)
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.client
+fn refusal(why: &str) -> Failure {
+    Failure::Call(CallError::new(ErrorKind::Unavailable, sent(why)))
+}
+
+/// A request that does not arrive is no error of its own: the caller waits for the statement's end either way.
+async fn cancel(way: &Way, token: CancelToken) {
+    let _ = tokio::time::timeout(CANCELLING, way.cancel(token)).await;
+}
+
+/// What moves the bytes of a connection, until that ends by itself or is ended.
+pub(super) struct Driven(JoinHandle<()>);
+
+impl Driven {
+    pub(super) fn spawn(driving: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(driving))
+    }
+
+    fn end(&self) {
+        self.0.abort();
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.is_finished()
     }
 }
 
-async fn cancel(token: CancelToken, tls: MakeRustlsConnect) {
-    // A request that does not arrive is no error of its own: the caller waits for the statement's end either way.
-    let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
-}
-
-/// Moves bytes until the connection ends, and keeps the warnings.
-async fn drive<S, T>(mut connection: Connection<S, T>, warnings: Arc<Mutex<Vec<DbError>>>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+/// Moves bytes until the connection ends, and keeps the codes of warnings.
+pub(super) async fn drive(mut driver: Driver, warnings: Warnings) {
+    while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
         if let AsyncMessage::Notice(notice) = message {
             let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-            if warnings.len() < MOST_WARNINGS {
-                warnings.push(notice);
+            if warnings.len() < MOST_WARNINGS && notice.code().code().len() == CODE_LENGTH {
+                warnings.push(notice.code().clone());
             }
         }
     }
 }
 
-fn settings(room: &Room, purpose: Purpose, run: &RunId) -> [String; 4] {
-    let milliseconds = |span: Duration| span.as_millis().clamp(1, i32::MAX as u128).to_string();
-    let look = Patience {
-        lock: room.target.lock_timeout,
-        statement: room.target.statement_timeout,
-    };
-    let (patience, read_only) = match purpose {
-        Purpose::Look | Purpose::Watch | Purpose::Hold => (look, "on"),
-        Purpose::Change(patience) => (patience, "off"),
-    };
-    [
-        application_name(run),
-        milliseconds(patience.lock),
-        milliseconds(patience.statement),
-        read_only.to_owned(),
-    ]
+fn patience(room: &Room, purpose: Purpose) -> Patience {
+    match purpose {
+        Purpose::Look | Purpose::Watch | Purpose::Hold => Patience {
+            lock: room.target.lock_timeout,
+            statement: room.target.statement_timeout,
+        },
+        Purpose::Change(patience) => patience,
+    }
+}
+
+fn milliseconds(span: Duration) -> String {
+    span.as_millis().clamp(1, i32::MAX as u128).to_string()
 }
 
 /// `windlass/<run>`, in the characters and the length that the server keeps.

@@ -55,7 +55,7 @@ pub(super) async fn read(
         .query(&STATEMENTS.replace("{schema}", &schema), &[&limit])
         .await
     {
-        Err(error) if error.code().is_some_and(|code| code.code() == "55000") => {
+        Err(failure) if failure.code().is_some_and(|code| code.code() == "55000") => {
             return refuse(
                 ErrorKind::NotFound,
                 format!("pg_stat_statements is not in shared_preload_libraries of `{database}`"),

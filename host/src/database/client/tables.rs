@@ -42,7 +42,8 @@ const LARGEST: &str = "
     SELECT c.oid FROM pg_class c LEFT JOIN held h ON h.oid = c.oid
     WHERE c.oid = ANY($1)
     ORDER BY CASE WHEN h.oid IS NULL THEN coalesce(pg_relation_size(c.oid), 0)
-                  ELSE c.relpages * current_setting('block_size')::int8 END DESC, c.oid";
+                  ELSE c.relpages * current_setting('block_size')::int8 END DESC, c.oid
+    LIMIT $2";
 
 const FACTS: &str = "
     WITH {held}, {busy}
@@ -98,13 +99,15 @@ const PARTITIONS: &str = "
 /// The tables that the run may see, largest first.
 pub(super) async fn read(session: &Session, view: View<'_>) -> Outcome<Vec<TableFacts>> {
     let mut oids: Vec<u32> = Vec::new();
-    for row in session.query(CANDIDATES, &[]).await? {
+    let candidate = |row: Row| {
         let (table, _) = shown::object(&row, 1)?;
         if !is_system_schema(&table.schema) && view.shows(Verb::Tables, &table.schema, &table.name)
         {
             oids.push(row.try_get(0)?);
         }
-    }
+        Ok(true)
+    };
+    session.each(CANDIDATES, &[], candidate).await?;
     let oids = largest(session, oids).await?;
     let mut shapes = HashMap::new();
     for row in session.query(WIDTHS, &[&oids]).await? {
@@ -158,12 +161,9 @@ pub(super) async fn largest(session: &Session, oids: Vec<u32>) -> Outcome<Vec<u3
         return Ok(oids);
     }
     let sql = LARGEST.replace("{held}", HELD);
-    let rows = session.query(&sql, &[&oids]).await?;
-    let oids: Result<Vec<u32>, _> = rows
-        .iter()
-        .take(MOST_OBJECTS)
-        .map(|row| row.try_get(0))
-        .collect();
+    let most = i64::try_from(MOST_OBJECTS).unwrap_or(i64::MAX);
+    let rows = session.query(&sql, &[&oids, &most]).await?;
+    let oids: Result<Vec<u32>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     Ok(oids?)
 }
 

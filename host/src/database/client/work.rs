@@ -86,6 +86,12 @@ impl<'a> Work<'a> {
         };
         work.look(lock::refuse_unlocked(&work.session, room))
             .await?;
+        work.look(lock::refuse_others_at_work(
+            &work.session,
+            room,
+            permit.clock(),
+        ))
+        .await?;
         Ok(work)
     }
 
@@ -151,15 +157,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn ended(
-        &self,
-        result: Result<(), tokio_postgres::Error>,
-        cancelled: bool,
-    ) -> Result<(), Ended> {
-        let Err(error) = result else {
+    fn ended(&self, result: Outcome<()>, cancelled: bool) -> Result<(), Ended> {
+        let Err(failure) = result else {
             return Ok(());
         };
-        let failure = Failure::from(error);
         // Only the server itself can say that a statement did not happen.
         if failure.is_lost() || failure.code().is_none() {
             return Err(Ended::Unknown(failure.into_call(self.room.name())));
@@ -204,8 +205,8 @@ pub(super) async fn announce(
 ) -> Result<Note, CallError> {
     let row = within(permit, permit.deadline(), session.query_one(CLOCK, &[])).await?;
     let at = row
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| Failure::from(error).into_call(room.name()))?;
+        .and_then(|row| Ok(row.try_get(0)?))
+        .map_err(|failure| failure.into_call(room.name()))?;
     let note = Note {
         pid: session.pid(),
         backend_start: session.backend_start(),

@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use writer::Writer;
 
 pub use error::StoreError;
+pub use read::Whose;
 pub use verify::{Lost, Verified};
 
 /// When a [`Watcher`] is called.
@@ -56,6 +57,22 @@ struct Inner {
     reader: Arc<Mutex<Ledger>>,
     /// Absent in a store that only reads.
     writer: Option<Writer>,
+}
+
+/// What is left of a journal in memory when the process that wrote it is gone.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Disk(Arc<Mutex<Ledger>>);
+
+#[cfg(test)]
+impl Disk {
+    /// An empty one, which refuses each commit before which this answers yes.
+    pub(crate) fn new(refuses: impl FnMut() -> bool + Send + 'static) -> Result<Self, StoreError> {
+        let mut ledger = Ledger::memory()?;
+        let hooked = ledger.connection.commit_hook(Some(refuses));
+        hooked.map_err(|error| ledger.fail(error))?;
+        Ok(Self(Arc::new(Mutex::new(ledger))))
+    }
 }
 
 /// A run with its state, or why that cannot be read.
@@ -125,6 +142,21 @@ impl Store {
     pub fn in_memory(clock: Clock) -> Result<Self, StoreError> {
         let ledger = Arc::new(Mutex::new(Ledger::memory()?));
         Self::start(Arc::clone(&ledger), ledger, clock, None)
+    }
+
+    /// A journal on a disk of a test. It has no thread: what nobody waits for is shown and committed at once.
+    #[cfg(test)]
+    pub(crate) fn on(disk: &Disk, clock: Clock, watcher: Watcher) -> Self {
+        let (reader, ledger) = (Arc::clone(&disk.0), Arc::clone(&disk.0));
+        let committer = Committer::new(Arc::clone(&ledger), Some(watcher));
+        let inner = Inner {
+            clock,
+            reader,
+            writer: Some(Writer::on_the_spot(ledger, committer)),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     fn start(
@@ -277,6 +309,23 @@ impl Store {
         read::live_on(&ledger.connection, target).map_err(|error| ledger.fail(error))
     }
 
+    /// The runs with an entry since then of which it is not known that everybody was told how they stand, oldest first.
+    pub fn untold(&self, since: Millis) -> Result<Vec<RunId>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::untold(&ledger.connection, since).map_err(|error| ledger.fail(error))
+    }
+
+    /// How many entries the run had when the channel was told how it stands; the channel without a name stands for all of them.
+    pub fn told(&self, run: &RunId, channel: &str) -> Result<Option<u64>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::told(&ledger.connection, run, channel).map_err(|error| ledger.fail(error))
+    }
+
+    /// Remembers that the channel was told how the run stands with so many entries.
+    pub fn tell(&self, run: &RunId, channel: &str, entries: u64) -> Result<(), StoreError> {
+        self.write(|connection| write::tell(connection, run, channel, entries))
+    }
+
     /// The run that is meant by the beginning of its name, or of the part after the day.
     pub fn find(&self, prefix: &str) -> Result<RunId, StoreError> {
         let ledger = lock(&self.inner.reader);
@@ -284,16 +333,15 @@ impl Store {
         read::find(names, prefix)
     }
 
-    /// What the newest run of the procedure on the target that succeeded, and was not undone, remembered under the key.
+    /// What the newest run of these components on the target that succeeded, and was not undone, remembered under the key.
     pub fn latest_remembered(
         &self,
-        procedure: &str,
-        target: &str,
+        whose: Whose<'_>,
         key: &str,
     ) -> Result<Option<String>, StoreError> {
         let ledger = lock(&self.inner.reader);
         let sqlite = |error| ledger.fail(error);
-        read::remembered(&ledger.connection, procedure, target, key, &sqlite)
+        read::remembered(&ledger.connection, whose, key, &sqlite)
     }
 
     /// Content that was kept under this digest, checked against it.

@@ -39,13 +39,7 @@ const COMPANY: Duration = Duration::from_millis(5);
 impl Writer {
     pub(super) fn start(ledger: Arc<Mutex<Ledger>>, committer: Committer) -> io::Result<Self> {
         let watched = committer.is_watched();
-        let desk = Arc::new(Desk {
-            waiting: Mutex::default(),
-            committer: Mutex::new(committer),
-            crowded: AtomicBool::new(false),
-            dawdling: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-        });
+        let desk = Arc::new(Desk::new(committer));
         let served = Arc::clone(&desk);
         let thread = thread::Builder::new()
             .name("journal".into())
@@ -58,6 +52,17 @@ impl Writer {
         })
     }
 
+    /// One that has no thread: whoever appends commits.
+    #[cfg(test)]
+    pub(super) fn on_the_spot(ledger: Arc<Mutex<Ledger>>, committer: Committer) -> Self {
+        Self {
+            ledger,
+            watched: committer.is_watched(),
+            desk: Arc::new(Desk::new(committer)),
+            thread: None,
+        }
+    }
+
     /// Answers when the entry is durable. It will be even if nobody waits for the answer any more.
     pub(super) async fn append(
         &self,
@@ -65,7 +70,7 @@ impl Writer {
         answer: oneshot::Receiver<Result<Receipt, StoreError>>,
     ) -> Result<Receipt, StoreError> {
         lock(&self.desk.waiting).push_back(append);
-        if self.desk.crowded.load(Ordering::Acquire) {
+        if self.thread.is_some() && self.desk.crowded.load(Ordering::Acquire) {
             drop(Look(self));
         } else {
             let _look = Look(self);
@@ -118,6 +123,16 @@ impl Drop for Writer {
 }
 
 impl Desk {
+    fn new(committer: Committer) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            committer: Mutex::new(committer),
+            crowded: AtomicBool::new(false),
+            dawdling: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
     /// Commits what waits unless someone else is at it, and does not wait for another process.
     fn commit_if_free(&self) {
         let free = match self.committer.try_lock() {
