@@ -163,45 +163,6 @@ fn a_plan_for_something_else_is_refused() {
     );
 }
 
-/// Narrows the grant: every table may still be seen, and none be worked on.
-fn keep_from_changing_tables(world: &World) {
-    let file = "grants/pg-optimize.orders.toml";
-    let mut grant: toml::Table = world.read(file).parse().unwrap();
-    for scope in grant["database"].as_array_mut().unwrap() {
-        let verbs = scope["verbs"].as_array().unwrap();
-        if verbs.iter().any(|verb| verb.as_str() == Some("vacuum")) {
-            let nothing = toml::Value::from(vec!["nothing"]);
-            scope
-                .as_table_mut()
-                .unwrap()
-                .insert("tables".into(), nothing);
-        }
-    }
-    world.write(file, &toml::to_string(&grant).unwrap());
-}
-
-/// The effect's own words are covered, the table that preparing it finds is not.
-#[test]
-fn what_preparing_finds_is_refused_before_anything_is_sent() {
-    let world = planned();
-    keep_from_changing_tables(&world);
-    let why = "may not drop invalid index public.accounts_abalance_ccnew on orders";
-    refuses(&world, &typed("run", &[]), 3, why);
-    let (_, state, entries) = only_run(&world);
-    assert_eq!(state.outcome(), Some(Outcome::Refused));
-    assert!(state.effects().is_empty());
-    let by_grant = |entry: &Entry| {
-        matches!(
-            entry,
-            Entry::Refused {
-                side: Side::Grant,
-                ..
-            }
-        )
-    };
-    assert!(entries.iter().any(|stamped| by_grant(&stamped.entry)));
-}
-
 #[test]
 fn a_plan_of_another_format_or_with_problems_is_refused() {
     let world = planned();

@@ -3,8 +3,7 @@
 use crate::memory::{Memory, kind};
 use crate::parameters::Parameters;
 use windlass_sdk::database::{
-    IndexFacts, Leftover, Maintenance, ServerFacts, StorageParameter, TableFacts, TableKind,
-    Withholder, XminHolder,
+    IndexFacts, Leftover, Maintenance, TableFacts, TableKind, Withholder, XminHolder,
 };
 use windlass_sdk::{Instant, text};
 
@@ -20,12 +19,20 @@ pub(crate) struct Choice<'a, T> {
 pub(crate) struct Left {
     pub object: String,
     pub why: String,
-    /// Whether it could be worked on and may not, for a reason that nobody need have wanted: the role lacks a right, or no statement can name
-    /// it. A grant is wanted.
-    pub barred: bool,
+    /// What keeps the run from working on it, if it is no choice of its own.
+    pub by: Option<Withholder>,
 }
 
 impl Left {
+    /// Whether a reason that nobody need have wanted keeps the run from it: the role lacks a right, or no statement can name it. What a grant
+    /// does not cover was wanted.
+    pub(crate) fn is_barred(&self) -> bool {
+        match self.by {
+            Some(Withholder::Role | Withholder::Name) => true,
+            Some(Withholder::Grant) | None => false,
+        }
+    }
+
     /// Left alone for a reason that lies in the object, a guard or somebody's wish.
     pub(crate) fn alone(object: String, why: impl Into<String>) -> Self {
         left(object, why)
@@ -33,7 +40,7 @@ impl Left {
 }
 
 impl<T> Choice<'_, T> {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             chosen: Vec::new(),
             left: Vec::new(),
@@ -45,7 +52,7 @@ fn left(object: String, why: impl Into<String>) -> Left {
     Left {
         object,
         why: why.into(),
-        barred: false,
+        by: None,
     }
 }
 
@@ -62,14 +69,20 @@ fn withheld(object: String, by: Withholder, what: Maintenance) -> Left {
         }
     };
     Left {
-        barred: by != Withholder::Grant,
+        by: Some(by),
         ..left(object, why)
     }
 }
 
 impl<'a, T> Choice<'a, T> {
     /// Chooses the object, unless it may not be maintained so.
-    fn choose(&mut self, object: &'a T, name: String, by: Option<Withholder>, what: Maintenance) {
+    pub(crate) fn choose(
+        &mut self,
+        object: &'a T,
+        name: String,
+        by: Option<Withholder>,
+        what: Maintenance,
+    ) {
         match by {
             None => self.chosen.push(object),
             Some(by) => self.left.push(withheld(name, by, what)),
@@ -178,7 +191,7 @@ pub(crate) fn vacuums<'a>(
     choice
 }
 
-fn has_dead_rows(table: &TableFacts, percent: u8, parameters: &Parameters) -> bool {
+pub(crate) fn has_dead_rows(table: &TableFacts, percent: u8, parameters: &Parameters) -> bool {
     let rows = table.live_rows.saturating_add(table.dead_rows);
     table.dead_rows >= parameters.min_dead_rows.max(1) && at_least(table.dead_rows, rows, percent)
 }
@@ -225,58 +238,6 @@ fn is_modified(table: &TableFacts, parameters: &Parameters) -> bool {
         && at_least(modified, table.live_rows, parameters.modified_rows)
 }
 
-pub(crate) const SCALE_FACTOR: &str = "autovacuum_vacuum_scale_factor";
-
-/// Tables whose autovacuum starts too late, by what is set on them or else on the server. What already starts as early stays.
-pub(crate) fn tunings<'a>(
-    tables: &'a [TableFacts],
-    server: &ServerFacts,
-    parameters: &Parameters,
-) -> Choice<'a, TableFacts> {
-    let mut choice = Choice::none();
-    let late = tables.iter().filter(|table| {
-        table.kind == TableKind::Table
-            && parameters.min_size.reached_by(table.heap_bytes)
-            && has_dead_rows(table, parameters.tune_above, parameters)
-    });
-    for table in late {
-        match starts_at(table, server) {
-            Ok(factor) if factor > f64::from(parameters.tune_to) / 100.0 => {
-                let what = Maintenance::SetParameters;
-                choice.choose(table, text::name(&table.name), table.withheld(what), what);
-            }
-            Ok(_) => {}
-            Err(why) => choice.left.push(left(text::name(&table.name), why)),
-        }
-    }
-    choice
-}
-
-/// The share of dead rows at which autovacuum begins with the table, or why there is none.
-fn starts_at(table: &TableFacts, server: &ServerFacts) -> Result<f64, &'static str> {
-    if setting(&table.parameters, "autovacuum_enabled").is_some_and(is_off) {
-        return Err("autovacuum is switched off for it, so tuning it would do nothing");
-    }
-    setting(&table.parameters, SCALE_FACTOR)
-        .or_else(|| setting(&server.autovacuum, SCALE_FACTOR))
-        .and_then(|value| value.parse().ok())
-        .ok_or("when autovacuum begins with it is unknown, so tuning it might make that later")
-}
-
-fn setting<'a>(parameters: &'a [StorageParameter], name: &str) -> Option<&'a str> {
-    let parameter = parameters.iter().find(|parameter| parameter.name == name);
-    parameter.map(|parameter| parameter.value.as_str())
-}
-
-fn is_off(value: &str) -> bool {
-    matches!(value, "false" | "off" | "no" | "0" | "f")
-}
-
-/// The value for so many percent.
-pub(crate) fn scale_factor(percent: u8) -> String {
-    format!("{}", f64::from(percent) / 100.0)
-}
-
 /// How people recognise what keeps dead rows.
 pub(crate) fn holder_text(holder: &XminHolder) -> String {
     let kind = kind(holder.kind);
@@ -297,7 +258,6 @@ fn at_least(part: u64, whole: u64, percent: u8) -> bool {
 mod tests {
     use super::*;
     use crate::facts::{holder, index, invalid, table};
-    use windlass_sdk::sample;
 
     const MB: u64 = 1 << 20;
 
@@ -351,7 +311,7 @@ mod tests {
         ];
         let choice = rebuilds(&indexes, &Memory::default(), &Parameters::default());
         assert_eq!(names(&choice), ["fine"]);
-        let barred: Vec<bool> = choice.left.iter().map(|left| left.barred).collect();
+        let barred: Vec<bool> = choice.left.iter().map(Left::is_barred).collect();
         assert_eq!(barred, [false, true, true]);
     }
 
@@ -494,53 +454,5 @@ mod tests {
         assert_eq!(chosen, ["changed", "new", "new parent", "old parent"]);
         let vacuumed = analyzes(&tables, &[1], 10 * day, &Parameters::default());
         assert!(vacuumed.chosen.is_empty());
-    }
-
-    #[test]
-    fn autovacuum_is_only_made_earlier() {
-        let with = |name: &str, parameters: &[(&str, &str)]| {
-            let mut table = table(name, 100_000, 50_000);
-            let parameter = |(name, value): &(&str, &str)| StorageParameter {
-                name: (*name).to_owned(),
-                value: (*value).to_owned(),
-            };
-            table.parameters = parameters.iter().map(parameter).collect();
-            table
-        };
-        let tables = [
-            with("plain", &[]),
-            with("late", &[(SCALE_FACTOR, "0.1")]),
-            with("early", &[(SCALE_FACTOR, "0.01")]),
-            with("same", &[(SCALE_FACTOR, "0.02")]),
-            with("off", &[("autovacuum_enabled", "false")]),
-            table("clean", 100_000, 10_000),
-        ];
-        let with_default = |factor: &str| ServerFacts {
-            autovacuum: vec![StorageParameter {
-                name: SCALE_FACTOR.to_owned(),
-                value: factor.to_owned(),
-            }],
-            ..sample::server()
-        };
-        let choice = tunings(&tables, &sample::server(), &Parameters::default());
-        let chosen: Vec<&str> = choice
-            .chosen
-            .iter()
-            .map(|table| table.name.name.as_str())
-            .collect();
-        assert_eq!(chosen, ["plain", "late"]);
-        assert_eq!(choice.left.len(), 1);
-        // The server's own is earlier: setting it on a table would make it later.
-        let server = with_default("0.01");
-        let choice = tunings(&tables, &server, &Parameters::default());
-        let chosen: Vec<&str> = choice
-            .chosen
-            .iter()
-            .map(|table| table.name.name.as_str())
-            .collect();
-        assert_eq!(chosen, ["late"]);
-        let unknown = tunings(&tables[..1], &with_default("?"), &Parameters::default());
-        assert_eq!((unknown.chosen.len(), unknown.left.len()), (0, 1));
-        assert_eq!(scale_factor(2), "0.02");
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Done {
     pub vain: usize,
     /// Objects that were chosen and that the plan, to which the run is bound, does not have.
     pub unplanned: usize,
+    /// Whether something that needs work may not be worked on.
+    pub withheld: bool,
     /// Of those that were left alone: what may not be worked on, though nobody need have wanted that, with the first reason.
     pub barred: Option<(usize, String)>,
     /// What is unknown of a part of the database.
@@ -87,7 +89,7 @@ impl Done {
             || self.stopped.is_some()
             || self.blind
             || self.unplanned > 0
-            || self.barred.is_some();
+            || self.withheld;
         let what = match (parts.as_slice(), wanted) {
             ([], true) => "nothing done".to_owned(),
             ([], false) => "nothing to do".to_owned(),
@@ -133,7 +135,8 @@ impl Done {
     /// Counts what is left alone.
     pub(crate) fn leave(&mut self, left: &[Left]) {
         self.left += left.len();
-        for left in left.iter().filter(|left| left.barred) {
+        self.withheld |= left.iter().any(|left| left.by.is_some());
+        for left in left.iter().filter(|left| left.is_barred()) {
             let (count, _) = self.barred.get_or_insert_with(|| (0, left.why.clone()));
             *count += 1;
         }
@@ -234,7 +237,7 @@ pub(crate) fn left_alone(left: &[Left]) -> Vec<String> {
 mod tests {
     use super::{Done, left_alone};
     use crate::choose::Left;
-    use windlass_sdk::database::{Rebuilt, Vacuumed};
+    use windlass_sdk::database::{Rebuilt, Vacuumed, Withholder};
     use windlass_sdk::{Finding, Verdict};
 
     #[test]
@@ -343,14 +346,15 @@ mod tests {
     #[test]
     fn a_missing_right_is_inconclusive_where_nothing_else_was_done() {
         let mut done = Done::default();
-        let left = |barred| Left {
+        let left = |by| Left {
             object: "a".to_owned(),
             why: "no right".to_owned(),
-            barred,
+            by: Some(by),
         };
-        done.leave(&[left(false)]);
+        done.leave(&[left(Withholder::Grant)]);
+        assert_eq!(done.sentence(), "nothing done; 1 object left alone");
         assert_eq!(done.barred_finding(), None);
-        done.leave(&[left(true), left(true)]);
+        done.leave(&[left(Withholder::Role), left(Withholder::Name)]);
         assert_eq!(done.sentence(), "nothing done; 3 objects left alone");
         assert_eq!(
             done.barred_finding().unwrap(),
@@ -365,7 +369,7 @@ mod tests {
         let left = |object: &str, why: &str| Left {
             object: object.to_owned(),
             why: why.to_owned(),
-            barred: false,
+            by: None,
         };
         let mut all: Vec<Left> = (1..=7)
             .map(|n| left(&format!("i{n}"), "below 10 MB"))

@@ -1,6 +1,6 @@
 //! Repairs bloat of one PostgreSQL database while it is in use.
 //!
-//! What is worth doing is decided in [`choose`], when nothing may be started in [`guard`], both without a host; [`work`] does it, one
+//! What is worth doing is decided in [`choose`] and [`tune`], when nothing may be started in [`guard`], both without a host; [`work`] does it, one
 //! object at a time.
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod guard;
 mod memory;
 mod parameters;
 mod seen;
+mod tune;
 mod unknown;
 mod work;
 

@@ -6,6 +6,7 @@ use crate::guard;
 use crate::memory::{self, Memory};
 use crate::parameters::Parameters;
 use crate::seen::Seen;
+use crate::tune;
 use crate::unknown::{self, Unknown};
 use std::rc::Rc;
 use std::time::Duration;
@@ -248,10 +249,10 @@ impl<'a> Work<'a> {
         if !self.parameters.tune_autovacuum {
             return Ok(());
         }
-        let choice = choose::tunings(&self.seen.tables, &self.seen.server, self.parameters);
+        let choice = tune::tunings(&self.seen.tables, &self.seen.server, self.parameters);
         self.leave(&choice.left);
-        let factor = choose::scale_factor(self.parameters.tune_to);
-        let set = [(choose::SCALE_FACTOR.to_owned(), Some(factor))];
+        let factor = tune::scale_factor(self.parameters.tune_to);
+        let set = [(tune::SCALE_FACTOR.to_owned(), Some(factor))];
         self.each(
             "tune autovacuum",
             &choice.chosen,

@@ -41,6 +41,7 @@ fn a_role_without_rights_repairs_nothing_and_is_told_what_to_grant() {
     GRANT pg_monitor TO "[stranger]": without it the free space cannot be computed
     the connection is not encrypted; sslmode=require would insist on it
     "[stranger]" may maintain 0 of 2 tables
+    "[stranger]" may not read the statistics of 2 of 2 tables, so the bloat of their indexes is unknown: GRANT SELECT on them, or CREATE EXTENSION pgstattuple, which pg_monitor may use
     "#);
     // Quiet: where narration is broken into lines depends on the length of the stranger's name.
     let plan = [&["--quiet"], &typed("plan")[..]].concat();

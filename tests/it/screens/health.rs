@@ -36,7 +36,7 @@ fn a_health_check() {
       ? standby lag: no standby is connected, so none was measured
 
     foreseen
-      2 inconclusive: standbys, standby lag; 10 checks passed
+      2 inconclusive: standbys, standby lag; 11 checks passed
     ----- stderr -----
     pg-health 0.1.0 on orders, by tester
     - role and replication
@@ -56,6 +56,7 @@ fn a_health_check() {
     ✓ tables: 2 tables seen
     ✓ wraparound: [seen]
     ✓ indexes: 5 indexes seen, all valid
+    ✓ collations: none that has a version orders an index
     - invariants
       invariants: none is declared for this database in windlass.toml
     - slow statements
@@ -70,7 +71,7 @@ fn a_health_check() {
     exit code: 4
     ----- stdout -----
     run [run] is inconclusive after [span]: nothing was changed
-      2 inconclusive: standbys, standby lag; 10 checks passed
+      2 inconclusive: standbys, standby lag; 11 checks passed
       pg-health 0.1.0 on orders, by tester, [time]
 
     role and replication  [span]
@@ -94,6 +95,7 @@ fn a_health_check() {
       ✓ tables: 2 tables seen
       ✓ wraparound: [seen]
       ✓ indexes: 5 indexes seen, all valid
+      ✓ collations: none that has a version orders an index
     ----- stderr -----
     pg-health 0.1.0 on orders, by tester
     - role and replication
@@ -113,6 +115,7 @@ fn a_health_check() {
     ✓ tables: 2 tables seen
     ✓ wraparound: [seen]
     ✓ indexes: 5 indexes seen, all valid
+    ✓ collations: none that has a version orders an index
     - invariants
       invariants: none is declared for this database in windlass.toml
     - slow statements

@@ -346,7 +346,7 @@ fn a_report_and_its_undo() {
     $ windlass audit verify
     exit code: 0
     ----- stdout -----
-    The record is whole up to this head: 63 entries of 1 run.
+    The record is whole up to this head: 64 entries of 1 run.
     head [digest]
     ----- stderr -----
     Note the head where windlass cannot write, and pass it back later with --head.

@@ -279,8 +279,8 @@ fn inspected_procedures() {
       check, log, now, panicked, parameters, recall, remember, step, target
       windlass:procedure/database-types@0.1.0
       windlass:procedure/database-read@0.1.0
-      indexes, invariant, invariants, replication, server, sessions,
-      statements, tables, xmin-holders
+      collations, coverage, indexes, invariant, invariants, replication,
+      server, sessions, statements, tables, xmin-holders
       windlass:procedure/notify-types@0.1.0
       windlass:procedure/notify-send@0.1.0
       send
@@ -363,7 +363,7 @@ fn inspected_procedures() {
       sleep, step, target
       windlass:procedure/database-types@0.1.0
       windlass:procedure/database-read@0.1.0
-      indexes, replication, server, sessions, tables, xmin-holders
+      coverage, indexes, replication, server, sessions, tables, xmin-holders
       windlass:procedure/database-maintain@0.1.0
       analyze, cancel-backend, drop-invalid-index, reindex, set-parameters,
       vacuum

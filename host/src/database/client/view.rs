@@ -30,7 +30,7 @@ impl View<'_> {
                 None
             } else if !exact {
                 Some(Withholder::Name)
-            } else if !self.shows(verb, &table.schema, &table.name) {
+            } else if self.is_narrowed(verb) && !self.shows(verb, &table.schema, &table.name) {
                 Some(Withholder::Grant)
             } else {
                 (!role).then_some(Withholder::Role)
@@ -44,6 +44,12 @@ impl View<'_> {
             })
         })
         .collect()
+    }
+
+    /// Whether the grant has the verb for some tables. One that does not have it yet lets be planned what is to be granted.
+    fn is_narrowed(&self, verb: Verb) -> bool {
+        let mut scopes = self.effective.grant.database.iter();
+        scopes.any(|scope| scope.allows(verb, self.database))
     }
 
     /// What the grant names in full and what is not there. A pattern may be for what is to come.

@@ -143,8 +143,11 @@ fn invalid_index(index: &IndexFacts) -> Finding {
 
 /// What is ordered by a collation of another version may be out of order: rows are not found, and equal keys get into unique indexes.
 pub(crate) fn collations(facts: &CollationFacts) -> Finding {
-    let compared = text::count(facts.compared, "collation");
-    let same = format!("{compared} that have a version and order an index: as recorded");
+    let same = match facts.compared {
+        0 => "none that has a version orders an index".to_owned(),
+        1 => "1 has a version and orders an index: as recorded".to_owned(),
+        many => format!("{many} have a version and order an index: as recorded"),
+    };
     Finding::of_each_or(Finding::pass(same), &facts.changed, changed)
 }
 
