@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// An instant as it is stored and crosses the guest border: milliseconds since 1970-01-01 00:00 UTC.
@@ -78,6 +80,8 @@ impl<'de> Deserialize<'de> for Span {
 pub struct Clock {
     /// Where the time of day was when the runtime's clock was there; absent for the machine's own.
     driven: Option<(Millis, Instant)>,
+    /// What was recorded is past, whatever the machine says; shared by all who were handed this clock.
+    not_before: Arc<AtomicU64>,
 }
 
 impl Clock {
@@ -92,12 +96,26 @@ impl Clock {
         let here = Self::system().instant();
         Self {
             driven: Some((from, here)),
+            ..Self::default()
         }
     }
 
-    /// The time of day, for records.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    /// The time of day, for records and for what ends at some time. It never goes back, nor behind what is recorded.
     pub fn now(&self) -> Millis {
+        let told = self.told().0;
+        let before = self.not_before.fetch_max(told, Ordering::Relaxed);
+        Millis(told.max(before))
+    }
+
+    /// From here on it is no earlier than this. Answers by how much the machine's own clock is behind it.
+    pub fn not_before(&self, recorded: Millis) -> Duration {
+        self.not_before.fetch_max(recorded.0, Ordering::Relaxed);
+        Duration::from_millis(recorded.since(self.told()))
+    }
+
+    /// What the machine says.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn told(&self) -> Millis {
         match self.driven {
             Some((from, here)) => {
                 let passed = self.instant().saturating_duration_since(here);
@@ -116,8 +134,19 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use super::Span;
+    use super::{Clock, Millis, Span};
     use std::time::Duration;
+
+    #[test]
+    fn time_does_not_go_back_behind_what_is_recorded() {
+        let clock = Clock::system();
+        let now = clock.now();
+        assert!(clock.not_before(Millis(now.0 - 1)).is_zero());
+        let later = Millis(now.0 + 3_600_000);
+        let behind = clock.clone().not_before(later);
+        assert!(behind > Duration::from_mins(59), "{behind:?}");
+        assert_eq!(clock.now(), later);
+    }
 
     #[test]
     fn a_span_is_positive_and_within_reason() {

@@ -14,17 +14,19 @@ use crate::engine::{
     Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat,
 };
 use crate::folder::Folder;
-use crate::grant::{Capabilities, Effective, GrantFile, Granted, Purpose, Wanted, select};
+use crate::grant::{Capabilities, Effective, GrantFile, Granted, Kept, Purpose, Wanted, select};
 use crate::journal::{RunId, State, Store};
 use crate::notify;
 use crate::plugin::Component;
 use crate::plugin::compiled::CompiledCache;
 use crate::probe;
 use crate::report::{Report, SCHEMA, Standing};
+use crate::text::duration;
 use cap_std::fs::Dir;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A procedure, and what the operator chooses.
 #[derive(Clone, Debug, clap::Args)]
@@ -167,12 +169,17 @@ fn order_for(
         target,
         purpose,
     };
+    not_behind_the_record(context);
     let granted = select(grants, wanted, context.clock.now())?;
     let needs = plugin.manifest().needs(target, &parameters)?;
     if let (Some(plan), Purpose::Bound) = (&plan, purpose) {
         granted.covers(wanted, plan.needs(), &needs)?;
     }
     let effective = granted.effective(wanted, needs, &plugin.manifest().budget)?;
+    let effective = Effective {
+        kept: kept(context, &plugin, target, purpose)?,
+        ..effective
+    };
     let order = Order {
         target: target.to_owned(),
         parameters,
@@ -184,6 +191,45 @@ fn order_for(
         plugin,
     };
     Ok((order, granted))
+}
+
+/// A clock that was set back makes no grant hold again: what is recorded is past. That a record cannot be read is told where it is needed.
+fn not_behind_the_record(context: &Context) {
+    let last = context.store_if_any().ok().flatten();
+    let Some(last) = last.and_then(|store| store.last_at().ok().flatten()) else {
+        return;
+    };
+    let behind = context.clock.not_before(last);
+    if behind >= Duration::from_mins(1) {
+        context.printer.note(format_args!(
+            "the clock of this machine is {} behind the last entry of the record; that time counts",
+            duration(behind)
+        ));
+    }
+}
+
+/// What the grant files cover when they are asked, which people may have changed since.
+fn kept(
+    context: &Context,
+    plugin: &Component,
+    target: &str,
+    purpose: Purpose,
+) -> Result<Kept, Failure> {
+    let folder = context.config()?.grants;
+    let (shown, clock) = (context.shown(&folder), context.clock.clone());
+    let (plugin, target) = (plugin.clone(), target.to_owned());
+    Ok(Kept::while_so(move |effect| {
+        let wanted = Wanted {
+            procedure: plugin.name(),
+            spec: plugin.spec(),
+            digest: plugin.digest(),
+            target: &target,
+            purpose,
+        };
+        let (files, _) = GrantFile::read_all(&folder, &shown);
+        let granted = select(files, wanted, clock.now());
+        granted.is_ok_and(|granted| granted.capabilities.allows_effect(effect))
+    }))
 }
 
 /// An engine that reaches this target and no other, and the channels and endpoints that these capabilities cover and no others.

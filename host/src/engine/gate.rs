@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::lock::Locks;
 use super::measure::Counted;
 use super::patience::{Waited, wait};
-use super::permit::{ChangePermit, Ownership};
+use super::permit::{ChangePermit, Ownership, StillGranted};
 use super::plan::Bound;
 use super::refusal::{refused, unmeant};
 use super::remarks::Remarks;
@@ -225,6 +225,12 @@ impl Gate {
         self.change(effect, prepared).await
     }
 
+    /// Whether the files of the grants still cover the change, for as long as it is under way.
+    fn still_granted(&self, call: &Effect) -> Option<StillGranted> {
+        let (kept, call) = (self.effective.kept.clone(), call.clone());
+        Some(StillGranted(Arc::new(move || kept.covers(&call))))
+    }
+
     /// An effect of the plan that is begun is used up; one that failed left the target as it was and may be tried again.
     fn use_up(&mut self, effect: &Effect, happened: bool) {
         if let Some(bound) = &mut self.bound
@@ -270,7 +276,10 @@ impl Gate {
         };
         let announced = self.ledger.announce(intended).await?;
         let ownership = if call.changes_target() {
-            self.locks.ownership(self.effective.covers_until(&call))
+            self.locks.ownership(
+                self.effective.covers_until(&call),
+                self.still_granted(&call),
+            )
         } else {
             Ownership::default()
         };

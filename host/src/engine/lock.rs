@@ -1,7 +1,7 @@
 //! One run at a time per target: a file lock on this machine, and the target's own lock across machines.
 
 use super::control::{Event, Progress};
-use super::permit::Ownership;
+use super::permit::{Ownership, StillGranted};
 use super::rooms::{RoomLockError, TargetLock, Targets};
 use super::runs::Seat;
 use crate::clock::Millis;
@@ -200,11 +200,16 @@ impl Locks {
     }
 
     /// What a change of the target rests on, to be asked for while it is under way; the locks stay where they are.
-    pub(super) fn ownership(&self, grant_ends: Option<Millis>) -> Ownership {
+    pub(super) fn ownership(
+        &self,
+        grant_ends: Option<Millis>,
+        granted: Option<StillGranted>,
+    ) -> Ownership {
         let target = self.target.as_ref();
         Ownership {
             lock: target.map(|held| (held.name.clone(), Arc::downgrade(&held.at_target))),
             grant_ends,
+            granted,
         }
     }
 

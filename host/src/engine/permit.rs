@@ -9,6 +9,7 @@ use crate::contract::{CallError, Denial};
 use crate::grant::Effective;
 use crate::journal::{Entry, Receipt, RunId, State, Store, StoreError};
 use serde_json::Value;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -135,6 +136,18 @@ pub(super) struct Ownership {
     pub(super) lock: Option<(String, Weak<dyn TargetLock>)>,
     /// When the grant ends; absent for taking back, which needs none.
     pub(super) grant_ends: Option<Millis>,
+    /// Whether the grant was not taken back; absent for taking back.
+    pub(super) granted: Option<StillGranted>,
+}
+
+/// Asks whether a change is still granted.
+#[derive(Clone)]
+pub(super) struct StillGranted(pub(super) Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for StillGranted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StillGranted")
+    }
 }
 
 async fn is_ours(lock: &Weak<dyn TargetLock>) -> bool {
@@ -195,7 +208,11 @@ impl ChangePermit {
     /// each single write of a change that has several. It asks no server, unless a lease ran out while the server did not answer: then it
     /// renews the lease first, if no other run took it meanwhile.
     pub async fn still_ours(&self) -> Result<(), CallError> {
-        let Ownership { lock, grant_ends } = &self.ownership;
+        let Ownership {
+            lock,
+            grant_ends,
+            granted,
+        } = &self.ownership;
         if let Some((target, lock)) = lock
             && !is_ours(lock).await
         {
@@ -204,6 +221,10 @@ impl ChangePermit {
         }
         if grant_ends.is_some_and(|end| end <= self.permit.clock().now()) {
             return Err(CallError::denied(Denial::GrantEnded, "the grant has ended"));
+        }
+        if granted.as_ref().is_some_and(|granted| !granted.0()) {
+            let message = "the grant was taken back since the run began";
+            return Err(CallError::denied(Denial::GrantEnded, message));
         }
         Ok(())
     }

@@ -21,6 +21,13 @@ impl Gate {
         if let Some(refused) = self.may_not(side, words) {
             return Some(refused);
         }
+        if effect.changes_target() && !self.effective.kept.covers(effect) {
+            let (line, place) = words();
+            let message =
+                format!("may not {line} {place}: its grant was taken back since the run began");
+            let error = CallError::denied(Denial::GrantEnded, message);
+            return Some((Side::GrantEnded, error));
+        }
         if let Some(error) = self.effects_refuse(effect) {
             return Some((Side::Budget, error));
         }

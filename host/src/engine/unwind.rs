@@ -213,7 +213,7 @@ impl Gate {
         }
         let leave = (
             self.unwind_permit(UNDO_DEADLINE),
-            self.locks.ownership(None),
+            self.locks.ownership(None, None),
         );
         settle::revert(&*self.rooms, &mut self.ledger, leave, effect, revert).await
     }

@@ -22,6 +22,7 @@ impl Effective {
             expires: valid.iter().map(|(end, _)| *end).min(),
             lapsed: Capabilities::joined(&lapsed),
             parts: valid,
+            kept: self.kept.clone(),
         })
     }
 

@@ -7,6 +7,7 @@ mod draft;
 mod ends;
 mod explain;
 mod file;
+mod kept;
 mod narrow;
 mod nodes;
 mod notify;
@@ -19,6 +20,7 @@ pub use cover::{Lack, Lacking, Missing, Nearest, missing};
 pub use draft::{Draft, DraftError};
 pub use explain::Explanation;
 pub use file::{GrantFile, GrantFileError};
+pub use kept::Kept;
 pub use nodes::NodeRule;
 pub use select::{Granted, Purpose, Refusal, Sought, Wanted, differences, select, short};
 
@@ -351,6 +353,8 @@ pub struct Effective {
     pub parts: Vec<(Millis, Capabilities)>,
     /// What grants allowed that have ended since the run began.
     pub lapsed: Capabilities,
+    /// Whether the files that say so are still there.
+    pub kept: Kept,
 }
 
 impl Effective {
@@ -434,6 +438,7 @@ impl Effective {
             expires: None,
             parts: Vec::new(),
             lapsed: Capabilities::default(),
+            kept: Kept::default(),
         }
     }
 }

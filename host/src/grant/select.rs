@@ -2,7 +2,7 @@
 
 use super::cover::{Missing, hint, missing};
 use super::file::GrantFile;
-use super::{Budget, Capabilities, Effective};
+use super::{Budget, Capabilities, Effective, Kept};
 use crate::clock::Millis;
 use crate::plugin::builtin::{borrows, title};
 use jiff::Timestamp;
@@ -353,6 +353,7 @@ impl Granted {
                 .map(|file| (file.expires, file.capabilities()))
                 .collect(),
             lapsed: Capabilities::default(),
+            kept: Kept::default(),
         })
     }
 }

@@ -3,6 +3,8 @@
 use super::{REBUILD, TUNE, add_second_table, assert_succeeded, run, world};
 use crate::hold::{Hold, until_waits};
 use crate::laws::{only_run, work};
+use windlass::clock::{Clock, Millis};
+use windlass::journal::{Entry, Store};
 use xtask::postgres::{NEWEST, OLDEST};
 
 #[test]
@@ -136,4 +138,50 @@ fn one_who_follows_a_run_sees_its_end() {
     let last: serde_json::Value =
         serde_json::from_str(followed.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["standing"], "succeeded", "{followed}");
+}
+
+#[test]
+fn a_grant_that_is_taken_back_in_the_middle_of_a_run_holds_for_no_further_effect() {
+    let world = world(NEWEST);
+    add_second_table(&world);
+    let hold = Hold::writer(&world, "accounts");
+    let running = world.start(&[], &run(REBUILD));
+    until_waits(&world, "REINDEX");
+    let grant = "grants/pg-optimize.orders.toml";
+    let text = world.read(grant);
+    std::fs::remove_file(world.path().join(grant)).unwrap();
+    hold.release();
+    let refused = running.wait().expect(3);
+    let why = "its grant was taken back since the run began";
+    assert!(refused.all().contains(why), "{refused}");
+    let (_, state, _) = only_run(&world);
+    assert_eq!(state.effects().len(), 1);
+    // As it was, it holds again.
+    world.write(grant, &text);
+    world.windlass(&run(REBUILD)).expect(0);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_grant_hold_again() {
+    let world = world(NEWEST);
+    let clock = Clock::system();
+    clock.not_before(Millis(clock.now().0 + 200 * 24 * 3_600_000));
+    let store = Store::open(&world.state(), clock.clone(), None).unwrap();
+    let id = store.new_run_id(&clock).unwrap();
+    let begin = serde_json::from_value(serde_json::json!({
+        "format": 1, "procedure": "pg-health", "version": "0.1.0", "digest": "sha256:0", "target": "other",
+        "parameters": {}, "grants": [], "plan": null, "by": "ana", "host": "0.1.0",
+    }));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begun = store.append(&id, Entry::Begin(begin.unwrap()));
+    runtime.block_on(begun).unwrap();
+    drop(store);
+    let refused = world.windlass(&run(REBUILD)).expect(3);
+    assert!(
+        refused
+            .stderr
+            .contains("behind the last entry of the record; that time counts"),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains(", expired at "), "{refused}");
 }

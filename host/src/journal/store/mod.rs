@@ -309,6 +309,12 @@ impl Store {
         read::live_on(&ledger.connection, target).map_err(|error| ledger.fail(error))
     }
 
+    /// When the last entry of all runs was recorded.
+    pub fn last_at(&self) -> Result<Option<Millis>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::last_at(&ledger.connection).map_err(|error| ledger.fail(error))
+    }
+
     /// The runs with an entry since then of which it is not known that everybody was told how they stand, oldest first.
     pub fn untold(&self, since: Millis) -> Result<Vec<RunId>, StoreError> {
         let ledger = lock(&self.inner.reader);

@@ -99,6 +99,15 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<(i64, Hash)> {
     Ok(last.unwrap_or((0, GENESIS)))
 }
 
+/// When the last entry of all runs was recorded.
+pub(super) fn last_at(connection: &Connection) -> rusqlite::Result<Option<Millis>> {
+    connection
+        .prepare_cached("SELECT at FROM entry ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()
+        .map(|at: Option<i64>| at.map(|at| Millis(at.cast_unsigned())))
+}
+
 pub(super) fn id_of(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM run WHERE name = ?1")?
