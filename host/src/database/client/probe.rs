@@ -2,10 +2,11 @@
 
 use super::failure::Outcome;
 use super::invariants::Powers;
+use super::purpose::Purpose;
 use super::reindex::{CORRUPTS, corrupts};
 use super::rights::maintain;
 use super::room::Room;
-use super::session::{NEWEST_MAJOR, Purpose, Session};
+use super::session::{NEWEST_MAJOR, Session};
 use super::tables::amount;
 use crate::contract::CallError;
 use crate::database::names::quote_ident;
