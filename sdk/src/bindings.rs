@@ -8,5 +8,5 @@ wit_bindgen::generate!({
     export_macro_name: "export_component",
     default_bindings_module: "windlass_sdk::bindings",
     additional_derives: [PartialEq],
-    additional_derives_ignore: ["error-kind", "denial", "verdict", "level", "table-kind", "leftover", "xmin-holder-kind", "expectation", "workload-kind", "manager-kind", "rollout-state", "job-outcome", "certificate-state", "route-kind"],
+    additional_derives_ignore: ["error-kind", "denial", "verdict", "level", "table-kind", "leftover", "maintenance", "withholder", "unknown-bloat", "xmin-holder-kind", "expectation", "workload-kind", "manager-kind", "rollout-state", "job-outcome", "certificate-state", "route-kind"],
 });

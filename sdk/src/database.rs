@@ -5,10 +5,31 @@ use crate::{Error, Instant};
 
 pub use crate::bindings::windlass::procedure::database_maintain::{Rebuilt, Vacuumed};
 pub use crate::bindings::windlass::procedure::database_types::{
-    Expectation, IndexFacts, InvariantResult, Leftover, ObjectName, OwnStatement, Pool,
-    ReplicationFacts, ReplicationSlot, ServerFacts, SessionFacts, Standby, Statement,
-    StatementStatistics, StorageParameter, TableFacts, TableKind, XminHolder, XminHolderKind,
+    AgedDatabase, ChangedCollation, CollationFacts, CoverageFacts, Expectation, IndexFacts,
+    InvariantResult, Leftover, Maintenance, ObjectName, OwnStatement, Pool, ReplicationFacts,
+    ReplicationSlot, ServerFacts, SessionFacts, Standby, Statement, StatementStatistics,
+    StorageParameter, TableFacts, TableKind, UnknownBloat, Withheld, Withholder, XminHolder,
+    XminHolderKind,
 };
+
+impl TableFacts {
+    /// What keeps the run from maintaining it in this way, if something does. To ask is no call.
+    pub fn withheld(&self, what: Maintenance) -> Option<Withholder> {
+        by(&self.withheld, what)
+    }
+}
+
+impl IndexFacts {
+    /// What keeps the run from maintaining it in this way, if something does. To ask is no call.
+    pub fn withheld(&self, what: Maintenance) -> Option<Withholder> {
+        by(&self.withheld, what)
+    }
+}
+
+fn by(withheld: &[Withheld], what: Maintenance) -> Option<Withholder> {
+    let found = withheld.iter().find(|withheld| withheld.what == what);
+    found.map(|withheld| withheld.by)
+}
 
 /// A database by its logical name. Each method is one call to the host and needs the verb that it names.
 ///
@@ -35,14 +56,25 @@ impl Database {
         Ok(database_read::server(&self.name)?)
     }
 
+    /// What there is in the database, and what of it the other looks show: what they do not show is not known to be in order. Verb: `tables`.
+    pub fn coverage(&self) -> Result<CoverageFacts, Error> {
+        Ok(database_read::coverage(&self.name)?)
+    }
+
     /// Tables, partitioned tables and materialized views that needs and grant cover; largest first, at most 5,000. Verb: `tables`.
     pub fn tables(&self) -> Result<Vec<TableFacts>, Error> {
         Ok(database_read::tables(&self.name)?)
     }
 
-    /// Indexes of the tables that needs and grant cover; invalid ones first, then the largest, at most 5,000. Verb: `indexes`.
+    /// Indexes of the tables that needs and grant cover; invalid ones first, then the largest, at most 5,000. Of TOAST tables, the invalid
+    /// ones only. Verb: `indexes`.
     pub fn indexes(&self) -> Result<Vec<IndexFacts>, Error> {
         Ok(database_read::indexes(&self.name)?)
+    }
+
+    /// Collations whose library has another version than the one that is recorded. Verb: `indexes`.
+    pub fn collations(&self) -> Result<CollationFacts, Error> {
+        Ok(database_read::collations(&self.name)?)
     }
 
     /// What keeps vacuum from removing dead rows; oldest first. Verb: `sessions`.

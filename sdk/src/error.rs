@@ -55,9 +55,21 @@ impl Error {
         Self::new(Kind::Failed, message)
     }
 
-    /// Whether one object is the matter, and not the whole run: it is locked, it was changed or it is gone.
+    /// Whether one object is the matter, and not the whole run: it is locked, it was changed, it is gone or damaged, what it has fails, or the
+    /// target's own rights do not allow it there. Others may do better.
     pub fn is_about_the_object(&self) -> bool {
-        matches!(self.kind, Kind::Conflict | Kind::NotFound)
+        match self.kind {
+            Kind::Conflict | Kind::NotFound | Kind::Damaged => true,
+            Kind::Denied => self.denied.is_none(),
+            Kind::Invalid | Kind::Unavailable | Kind::Limit | Kind::Cancelled | Kind::Failed => {
+                false
+            }
+        }
+    }
+
+    /// Whether the run's budget is used up, so that nothing more can be done in it.
+    pub fn is_budget(&self) -> bool {
+        self.denied == Some(Denial::Budget)
     }
 
     /// Whether the run is bound to a plan that does not contain the effect. The rest of the plan can still be done.

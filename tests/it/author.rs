@@ -61,7 +61,9 @@ fn a_stranger_builds_inspects_grants_plans_and_runs_a_third_procedure() {
     let target = [BUILT, "--target", "orders"];
     let typed = |verb, more: &[&'static str]| [&[verb], &target[..], more].concat();
     world.windlass(&typed("run", &[])).expect(3);
-    world.windlass(&typed("grant", &[])).expect(0);
+    world
+        .windlass(&typed("grant", &["--approved-by", "tester"]))
+        .expect(0);
 
     let day = ["--set", "older-than=1d"];
     let planned = world.windlass(&typed("plan", &day)).expect(0);

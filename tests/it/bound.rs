@@ -12,7 +12,14 @@ use xtask::postgres::NEWEST;
 fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is_done() {
     let world = World::bloated_on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let mut typed = vec!["plan", "pg-optimize", "--target", "orders"];
@@ -53,7 +60,14 @@ fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is
 fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
     let world = World::on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let typed = ["plan", "pg-optimize", "--target", "orders"];
@@ -71,7 +85,14 @@ fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
 fn planned() -> World {
     let world = World::bloated_on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     world.windlass(&typed("plan", &[])).expect(0);
     world
@@ -113,11 +134,18 @@ fn a_plan_for_something_else_is_refused() {
         &world,
         &typed("run", &more),
         3,
-        "it is a plan for parameters",
+        "it was made with other parameters",
     );
 
     world
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let health = [
         "run",
@@ -131,47 +159,8 @@ fn a_plan_for_something_else_is_refused() {
         &world,
         &health,
         3,
-        "it is a plan for another component, sha256:",
+        "it is a plan for pg-optimize 0.1.0, and this is pg-health 0.1.0",
     );
-}
-
-/// Narrows the grant: every table may still be seen, and none be worked on.
-fn keep_from_changing_tables(world: &World) {
-    let file = "grants/pg-optimize.orders.toml";
-    let mut grant: toml::Table = world.read(file).parse().unwrap();
-    for scope in grant["database"].as_array_mut().unwrap() {
-        let verbs = scope["verbs"].as_array().unwrap();
-        if verbs.iter().any(|verb| verb.as_str() == Some("vacuum")) {
-            let nothing = toml::Value::from(vec!["nothing"]);
-            scope
-                .as_table_mut()
-                .unwrap()
-                .insert("tables".into(), nothing);
-        }
-    }
-    world.write(file, &toml::to_string(&grant).unwrap());
-}
-
-/// The effect's own words are covered, the table that preparing it finds is not.
-#[test]
-fn what_preparing_finds_is_refused_before_anything_is_sent() {
-    let world = planned();
-    keep_from_changing_tables(&world);
-    let why = "may not drop invalid index public.accounts_abalance_ccnew on orders";
-    refuses(&world, &typed("run", &[]), 3, why);
-    let (_, state, entries) = only_run(&world);
-    assert_eq!(state.outcome(), Some(Outcome::Refused));
-    assert!(state.effects().is_empty());
-    let by_grant = |entry: &Entry| {
-        matches!(
-            entry,
-            Entry::Refused {
-                side: Side::Grant,
-                ..
-            }
-        )
-    };
-    assert!(entries.iter().any(|stamped| by_grant(&stamped.entry)));
 }
 
 #[test]
@@ -236,4 +225,33 @@ fn a_bound_run_that_is_resumed_is_still_bound() {
         !sent.iter().any(|text| text.contains("second")),
         "{sent:#?}"
     );
+}
+
+#[test]
+fn a_run_says_what_of_its_plan_it_did_not_do() {
+    let world = planned();
+    world
+        .session()
+        .batch_execute("DROP INDEX accounts_bid")
+        .unwrap();
+    let run = world.windlass(&typed("run", BOUND)).expect(0);
+    let told =
+        "not done of its plan, 5 of 6 planned effects begun\n  reindex public.accounts_bid\n";
+    assert!(run.stdout.contains(told), "{run}");
+    let json = [BOUND, &["--output", "json"]].concat();
+    let again = world.windlass(&typed("run", &json));
+    assert!(again.json()["not-done"].is_array(), "{again}");
+}
+
+#[test]
+fn the_parameter_that_differs_from_the_plan_is_named() {
+    let world = planned();
+    let other = [
+        BOUND,
+        &["--set", "max-objects=3", "--set", "tune-autovacuum=true"],
+    ]
+    .concat();
+    let refused = world.windlass(&typed("run", &other)).expect(3);
+    let told = "it was made with other parameters: `max-objects` is 3, and 200 in the plan; `tune-autovacuum` is true, and false in the plan";
+    assert!(refused.stderr.contains(told), "{refused}");
 }

@@ -152,10 +152,30 @@ fn typed(verb: &'static str) -> Vec<&'static str> {
 fn whole_life(watched: &mut Watched) {
     watched.say_twice(&[], &["doctor"], 0);
     watched
-        .say(&[], &["grant", "pg-optimize", "--target", "orders"])
+        .say(
+            &[],
+            &[
+                "grant",
+                "pg-optimize",
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ],
+        )
         .expect(0);
     watched
-        .say(&[], &["grant", "pg-health", "--target", "orders"])
+        .say(
+            &[],
+            &[
+                "grant",
+                "pg-health",
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ],
+        )
         .expect(0);
     watched.say_twice(&[], &typed("plan"), 0);
     let killed = watched.say(&[("WINDLASS_TEST_KILL_AT", "done:2")], &typed("run"));
@@ -217,7 +237,17 @@ fn a_password_from_a_file_is_nowhere_else() {
 fn a_connection_that_fails_does_not_tell_how_it_was_tried() {
     let mut watched = Watched::new();
     watched
-        .say(&[], &["grant", "pg-optimize", "--target", "orders"])
+        .say(
+            &[],
+            &[
+                "grant",
+                "pg-optimize",
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ],
+        )
         .expect(0);
     let (_, place) = watched.url.split_once('@').unwrap();
     let place = place.to_owned();
@@ -312,7 +342,17 @@ give-up-after = \"1s\"
 ",
     );
     watched
-        .say(&[], &["grant", "pg-health", "--target", "orders"])
+        .say(
+            &[],
+            &[
+                "grant",
+                "pg-health",
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ],
+        )
         .expect(0);
     watched
 }

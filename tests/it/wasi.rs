@@ -115,7 +115,14 @@ fn a_language_that_needs_a_wasi_gets_an_empty_one_that_a_resumed_run_sees_again(
     let inspected = world.windlass(&["inspect", "./guest.wasm"]).expect(0);
     assert!(inspected.stdout.contains("WASI"), "{inspected}");
     world
-        .windlass(&["grant", "./guest.wasm", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "./guest.wasm",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     let typed = ["run", "./guest.wasm", "--target", "orders"];
     // Killed after all lines: what a clock that moves or real randomness said would not be said again.

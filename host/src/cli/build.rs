@@ -61,7 +61,7 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     } else {
         context.printer.text(format_args!(
             "{} {}  {}",
-            built.name,
+            component.title(),
             built.version,
             component.digest()
         ))?;

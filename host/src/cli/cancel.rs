@@ -81,6 +81,8 @@ fn as_asked(exit: Exit) -> Exit {
         | Exit::Refused
         | Exit::NeedsPerson
         | Exit::Stopped
+        | Exit::Busy
+        | Exit::Foretold
         | Exit::Fault => exit,
     }
 }

@@ -31,6 +31,10 @@ pub enum Exit {
     NeedsPerson,
     /// Can be resumed.
     Stopped,
+    /// Another run is at work on the target.
+    Busy,
+    /// A plan was made, and it shows that its run would not succeed.
+    Foretold,
     /// A fault of windlass.
     Fault,
 }
@@ -42,10 +46,12 @@ impl Exit {
             Self::Succeeded => 0,
             Self::Failed => 1,
             Self::Stopped => 2,
-            Self::Refused => 3,
-            Self::Usage => 4,
-            Self::NeedsPerson => 5,
-            Self::Fault => 6,
+            Self::Busy => 3,
+            Self::Foretold => 4,
+            Self::Refused => 5,
+            Self::Usage => 6,
+            Self::NeedsPerson => 7,
+            Self::Fault => 8,
         }
     }
 
@@ -58,6 +64,8 @@ impl Exit {
             Self::Refused => 3,
             Self::NeedsPerson => 4,
             Self::Stopped => 5,
+            Self::Busy => 6,
+            Self::Foretold => 7,
             Self::Fault => 70,
         }
     }
@@ -176,17 +184,6 @@ impl Failure {
         }
     }
 
-    /// Grant files that cannot be used.
-    pub fn from_grants(errors: &[GrantFileError]) -> Self {
-        let hint = errors.iter().find_map(GrantFileError::hint);
-        Self::all(
-            Exit::Usage,
-            "some grant files cannot be used",
-            errors,
-            hint.map(str::to_owned),
-        )
-    }
-
     /// Parameters that do not fit.
     pub fn from_parameters(errors: &[ParameterError]) -> Self {
         let hint = errors.iter().find_map(ParameterError::hint);
@@ -228,7 +225,8 @@ impl From<ConfigError> for Failure {
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        Self::of(Exit::Usage, &error)
+        let hint = error.hint().map(str::to_owned);
+        Self::of(Exit::Usage, &error).hint_if(hint)
     }
 }
 
@@ -250,7 +248,8 @@ impl From<ComponentError> for Failure {
 
 impl From<GrantFileError> for Failure {
     fn from(error: GrantFileError) -> Self {
-        Self::from_grants(&[error])
+        let hint = error.hint().map(str::to_owned);
+        Self::of(Exit::Usage, &error).hint_if(hint)
     }
 }
 
@@ -381,6 +380,8 @@ mod tests {
             Exit::Refused,
             Exit::NeedsPerson,
             Exit::Stopped,
+            Exit::Busy,
+            Exit::Foretold,
             Exit::Fault,
         ];
         assert_eq!(documented, all.map(Exit::code));

@@ -5,7 +5,8 @@ use super::failure::{Exit, Failure};
 use super::output::{Sheet, clean, table};
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::grant::{Budget, Pattern, Refusal, Wanted, select, short};
+use crate::grant::{Budget, Pattern, Purpose, Refusal, Wanted, select, short};
+use crate::plugin::builtin::title;
 use crate::plugin::{ClusterNeed, Component, Facts, Import, NeedFacts, ParameterFacts};
 use crate::text::{duration, printable, wrap};
 use jiff::Timestamp;
@@ -104,28 +105,28 @@ fn page(facts: &Facts, width: u16) -> String {
     // A digest is for copying: it is not broken into lines.
     let head = format!(
         "{} {}, {} kB\n{}\n{}",
-        facts.name,
+        title(&facts.name, &facts.digest),
         facts.version,
         facts.size.div_ceil(1024),
         facts.digest,
         wrap(&printable(&facts.summary), usize::from(width), 0)
     );
     let mut parts = vec![head, sheet.fit(width)];
-    if !facts.parameters.is_empty() {
-        let rows = facts.parameters.iter().map(parameter).collect();
-        parts.push(table(
-            width,
-            Some(["PARAMETER", "DEFAULT", "MEANING"]),
-            rows,
-        ));
-    }
+    parts.extend(parameters(facts, width));
     parts.join("\n\n")
 }
 
-fn need(need: &NeedFacts) -> String {
+/// What an operator can choose, as a table; nothing if there is nothing.
+pub(super) fn parameters(facts: &Facts, width: u16) -> Option<String> {
+    let rows: Vec<_> = facts.parameters.iter().map(parameter).collect();
+    let head = ["PARAMETER", "DEFAULT", "VALUES: WHAT THE AUTHOR SAYS"];
+    (!rows.is_empty()).then(|| table(width, Some(head), rows))
+}
+
+pub(super) fn need(need: &NeedFacts) -> String {
     if !need.channels.is_empty() {
         return format!(
-            "{}: {}\n{}",
+            "{}: {}\nthe author says: {}",
             need.interface,
             messages(&need.channels, &need.events),
             need.reason
@@ -133,7 +134,7 @@ fn need(need: &NeedFacts) -> String {
     }
     if !need.endpoints.is_empty() {
         return format!(
-            "{}: {}\n{}",
+            "{}: {}\nthe author says: {}",
             need.interface,
             looks(&need.verbs, &need.endpoints),
             need.reason
@@ -141,7 +142,7 @@ fn need(need: &NeedFacts) -> String {
     }
     if let Some(cluster) = &need.cluster {
         return format!(
-            "{}: {} on {}\n{}",
+            "{}: {} on {}\nthe author says: {}",
             need.interface,
             need.verbs.join(", "),
             objects(cluster).replace(TARGET, "the target"),
@@ -149,7 +150,7 @@ fn need(need: &NeedFacts) -> String {
         );
     }
     format!(
-        "{}: {} on {}\n{}",
+        "{}: {} on {}\nthe author says: {}",
         need.interface,
         need.verbs.join(", "),
         place(&need.databases, &need.schemas, &need.tables).replace(TARGET, "the target"),
@@ -175,7 +176,7 @@ fn parameter(parameter: &ParameterFacts) -> [String; 3] {
     [
         printable(&parameter.name).into_owned(),
         default,
-        clean(&parameter.description),
+        clean(&format!("{}: {}", parameter.kind, parameter.description)),
     ]
 }
 
@@ -283,6 +284,7 @@ fn granted(
             spec: component.spec(),
             digest: component.digest(),
             target,
+            purpose: Purpose::Run,
         };
         let manifest = component.manifest();
         let needs = manifest.widest_needs(target)?;

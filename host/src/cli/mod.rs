@@ -7,7 +7,9 @@ mod completions;
 mod context;
 mod decision;
 mod doctor;
+mod draft;
 mod failure;
+mod fitness;
 mod grant;
 mod init;
 mod inspect;
@@ -18,20 +20,26 @@ mod output;
 mod parameters;
 mod plan;
 mod planned;
+mod procedures;
 mod refusal;
+mod renew;
 mod resume;
 mod run;
 mod runs;
 mod selftest;
 mod show;
 mod standing;
+mod tell;
 mod trace;
 mod undo;
+mod unmet;
+mod wait;
 mod watch;
 mod work;
 
 pub use failure::{Exit, Failure};
 
+use crate::config::Environment;
 use crate::engine::Hooks;
 use clap::{Parser, Subcommand};
 use context::Context;
@@ -48,6 +56,8 @@ Exit codes:
   3   refused: by grant, manifest, budget or plan
   4   a person is needed: in doubt, stuck, taken back in part, or inconclusive
   5   stopped; can be resumed
+  6   busy: another run is at work on the target
+  7   planned, and the plan shows that its run would not succeed
   70  a fault of windlass";
 
 /// Maintenance on production, as sandboxed procedures.
@@ -73,7 +83,7 @@ struct Global {
     /// What stdout carries: text, or json, one document with a `schema`
     #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     output: Format,
-    /// The configuration, instead of the nearest windlass.toml here or above
+    /// The configuration, instead of `$WINDLASS_CONFIG` or the nearest windlass.toml here or above
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where runs are recorded, instead of what the configuration says
@@ -93,6 +103,8 @@ enum Command {
     Init(init::Args),
     /// Compile a procedure, embed its manifest, print its digest
     Build(build::Args),
+    /// List what can be run, and with which parameters
+    Procedures(procedures::Args),
     /// Tell from the binary alone what a procedure can and cannot do
     Inspect(inspect::Args),
     /// Write a grant for a procedure, or check one
@@ -111,6 +123,8 @@ enum Command {
     Runs(runs::Args),
     /// Show the report of a run
     Show(show::Args),
+    /// Tell people of runs that need someone
+    Tell(tell::Args),
     /// Prove that the record is whole
     Audit(audit::Args),
     /// Look at all that a run needs, and say what is missing
@@ -144,6 +158,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, hooks: Hooks) -> Exit {
         Err(error) => return output::usage(&error, &arguments),
     };
     let printer = Printer::new(cli.global.output, cli.global.quiet, cli.global.no_progress);
+    let printer = printer.of_columns(Environment::process().columns());
     let context = match Context::new(printer, cli.global.config, cli.global.state, hooks) {
         Ok(context) => context,
         Err(failure) => return printer.failure(&failure),
@@ -172,14 +187,16 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Init(args) => init::execute(context, &args),
         Command::Build(args) => build::execute(context, &args),
+        Command::Procedures(args) => procedures::execute(context, &args),
         Command::Inspect(args) => inspect::execute(context, &args),
         Command::Grant(args) => grant::execute(context, args),
         Command::Plan(args) => plan::execute(context, &args).await,
         // Large, so they do not lie on the stack.
-        Command::Run(args) => Box::pin(run::execute(context, &args)).await,
-        Command::Resume(args) => Box::pin(resume::execute(context, &args)).await,
-        Command::Undo(args) => undo::execute(context, &args).await,
-        Command::Cancel(args) => cancel::execute(context, &args).await,
+        Command::Run(args) => telling(context, Box::pin(run::execute(context, &args))).await,
+        Command::Resume(args) => telling(context, Box::pin(resume::execute(context, &args))).await,
+        Command::Undo(args) => telling(context, undo::execute(context, &args)).await,
+        Command::Cancel(args) => telling(context, cancel::execute(context, &args)).await,
+        Command::Tell(args) => tell::execute(context, &args).await,
         Command::Runs(args) => runs::execute(context, &args),
         Command::Show(args) => show::execute(context, &args).await,
         Command::Audit(args) => audit::execute(context, &args),
@@ -187,6 +204,16 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Selftest(args) => selftest::execute(context, &args).await,
         Command::Completions(args) => completions::execute(context, &args),
     }
+}
+
+/// Whoever works on a run tells, at the end, of those that need someone: of this one, and of others whose process is gone.
+async fn telling(
+    context: &Context,
+    work: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    let ended = work.await;
+    Box::pin(tell::after(context)).await;
+    ended
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::call::Applied;
 use crate::contract::{Level, Verdict};
 use crate::journal::{EffectState, Entry, Stamped, State, UndoState};
+use crate::plugin::builtin::title;
 use crate::text::{duration, printable};
 use std::time::Duration;
 
@@ -40,12 +41,17 @@ impl Narrator {
         Some(match entry {
             Entry::Begin(begin) => format!(
                 "{} {} on {}, by {}",
-                begin.procedure, begin.version, begin.target, begin.by
+                title(&begin.procedure, &begin.digest),
+                begin.version,
+                begin.target,
+                begin.by
             ),
             Entry::Resumed { by, .. } => format!("resumed by {by}"),
             Entry::Step { name } => format!("- {name}"),
             Entry::Log { level, message } => match level {
                 Level::Debug => return None,
+                // A check of a plan that is neither passed nor failed.
+                Level::Info if message.starts_with("· ") => message.clone(),
                 Level::Info => format!("  {message}"),
                 Level::Warning => format!("  warning: {message}"),
                 Level::Error => format!("  error: {message}"),

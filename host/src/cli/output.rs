@@ -1,11 +1,11 @@
 //! The only door to the terminal: stdout is data, stderr is narration.
 
 use super::failure::{Exit, Failure};
-use crate::text::{printable, printable_json, wrap};
+use crate::text::{printable, printable_json, width as columns_of, wrap};
 use anstream::{stderr, stdout};
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
@@ -31,6 +31,8 @@ pub(super) struct Printer {
     format: Format,
     quiet: bool,
     no_progress: bool,
+    /// Instead of those of the terminal.
+    columns: Option<u16>,
 }
 
 #[expect(
@@ -43,7 +45,13 @@ impl Printer {
             format,
             quiet,
             no_progress,
+            columns: None,
         }
+    }
+
+    /// With so many columns, if that is said, whatever the terminal has.
+    pub(super) fn of_columns(self, columns: Option<u16>) -> Self {
+        Self { columns, ..self }
     }
 
     /// Whether stdout carries JSON.
@@ -56,9 +64,9 @@ impl Printer {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Columns of the terminal; 80 where stdout is none.
+    /// Columns of the terminal. Where stdout is none, no line is broken: programs look for whole ones.
     pub(super) fn width(self) -> u16 {
-        columns(&io::stdout())
+        self.columns.unwrap_or_else(|| columns(&io::stdout()))
     }
 
     /// Data: lines on stdout.
@@ -95,7 +103,8 @@ impl Printer {
 
     /// Narration of a run: a line on stderr, broken between words where the terminal ends.
     pub(super) fn tell(self, line: &str) {
-        self.note(wrap(line, usize::from(columns(&io::stderr())), 6));
+        let columns = self.columns.unwrap_or_else(|| columns(&io::stderr()));
+        self.note(wrap(line, usize::from(columns), 6));
     }
 
     /// The failure that ends the process, printed once: on stderr for people, on stdout as JSON.
@@ -115,11 +124,11 @@ impl Printer {
 }
 
 fn columns<T: IsTerminal + AsFd>(stream: &T) -> u16 {
-    let size = stream
-        .is_terminal()
-        .then(|| rustix::termios::tcgetwinsize(stream).ok());
-    size.flatten()
-        .map(|size| size.ws_col)
+    if !stream.is_terminal() {
+        return u16::MAX;
+    }
+    let size = rustix::termios::tcgetwinsize(stream).ok();
+    size.map(|size| size.ws_col)
         .filter(|columns| *columns >= 40)
         .unwrap_or(80)
 }
@@ -202,22 +211,24 @@ impl Sheet {
     }
 }
 
-/// Rows under a head, without lines between them, fitted to the width.
+/// Columns between two fields.
+const GAP: u16 = 2;
+/// The longest word that no line breaks: names of objects have up to 63 letters.
+const WHOLE: usize = 64;
+
+/// Rows under a head, without lines between them, fitted to the width. Lines are broken between words only, even if the table becomes wider
+/// than that: what stands in it is copied, and looked for.
 pub(super) fn table<const N: usize>(
     width: u16,
     head: Option<[&str; N]>,
     rows: Vec<[String; N]>,
 ) -> String {
-    table_with_whole(width, head, rows, &[])
-}
-
-/// The same, with columns whose words are never put on another line.
-pub(super) fn table_with_whole<const N: usize>(
-    width: u16,
-    head: Option<[&str; N]>,
-    rows: Vec<[String; N]>,
-    whole: &[usize],
-) -> String {
+    let mut longest = head.map_or([0; N], |head| head.map(longest_word));
+    for row in &rows {
+        for (longest, text) in longest.iter_mut().zip(row) {
+            *longest = longest_word(text).max(*longest);
+        }
+    }
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -230,12 +241,18 @@ pub(super) fn table_with_whole<const N: usize>(
         table.add_row(row.map(Cell::new));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if index + 1 == N { 0 } else { 2 }));
-        if whole.contains(&index) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+        let gap = if index + 1 == N { 0 } else { GAP };
+        column.set_padding((0, gap));
+        let least = longest.get(index).copied().unwrap_or_default();
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least + gap)));
     }
     table.trim_fmt()
+}
+
+fn longest_word(text: &str) -> u16 {
+    let words = text.split_whitespace().map(columns_of);
+    let longest = words.max().unwrap_or(0).min(WHOLE);
+    u16::try_from(longest).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -255,6 +272,16 @@ mod tests {
             text.starts_with("NAME    WHAT\na       word word"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn words_are_never_broken() {
+        let name = "public.accounts_abalance_ccnew";
+        let rows = vec![["in doubt".into(), name.into(), "what it is about".into()]];
+        let text = table(40, Some(["STATE", "OBJECT", "WHAT"]), rows);
+        for word in ["doubt", name, "about"] {
+            assert!(text.contains(word), "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Parameters as people give them: each once, since of two only their author knows which is meant.
+//! Parameters as people give them: each once, since of two only their author knows which is meant; a list may come in parts.
 
 use super::context::Context;
 use super::failure::Failure;
@@ -17,10 +17,13 @@ pub(super) fn from_texts(
     plugin: &Component,
     texts: &[(String, String)],
 ) -> Result<Map<String, Value>, Failure> {
-    if let Some(twice) = twice(texts.iter().map(|(name, _)| name)) {
+    let parameters = &plugin.manifest().parameters;
+    let may_come_again =
+        |name: &&String| parameters.is_list(name) && !parameters.are_manifests(name);
+    let once = texts.iter().map(|(name, _)| name);
+    if let Some(twice) = twice(once.filter(|name| !may_come_again(name))) {
         return Err(Failure::usage(format!("`--set {twice}` is given twice")));
     }
-    let parameters = &plugin.manifest().parameters;
     let (files, texts): (Vec<_>, Vec<_>) = texts
         .iter()
         .cloned()

@@ -60,7 +60,12 @@ impl Row {
             action: clean(&effect.action),
             object: clean(&effect.object),
             change: clean(&change),
-            details: effect.details.iter().map(|line| clean(line)).collect(),
+            details: effect
+                .not_granted
+                .then(|| "not granted yet".to_owned())
+                .into_iter()
+                .chain(effect.details.iter().map(|line| clean(line)))
+                .collect(),
             undo: clean(&format!("undo: {}", effect.undo)),
         }
     }
@@ -96,6 +101,8 @@ mod tests {
             details: Vec::new(),
             reversible: true,
             message: false,
+            not_granted: false,
+            needs: crate::grant::Capabilities::default(),
         }
     }
 

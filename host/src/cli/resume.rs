@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::decision::Decided;
 use super::failure::{Exit, Failure};
+use super::wait::Wait;
 use super::watch::TAKING_BACK;
 use super::work;
 use crate::engine::{EngineError, component_of, plan_of};
@@ -14,6 +15,8 @@ use crate::plugin::Component;
 pub(super) struct Args {
     /// The run, or the beginning of its name
     run: String,
+    #[command(flatten)]
+    wait: Wait,
     #[command(flatten)]
     decided: Decided,
 }
@@ -68,7 +71,12 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let engine = work::engine(context, &config, &order.target, &order.effective)?;
     let runs = work::runs(context, &engine, store.clone())?;
     let (seat, watching) = work::seat(context, &state);
-    let finished = runs.resume(&run, &order, seat, decision.as_ref()).await;
+    let resume = async || {
+        let seat = seat.clone();
+        runs.resume(&run, &order, seat, decision.as_ref()).await
+    };
+    let finished = args.wait.for_target(context, &seat.control, resume).await;
+    drop(seat);
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))
 }

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::many;
+use super::wait::Wait;
 use super::work::{self, Choice};
 use crate::engine::{Plan, PlanError};
 use crate::journal::State;
@@ -18,6 +19,8 @@ pub(super) struct Args {
     /// How many targets are worked on at once, where there are several
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
+    #[command(flatten)]
+    wait: Wait,
     /// Do only what this plan contains
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -44,7 +47,9 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let store = work::store(context)?;
     let runs = work::runs(context, &engine, store.clone())?;
     let (seat, watching) = work::seat(context, &State::default());
-    let finished = runs.start(&order, seat).await;
+    let start = async || runs.start(&order, seat.clone()).await;
+    let finished = args.wait.for_target(context, &seat.control, start).await;
+    drop(seat);
     watching.finish().await;
     work::finish(context, &store, finished, Some(&granted))
 }
@@ -52,7 +57,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
 /// How to come by a plan.
 const MAKE_ONE: &str = "windlass plan PROCEDURE --target TARGET makes one";
 
-fn read(context: &Context, file: &std::path::Path) -> Result<Plan, Failure> {
+pub(super) fn read(context: &Context, file: &std::path::Path) -> Result<Plan, Failure> {
     let bytes = crate::folder::read(&context.here.join(file), 64 << 20)
         .map_err(|error| Failure::from(error).hint(MAKE_ONE))?;
     Plan::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| unusable(file, &error))
@@ -64,6 +69,7 @@ fn unusable(file: &std::path::Path, error: &PlanError) -> Failure {
         PlanError::Changed
         | PlanError::Incomplete(_)
         | PlanError::Lost(_)
+        | PlanError::Parameters(_)
         | PlanError::Other(_) => Exit::Refused,
     };
     let inner = Failure::of(code, error);

@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::output::table_with_whole;
+use super::output::table;
 use super::standing::{is_at_work, is_over, next};
 use crate::clock::Millis;
 use crate::journal::{RunId, State, StoreError};
+use crate::plugin::builtin::title;
 use crate::report::Standing;
 use crate::text::{duration, printable};
 use serde::Serialize;
@@ -35,6 +36,9 @@ struct Row {
     target: String,
     /// `unreadable` if its record is.
     state: &'static str,
+    /// Who began it.
+    by: String,
+    began: Option<jiff::Timestamp>,
     /// When it came to stand there.
     since: Option<jiff::Timestamp>,
     next: String,
@@ -69,21 +73,16 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
             .printer
             .json("windlass.runs/1", &json!({ "runs": rows }))?;
     } else if rows.is_empty() {
-        context.printer.note(if runs.is_empty() {
-            "There are no runs here."
-        } else {
-            "No run here is like that; windlass runs lists all."
-        });
+        context
+            .printer
+            .note(nothing(context, args, runs.is_empty())?);
     } else {
         let now = context.clock.now();
         let lines = rows.into_iter().map(|row| line(row, now)).collect();
         let head = ["RUN", "PROCEDURE", "TARGET", "STATE", "SINCE", "NEXT"];
-        context.printer.text(table_with_whole(
-            context.printer.width(),
-            Some(head),
-            lines,
-            &[0, 5],
-        ))?;
+        context
+            .printer
+            .text(table(context.printer.width(), Some(head), lines))?;
     }
     let Some(error) = damage else {
         return Ok(Exit::Succeeded);
@@ -91,6 +90,19 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let failure = Failure::from(error);
     context.printer.note(failure.to_string().trim_end());
     Ok(failure.code)
+}
+
+/// Why there is no row.
+fn nothing(context: &Context, args: &Args, are_none: bool) -> Result<String, Failure> {
+    if let (Some(target), Some(config)) = (&args.target, context.config_if_any()?) {
+        config.target(target)?;
+    }
+    Ok(match (&args.target, args.open) {
+        _ if are_none => "There are no runs here.".to_owned(),
+        (Some(target), false) => format!("There is no run on {target} yet."),
+        (Some(target), true) => format!("There is no run on {target} that is not over."),
+        (None, _) => "There is no run that is not over.".to_owned(),
+    })
 }
 
 /// What its record says is not known, so it may well be open, and on any target.
@@ -102,6 +114,8 @@ fn unreadable(run: &RunId, error: &StoreError) -> Row {
         digest: String::new(),
         target: String::new(),
         state: "unreadable",
+        by: String::new(),
+        began: None,
         since: None,
         next: "windlass audit verify".into(),
         is_over: false,
@@ -121,6 +135,8 @@ fn row(state_dir: &Path, run: &RunId, state: &State) -> Row {
         digest: of(|begin| &begin.digest),
         target: of(|begin| &begin.target),
         state: standing.label(),
+        by: of(|begin| &begin.by),
+        began: state.began().map(Millis::timestamp),
         since: state.last().map(Millis::timestamp),
         next: next(standing, run),
         is_over: is_over(standing),
@@ -137,7 +153,7 @@ fn line(row: Row, now: Millis) -> [String; 6] {
     let next = row.next.replace(&row.run.0, row.run.without_day());
     let fields = [
         row.run.0,
-        row.procedure,
+        title(&row.procedure, &row.digest),
         row.target,
         row.state.to_owned(),
         first_unit(&since.unwrap_or_default()),

@@ -30,7 +30,8 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
         context.printer.note(format_args!(
             "run {run} is taken back; there is nothing more to undo"
         ));
-        return work::finish(context, &store, Ok(work::standing(&run, &state)), None);
+        let code = work::finish(context, &store, Ok(work::standing(&run, &state)), None)?;
+        return Ok(as_asked(code));
     }
     if let Some(last) = holds_everything(&state) {
         let error = format!(
@@ -49,6 +50,20 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     let finished = runs.undo(&run, &by, seat, decision.as_ref()).await;
     watching.finish().await;
     work::finish(context, &store, finished, None)
+}
+
+/// A run that failed, was cancelled or was refused is taken back, which is what was asked for.
+fn as_asked(exit: Exit) -> Exit {
+    match exit {
+        Exit::Failed | Exit::Refused => Exit::Succeeded,
+        Exit::Succeeded
+        | Exit::Usage
+        | Exit::NeedsPerson
+        | Exit::Stopped
+        | Exit::Busy
+        | Exit::Foretold
+        | Exit::Fault => exit,
+    }
 }
 
 /// The effect because of which nothing of the run can be taken back.

@@ -5,6 +5,7 @@ use super::failure::{Exit, Failure};
 use super::parameters;
 use super::refusal::{self, Explained};
 use super::standing::exit;
+use super::unmet::unmet;
 use super::watch::{WORKING, Watching, watch};
 use crate::cluster;
 use crate::config::{Config, TargetRef};
@@ -13,7 +14,7 @@ use crate::engine::{
     Engine, EngineError, Finished, LockError, Order, Plan, Rooms, Runs, Sandbox, Seat,
 };
 use crate::folder::Folder;
-use crate::grant::{Effective, GrantFile, Granted, Wanted, select};
+use crate::grant::{Capabilities, Effective, GrantFile, Granted, Purpose, Wanted, select};
 use crate::journal::{RunId, State, Store};
 use crate::notify;
 use crate::plugin::Component;
@@ -26,19 +27,19 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// A procedure, and what the operator chooses.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Choice {
     /// A built-in procedure by its name, any other by its path
     pub(super) procedure: String,
     /// Set a parameter; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
-    set: Vec<(String, String)>,
+    pub(super) set: Vec<(String, String)>,
     /// Read parameters from a JSON object; --set wins
     #[arg(long, value_name = "FILE")]
-    parameters: Option<PathBuf>,
+    pub(super) parameters: Option<PathBuf>,
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
@@ -54,7 +55,7 @@ impl Choice {
     ) -> Result<(Order, Granted), Failure> {
         config.target(target)?;
         let plugin = context.component(&self.procedure)?;
-        let given = match (&plan, self.parameters.is_none() && self.set.is_empty()) {
+        let given = match (&plan, !self.is_given()) {
             // A plan knows what it was made with.
             // For another component it is refused as such, whatever its parameters are.
             (Some(plan), true) if plan.component != plugin.digest() => plan.parameters.clone(),
@@ -67,10 +68,29 @@ impl Choice {
         order(context, config, plugin, target, given, plan)
     }
 
+    /// What is to be planned, and what of it is granted.
+    pub(super) fn order_to_plan(
+        &self,
+        context: &Context,
+        config: &Config,
+        target: &str,
+    ) -> Result<(Order, Granted), Failure> {
+        config.target(target)?;
+        let plugin = context.component(&self.procedure)?;
+        let given = self.complete(context, &plugin)?;
+        let grants = context.grants(config);
+        order_for(Purpose::Plan, context, grants, plugin, target, given, None)
+    }
+
     /// What is given, checked and complete with defaults, for one run after another.
     pub(super) fn complete(&self, context: &Context, plugin: &Component) -> Result<Value, Failure> {
         let given = self.given(context, plugin)?;
         Ok(plugin.manifest().parameters_check(given)?)
+    }
+
+    /// Whether a parameter is given at all.
+    pub(super) fn is_given(&self) -> bool {
+        self.parameters.is_some() || !self.set.is_empty()
     }
 
     fn given(&self, context: &Context, plugin: &Component) -> Result<Map<String, Value>, Failure> {
@@ -81,6 +101,24 @@ impl Choice {
         given.extend(parameters::from_texts(context, plugin, &self.set)?);
         Ok(given)
     }
+}
+
+/// Fails where the procedure works on targets of another kind.
+pub(super) fn fits(config: &Config, plugin: &Component, target: &str) -> Result<(), Failure> {
+    let needs = plugin.manifest().written_needs();
+    let (is, works_on, fits) = match config.target(target)? {
+        TargetRef::Database(_) => ("a database", "clusters", !needs.database.is_empty()),
+        TargetRef::Cluster(_) => ("a cluster", "databases", !needs.cluster.is_empty()),
+    };
+    let on_any = needs.database.is_empty() && needs.cluster.is_empty();
+    if fits || on_any {
+        return Ok(());
+    }
+    let name = plugin.name();
+    Err(Failure::usage(format!(
+        "`{target}` is {is}, and `{name}` works on {works_on}"
+    ))
+    .hint("windlass doctor lists the targets"))
 }
 
 /// The order for a component whose parameters are complete.
@@ -105,20 +143,42 @@ pub(super) fn order_under(
     parameters: Value,
     plan: Option<Plan>,
 ) -> Result<(Order, Granted), Failure> {
+    let purpose = match &plan {
+        Some(plan) if plan.component == plugin.digest() && plan.target == target => Purpose::Bound,
+        // Another plan is refused as such.
+        Some(_) | None => Purpose::Run,
+    };
+    order_for(purpose, context, grants, plugin, target, parameters, plan)
+}
+
+fn order_for(
+    purpose: Purpose,
+    context: &Context,
+    grants: Vec<GrantFile>,
+    plugin: Component,
+    target: &str,
+    parameters: Value,
+    plan: Option<Plan>,
+) -> Result<(Order, Granted), Failure> {
     let wanted = Wanted {
         procedure: plugin.name(),
         spec: plugin.spec(),
         digest: plugin.digest(),
         target,
+        purpose,
     };
     let granted = select(grants, wanted, context.clock.now())?;
     let needs = plugin.manifest().needs(target, &parameters)?;
+    if let (Some(plan), Purpose::Bound) = (&plan, purpose) {
+        granted.covers(wanted, plan.needs(), &needs)?;
+    }
     let effective = granted.effective(wanted, needs, &plugin.manifest().budget)?;
     let order = Order {
         target: target.to_owned(),
         parameters,
         effective,
         grants: granted.files.clone(),
+        lineage: granted.lineage(),
         plan,
         by: context.environment.user(),
         plugin,
@@ -134,6 +194,23 @@ pub(super) fn engine(
     may: &Effective,
 ) -> Result<Engine, Failure> {
     Workshop::new(context)?.engine(context, config, target, may)
+}
+
+/// An engine that only plans. It knows all channels that the procedure needs: what is planned for them is sent to none.
+pub(super) fn planner(
+    context: &Context,
+    config: &Config,
+    target: &str,
+    may: &Effective,
+) -> Result<Engine, Failure> {
+    let needed = Effective {
+        grant: Capabilities {
+            notify: may.needs.notify.clone(),
+            ..may.grant.clone()
+        },
+        ..may.clone()
+    };
+    engine(context, config, target, &needed)
 }
 
 /// What the engines of one process share: a component is compiled, or loaded, once.
@@ -283,14 +360,20 @@ pub(super) fn finish(
         .anchored(store.head_of(&finished.run)?)
         .in_zone(context.zone());
     let explanations = granted.map(|granted| refusal::explanations(granted, &entries));
+    let state = store.state(&finished.run)?;
+    let unmet = unmet(store, &state)?;
     if context.printer.is_json() {
         let document = Document {
             report: &report,
+            not_done: unmet.as_ref().map_or(&[], |unmet| &unmet.not_done),
             explanations: explanations.as_deref().unwrap_or_default(),
         };
         context.printer.json(SCHEMA, &document)?;
     } else {
         context.printer.text(report.text())?;
+        if let Some(unmet) = &unmet {
+            context.printer.text(format_args!("\n{unmet}"))?;
+        }
         for explained in explanations.into_iter().flatten() {
             let failure = Failure::from(explained).to_string();
             context.printer.note(failure.trim_end());
@@ -299,7 +382,6 @@ pub(super) fn finish(
     if let Some(why) = &finished.left {
         context.printer.note(why);
     }
-    let state = store.state(&finished.run)?;
     Ok(exit(Standing::of(&state, false)))
 }
 
@@ -308,6 +390,9 @@ pub(super) fn finish(
 struct Document<'a> {
     #[serde(flatten)]
     report: &'a Report,
+    /// Planned effects that the run, which is over, did not do.
+    #[serde(rename = "not-done", skip_serializing_if = "<[_]>::is_empty")]
+    not_done: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     explanations: &'a [Explained],
 }
@@ -340,7 +425,7 @@ impl From<EngineError> for Failure {
 fn not_locked(error: &LockError) -> Failure {
     let failure = match error {
         LockError::AtWork(_) | LockError::Taken { .. } => {
-            Failure::of(Exit::Refused, error).hint("windlass runs")
+            Failure::of(Exit::Busy, error).hint("windlass runs; --wait waits for its end")
         }
         LockError::Reserved { holder, .. } => Failure::of(Exit::Refused, error).hint(format!(
             "windlass resume {holder}, or: windlass undo {holder}"
@@ -349,12 +434,12 @@ fn not_locked(error: &LockError) -> Failure {
         LockError::File { .. } => Failure::of(Exit::Usage, error).hint("windlass doctor"),
         LockError::Target { source, .. } => {
             // As after any other failure everything is as it was.
-            let code = if source.is_held() {
-                Exit::Refused
+            let failure = if source.is_held() {
+                Failure::of(Exit::Busy, error)
             } else {
-                Exit::Failed
+                Failure::of(Exit::Failed, source)
             };
-            Failure::of(code, error).hint_if(source.hint())
+            failure.hint_if(source.hint())
         }
     };
     failure.note("nothing was changed")

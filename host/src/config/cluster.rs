@@ -5,6 +5,7 @@ use super::{ConfigError, Environment};
 use crate::cluster::Target;
 use serde::Deserialize;
 use std::path::Path;
+use toml::Spanned;
 
 /// A section `[cluster.NAME]`.
 #[derive(Deserialize)]
@@ -13,6 +14,7 @@ pub(super) struct RawCluster {
     kubeconfig: SecretSource,
     context: Option<String>,
     namespace: Option<String>,
+    pub(super) tell: Option<Vec<Spanned<String>>>,
 }
 
 /// A cluster as the operator configured it. Holds no secret.

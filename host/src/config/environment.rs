@@ -37,6 +37,12 @@ impl Environment {
         self.variable("RUST_LOG")
     }
 
+    /// How wide people want what is written for them: `$COLUMNS`, from 40 on.
+    pub fn columns(&self) -> Option<u16> {
+        let columns = self.variable("COLUMNS")?.parse().ok();
+        columns.filter(|columns| *columns >= 40)
+    }
+
     /// Who works here, for records: the login name, or else the number of the user.
     pub fn user(&self) -> String {
         self.variable("USER")

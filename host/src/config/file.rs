@@ -8,6 +8,7 @@ use super::secret::SecretSource;
 use crate::clock::Span;
 use crate::database::client::{DEFAULT_MAX_ROWS, Expectation, Invariant};
 use crate::document::{Document, DocumentError};
+use crate::suggest::did_you_mean;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub(super) struct Parsed {
     pub(super) databases: BTreeMap<String, RawDatabase>,
     pub(super) channels: BTreeMap<String, channel::Checked>,
     pub(super) endpoints: BTreeMap<String, endpoint::Checked>,
+    /// Channels that hear when a run needs someone, by target.
+    pub(super) tell: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +49,8 @@ struct RawWindlass {
     state: Option<PathBuf>,
     grants: Option<PathBuf>,
     zone: Option<Spanned<String>>,
+    #[serde(default)]
+    tell: Vec<Spanned<String>>,
 }
 
 /// A section `[database.NAME]`.
@@ -60,6 +65,7 @@ pub(super) struct RawDatabase {
     pub(super) lock_timeout: Option<Span>,
     pub(super) transaction_wait: Option<Span>,
     pub(super) statement_timeout: Option<Span>,
+    pub(super) tell: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(super) invariants: BTreeMap<Spanned<String>, RawInvariant>,
 }
@@ -105,16 +111,18 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         })?,
         None => TimeZone::UTC,
     };
+    let mut tell = BTreeMap::new();
     let mut databases = BTreeMap::new();
-    for (name, database) in raw.database {
+    for (name, mut database) in raw.database {
         check_name(document, &name)?;
+        tell.insert(name.get_ref().clone(), database.tell.take());
         for name in database.invariants.keys() {
             check_name(document, name)?;
         }
         databases.insert(name.into_inner(), database);
     }
     let mut clusters = BTreeMap::new();
-    for (name, cluster) in raw.cluster {
+    for (name, mut cluster) in raw.cluster {
         check_name(document, &name)?;
         if databases.contains_key(name.get_ref()) {
             let message = format!(
@@ -123,6 +131,7 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
             );
             return Err(document.error_at(name.span().start, message));
         }
+        tell.insert(name.get_ref().clone(), cluster.tell.take());
         clusters.insert(name.into_inner(), cluster);
     }
     let mut channels = BTreeMap::new();
@@ -137,6 +146,14 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         let checked = endpoint.check(document, &name)?;
         endpoints.insert(name.into_inner(), checked);
     }
+    let everywhere = raw.windlass.tell;
+    let tell = tell
+        .into_iter()
+        .map(|(target, named): (_, Option<Vec<_>>)| {
+            let named = named.as_deref().unwrap_or(&everywhere);
+            Ok((target, known(document, named, &channels)?))
+        });
+    let tell = tell.collect::<Result<_, DocumentError>>()?;
     Ok(Parsed {
         state: raw.windlass.state.unwrap_or_else(|| ".windlass".into()),
         grants: raw.windlass.grants.unwrap_or_else(|| "grants".into()),
@@ -145,7 +162,27 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         databases,
         channels,
         endpoints,
+        tell,
     })
+}
+
+/// The names of channels that there are.
+fn known<T>(
+    document: &Document<'_>,
+    named: &[Spanned<String>],
+    channels: &BTreeMap<String, T>,
+) -> Result<Vec<String>, DocumentError> {
+    let name = |named: &Spanned<String>| {
+        let name = named.get_ref();
+        if channels.contains_key(name) {
+            return Ok(name.clone());
+        }
+        let message = format!("there is no channel `{}`", name.escape_default());
+        let error = document.error_at(named.span().start, message);
+        let nearest = did_you_mean(name, channels.keys().map(String::as_str));
+        Err(error.with_hint(nearest.unwrap_or_else(|| "add a section [channel.NAME]".into())))
+    };
+    named.iter().map(name).collect()
 }
 
 fn check_name(document: &Document<'_>, name: &Spanned<String>) -> Result<(), DocumentError> {

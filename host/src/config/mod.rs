@@ -46,6 +46,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelTarget>,
     /// By logical name.
     pub endpoints: BTreeMap<String, EndpointTarget>,
+    /// Channels that hear when a run needs someone, by target.
+    pub tell: BTreeMap<String, Vec<String>>,
 }
 
 /// Something that a run can work on.
@@ -192,6 +194,7 @@ impl Config {
             databases,
             channels,
             endpoints,
+            tell: parsed.tell,
         })
     }
 

@@ -8,6 +8,9 @@ use crate::contract::database_types::{ObjectName, StorageParameter};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Where the server keeps TOAST tables and their indexes.
+const TOAST: &str = "pg_toast";
+
 /// A look at a database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "read", rename_all = "kebab-case")]
@@ -17,6 +20,8 @@ use std::fmt;
 )]
 pub enum Read {
     Server { database: String },
+    Coverage { database: String },
+    Collations { database: String },
     Tables { database: String },
     Indexes { database: String },
     XminHolders { database: String },
@@ -34,6 +39,8 @@ impl Read {
         match self {
             Self::Invariant { name, .. } => check_name("the name of the invariant", name),
             Self::Server { .. }
+            | Self::Coverage { .. }
+            | Self::Collations { .. }
             | Self::Tables { .. }
             | Self::Indexes { .. }
             | Self::XminHolders { .. }
@@ -48,8 +55,8 @@ impl Read {
     pub fn verb(&self) -> Verb {
         match self {
             Self::Server { .. } => Verb::Server,
-            Self::Tables { .. } => Verb::Tables,
-            Self::Indexes { .. } => Verb::Indexes,
+            Self::Tables { .. } | Self::Coverage { .. } => Verb::Tables,
+            Self::Indexes { .. } | Self::Collations { .. } => Verb::Indexes,
             Self::XminHolders { .. } | Self::Sessions { .. } => Verb::Sessions,
             Self::Replication { .. } => Verb::Replication,
             Self::Statements { .. } => Verb::Statements,
@@ -61,6 +68,8 @@ impl Read {
     pub fn database(&self) -> &str {
         match self {
             Self::Server { database }
+            | Self::Coverage { database }
+            | Self::Collations { database }
             | Self::Tables { database }
             | Self::Indexes { database }
             | Self::XminHolders { database }
@@ -78,6 +87,8 @@ impl fmt::Display for Read {
         match self {
             Self::Invariant { name, .. } => write!(f, "check invariant {name}"),
             Self::XminHolders { .. } => f.write_str("read what holds back vacuum"),
+            Self::Coverage { .. } => f.write_str("read what is shown of the database"),
+            Self::Collations { .. } => f.write_str("read versions of collations"),
             Self::Server { .. }
             | Self::Tables { .. }
             | Self::Indexes { .. }
@@ -160,6 +171,14 @@ impl Effect {
             Self::Reindex { index, .. } | Self::DropInvalidIndex { index, .. } => Some(index),
             Self::CancelBackend { .. } => None,
         }
+    }
+
+    /// The schema that has to be covered, as far as the call tells. An invalid index of a TOAST table belongs to a table of another schema,
+    /// which preparing finds.
+    pub fn schema(&self) -> Option<&str> {
+        let toast = |schema: &&str| *schema == TOAST && self.verb() == Verb::DropInvalidIndex;
+        let schema = self.object().map(|object| object.schema.as_str());
+        schema.filter(|schema| !toast(schema))
     }
 
     /// What is done, without the object: the first column of a plan.

@@ -11,9 +11,9 @@ use std::fmt;
 pub enum Verb {
     /// Version, role, size, free space.
     Server,
-    /// Sizes, dead rows and bloat of tables.
+    /// Sizes, dead rows and bloat of tables, and how many of them are shown.
     Tables,
-    /// Sizes, bloat and validity of indexes.
+    /// Sizes, bloat and validity of indexes, and versions of the collations that order them.
     Indexes,
     /// Connections and what holds back vacuum.
     Sessions,
@@ -40,8 +40,10 @@ pub enum Verb {
 /// Every function of the room's interfaces and the verb that it needs. A linked function without a row is refused at load.
 const FUNCTIONS: &[(&str, &str, Verb)] = &[
     ("database-read", "server", Verb::Server),
+    ("database-read", "coverage", Verb::Tables),
     ("database-read", "tables", Verb::Tables),
     ("database-read", "indexes", Verb::Indexes),
+    ("database-read", "collations", Verb::Indexes),
     ("database-read", "xmin-holders", Verb::Sessions),
     ("database-read", "sessions", Verb::Sessions),
     ("database-read", "replication", Verb::Replication),

@@ -6,8 +6,8 @@ use crate::contract::CallError;
 use crate::contract::database_maintain::{self, Rebuilt, Vacuumed};
 use crate::contract::database_read;
 use crate::contract::database_types::{
-    self, IndexFacts, InvariantResult, ObjectName, ReplicationFacts, ServerFacts, SessionFacts,
-    StatementStatistics, StorageParameter, TableFacts, XminHolder,
+    self, CollationFacts, CoverageFacts, IndexFacts, InvariantResult, ObjectName, ReplicationFacts,
+    ServerFacts, SessionFacts, StatementStatistics, StorageParameter, TableFacts, XminHolder,
 };
 use crate::engine::Guest;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,14 @@ impl database_types::Host for Guest {}
 impl database_read::Host for Guest {
     async fn server(&mut self, database: String) -> Answer<ServerFacts> {
         read(self, Read::Server { database }).await
+    }
+
+    async fn coverage(&mut self, database: String) -> Answer<CoverageFacts> {
+        read(self, Read::Coverage { database }).await
+    }
+
+    async fn collations(&mut self, database: String) -> Answer<CollationFacts> {
+        read(self, Read::Collations { database }).await
     }
 
     async fn tables(&mut self, database: String) -> Answer<Vec<TableFacts>> {

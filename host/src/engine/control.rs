@@ -70,7 +70,7 @@ impl Control {
     }
 
     /// Resolves when the run shall stop at all.
-    pub(super) async fn wanted(&self) {
+    pub async fn wanted(&self) {
         let mut level = self.level.clone();
         if level
             .wait_for(|level| *level >= Stop::AtSafePoint)

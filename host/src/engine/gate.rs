@@ -12,7 +12,7 @@ use super::measure::Counted;
 use super::patience::{Waited, wait};
 use super::permit::{ChangePermit, Ownership};
 use super::plan::Bound;
-use super::refusal::unmeant;
+use super::refusal::{refused, unmeant};
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};
 use super::rooms::Targets;
@@ -188,25 +188,38 @@ impl Gate {
         if effect.changes_target() {
             self.locks.keep().await;
         }
-        if let Some((side, error)) = self.refusal(&effect) {
-            let line = effect.to_string();
-            return self.refuse(line, &effect, side, error, None).await;
+        let mut lacks = None;
+        match self.refusal(&effect) {
+            Some((side, error)) if self.only_marks(side) => lacks = Some((side, error, None)),
+            Some((side, error)) => {
+                let line = effect.to_string();
+                return self.refuse(line, &effect, side, error, None).await;
+            }
+            None => {}
         }
         let prepared = match self.prepare(&effect).await? {
             Ok(prepared) => prepared,
             Err(error) => return self.declined(effect, error).await,
         };
         for touch in &prepared.touches {
-            if let Some((side, error)) = self.refuses_touch(&effect, touch) {
-                let line = effect.to_string();
-                let touch = Some(touch.clone());
-                return self.refuse(line, &effect, side, error, touch).await;
+            let Some((side, error)) = self.refuses_touch(&effect, touch) else {
+                continue;
+            };
+            let touch = Some(touch.clone());
+            if self.only_marks(side) {
+                lacks.get_or_insert((side, error, touch));
+                continue;
             }
+            let line = effect.to_string();
+            return self.refuse(line, &effect, side, error, touch).await;
         }
         self.count(&effect);
         if self.ledger.is_plan() {
             let answer = prepared.foreseen.clone();
-            self.ledger.foresee(&effect, prepared);
+            let lacks = lacks.map(|(side, error, touch)| {
+                refused(effect.to_string(), &effect, side, error, touch)
+            });
+            self.ledger.foresee(&effect, prepared, lacks.transpose()?);
             return Ok(Ok(answer));
         }
         self.change(effect, prepared).await

@@ -7,7 +7,8 @@ use super::limits::Limits;
 use super::replay::Answer;
 use crate::clock::Millis;
 use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
-use crate::journal::{Ask, Call, Entry, Store};
+use crate::grant::Side;
+use crate::journal::{Ask, Call, Entry, Store, Whose};
 use serde_json::Value;
 use std::time::Duration;
 use wasmtime::Trap;
@@ -39,6 +40,8 @@ pub(crate) struct Guest {
 pub(super) struct Brief {
     pub(super) procedure: String,
     pub(super) target: String,
+    /// Digests of the components whose memory it shares.
+    pub(super) lineage: Vec<String>,
     /// A JSON object.
     pub(super) parameters: String,
     pub(super) began: Millis,
@@ -95,10 +98,12 @@ impl Guest {
             return Ok(answer);
         }
         gate.safe_point()?;
-        let answer = match too_large
-            .or_else(|| gate.budget_refuses(|| "a question to the host".into()))
-            .or_else(|| gate.injected())
-        {
+        let beyond = too_large.or_else(|| gate.budget_refuses(|| "a question to the host".into()));
+        if let Some(error) = beyond {
+            let line = ask.name().to_owned();
+            return Ok(gate.refuse(line, &call, Side::Budget, error, None).await?);
+        }
+        let answer = match gate.injected() {
             Some(error) => Err(error),
             None => self.answer(ask).await?,
         };
@@ -142,7 +147,11 @@ impl Guest {
             Ask::Remember { .. } => Ok(Ok(Value::Null)),
             Ask::Recall { key } => {
                 let brief = &self.brief;
-                let whose = (brief.procedure.as_str(), brief.target.as_str());
+                let whose = Whose {
+                    procedure: &brief.procedure,
+                    digests: &brief.lineage,
+                    target: &brief.target,
+                };
                 let found = self
                     .gate
                     .ledger

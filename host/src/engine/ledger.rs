@@ -1,5 +1,6 @@
 //! Where a run's entries go: to the durable journal, or, in a plan, nowhere but the plan.
 
+use super::asides::Asides;
 use super::control::{Audience, Event};
 use super::halt::Halt;
 use super::measure::{Counted, length};
@@ -7,7 +8,7 @@ use super::permit::Announced;
 use super::plan::PlannedEffect;
 use crate::call::{Effect, Looked, Prepared};
 use crate::clock::Clock;
-use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError};
+use crate::journal::{Call, Entry, Receipt, RunId, Stamped, State, Store, StoreError, Whose};
 use crate::probe::Turn;
 use serde_json::Value;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ enum Sink {
         looked: Arc<Looked>,
         /// How many entries were there before the first effect: what comes later is told of a target on which nothing has happened.
         before: Option<usize>,
+        /// What is only assumed, and what a grant does not allow.
+        asides: Asides,
     },
 }
 
@@ -68,6 +71,7 @@ pub(super) struct Collected {
     pub(super) foreseen: Vec<PlannedEffect>,
     /// How many of the entries stand before the first effect.
     pub(super) before: usize,
+    pub(super) asides: Asides,
 }
 
 impl Ledger {
@@ -93,6 +97,7 @@ impl Ledger {
             foreseen: Vec::new(),
             looked: Arc::default(),
             before: None,
+            asides: Asides::default(),
         };
         Self {
             run,
@@ -170,6 +175,7 @@ impl Ledger {
                 clock,
                 entries,
                 before,
+                asides,
                 ..
             } => {
                 let entry = if before.is_some() {
@@ -183,7 +189,9 @@ impl Ledger {
                     at: clock.now(),
                     entry,
                 });
-                let told = self.audience.is_there().then(|| stamped.clone());
+                let aside = before.and_then(|_| asides.note(&stamped));
+                let told = || aside.unwrap_or_else(|| stamped.clone());
+                let told = self.audience.is_there().then(told);
                 entries.push(stamped);
                 let Some(told) = told else {
                     return Ok(());
@@ -252,18 +260,26 @@ impl Ledger {
             .and_then(|effect| effect.note.clone()))
     }
 
-    /// Keeps what an effect would do, for the plan.
-    pub(super) fn foresee(&mut self, effect: &Effect, prepared: Prepared) {
+    /// Keeps what an effect would do, for the plan, and the refusal that a run would meet instead.
+    pub(super) fn foresee(&mut self, effect: &Effect, prepared: Prepared, lacks: Option<Entry>) {
         if let Sink::Plan {
+            clock,
             entries,
             foreseen,
             before,
+            asides,
             ..
         } = &mut self.sink
         {
             before.get_or_insert(entries.len());
             let number = foreseen.len() as u64 + 1;
-            foreseen.push(PlannedEffect::new(number, effect, prepared));
+            let granted = lacks.is_none();
+            foreseen.push(PlannedEffect::new(number, effect, prepared, granted));
+            asides.lacking.extend(lacks.map(|entry| Stamped {
+                seq: entries.len() as u64,
+                at: clock.now(),
+                entry,
+            }));
         }
     }
 
@@ -275,11 +291,11 @@ impl Ledger {
         }
     }
 
-    /// What the latest successful run of the procedure on the target remembered.
+    /// What the latest successful run of the procedure, or of an earlier version that its grant was for, remembered on the target.
     pub(super) fn recall(
         &self,
         memory: Option<&Store>,
-        (procedure, target): (&str, &str),
+        whose: Whose<'_>,
         key: &str,
     ) -> Result<Option<String>, Halt> {
         let store = match &self.sink {
@@ -287,7 +303,7 @@ impl Ledger {
             Sink::Plan { .. } => memory,
         };
         match store {
-            Some(store) => Ok(store.latest_remembered(procedure, target, key)?),
+            Some(store) => Ok(store.latest_remembered(whose, key)?),
             None => Ok(None),
         }
     }
@@ -307,11 +323,13 @@ impl Ledger {
                 entries,
                 foreseen,
                 before,
+                asides,
                 ..
             } => Collected {
                 before: before.unwrap_or(entries.len()),
                 entries,
                 foreseen,
+                asides,
             },
             Sink::Journal { .. } => Collected::default(),
         }

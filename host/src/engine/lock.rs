@@ -55,7 +55,7 @@ pub enum LockError {
         holder: String,
     },
     /// The target says that another host works on it, or does not answer.
-    #[error("`{target}` could not be locked")]
+    #[error("`{target}` {}", if .source.is_held() { "is at work for another run" } else { "cannot be used" })]
     Target {
         /// Logical name.
         target: String,
@@ -88,6 +88,27 @@ pub enum LockError {
 }
 
 impl LockError {
+    /// Whether another run is at work, so that it can be waited for.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::AtWork(_) | Self::Taken { .. } => true,
+            Self::Target { source, .. } => source.is_held(),
+            Self::Reserved { .. } | Self::GivenUp(_) | Self::File { .. } => false,
+        }
+    }
+
+    /// The target, or the run that a process works on.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::AtWork(run) => &run.0,
+            Self::Taken { target, .. }
+            | Self::Target { target, .. }
+            | Self::Reserved { target, .. }
+            | Self::GivenUp(target)
+            | Self::File { target, .. } => target,
+        }
+    }
+
     /// Whether another run or process has the lock. Otherwise it could not be asked for.
     pub fn is_taken(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
+mod asides;
 mod bounds;
 mod conclude;
 mod control;
@@ -40,7 +41,7 @@ pub use hooks::{Hooks, OnCall, OnCommit};
 pub use lock::{LockError, holder};
 pub use order::Order;
 pub use permit::{ChangePermit, Permit};
-pub use plan::{Plan, PlanError, PlannedCheck, PlannedEffect, short};
+pub use plan::{Foretold, Plan, PlanError, PlannedCheck, PlannedEffect, short};
 pub use rooms::Rooms;
 pub use runs::{Finished, Runs, Seat, component_of, plan_of};
 pub use sandbox::{Sandbox, SandboxError};

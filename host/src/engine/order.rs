@@ -33,6 +33,8 @@ pub struct Order {
     pub effective: Effective,
     /// Files of the grants that allow it, with their digests.
     pub grants: Vec<String>,
+    /// Digests of the components whose memory it shares: its own, and those that the grants were for before they were renewed.
+    pub lineage: Vec<String>,
     /// The plan that it is bound to.
     pub plan: Option<Plan>,
     /// Who wants it.
@@ -70,6 +72,7 @@ impl Order {
         Brief {
             procedure: self.plugin.name().to_owned(),
             target: self.target.clone(),
+            lineage: self.lineage.clone(),
             parameters: self.parameters.to_string(),
             began,
             memory,

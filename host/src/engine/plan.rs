@@ -5,6 +5,7 @@ use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
 use crate::contract::{ErrorKind, Level, Verdict};
+use crate::grant::{Capabilities, Side};
 use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,9 +49,12 @@ pub struct Plan {
     pub problems: Vec<String>,
     /// Whether one of the problems is a refusal.
     pub refused: bool,
+    /// What the target said to the first change that its own rights do not allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<String>,
     /// The procedure's own sentence.
     pub summary: String,
-    /// The refused calls, to be explained; no part of the document.
+    /// The calls that are refused, or would be in a run, to be explained; no part of the document.
     #[serde(skip)]
     pub refusals: Vec<Stamped>,
 }
@@ -93,6 +97,12 @@ pub struct PlannedEffect {
     /// Whether it is a message to people, which changes no target.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub message: bool,
+    /// Whether a run would be refused it by the grant as it was when the plan was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_granted: bool,
+    /// The narrowest grant of it.
+    #[serde(default)]
+    pub needs: Capabilities,
 }
 
 /// One finding of a plan.
@@ -105,6 +115,22 @@ pub struct PlannedCheck {
     pub verdict: Verdict,
     /// Why.
     pub evidence: String,
+    /// Whether it rests on a look that saw nothing of the planned effects before it, so that it can come out either way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
+}
+
+/// How a run of a plan would end, as far as the plan shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foretold {
+    /// Well.
+    Success,
+    /// A check would fail, and all would be taken back.
+    Failure(String),
+    /// So many effects are not granted.
+    Refusal(usize),
+    /// A check could not decide, or the target would deny a change.
+    Doubt(String),
 }
 
 /// Why a plan cannot be used.
@@ -125,6 +151,9 @@ pub enum PlanError {
     /// The copy that was kept for resuming is gone.
     #[error("plan {0} is no longer kept")]
     Lost(String),
+    /// It is a plan for other parameters.
+    #[error("it was made with other parameters: {0}")]
+    Parameters(String),
     /// It is a plan for something else.
     #[error("it is a plan for {0}")]
     Other(String),
@@ -151,6 +180,7 @@ impl Plan {
             entries,
             foreseen,
             before,
+            asides,
         } = collected;
         let mut plan = Self {
             schema: SCHEMA.into(),
@@ -167,12 +197,13 @@ impl Plan {
             assumed: Vec::new(),
             problems: Vec::new(),
             refused: false,
+            declined: None,
             summary: String::new(),
-            refusals: Vec::new(),
+            refusals: asides.lacking,
         };
         let mut known = BTreeSet::new();
         for (place, stamped) in entries.into_iter().enumerate() {
-            plan.note(&stamped.entry);
+            plan.note(&stamped.entry, asides.assumed.contains(&stamped.seq));
             if let Entry::Observed { call, answer } = &stamped.entry {
                 let assumed = plan.observe(call, answer, place >= before);
                 let new = assumed.filter(|what| known.insert(what.clone()));
@@ -210,7 +241,14 @@ impl Plan {
         };
         let declined = matches!(call, Call::Effect(_));
         match answer {
-            Err(error) if is_gap(error.kind) && !(declined && error.kind == ErrorKind::Denied) => {
+            Err(error) if declined && error.kind == ErrorKind::Denied => {
+                // A message that cannot be sent is told, and holds no run.
+                if matches!(call, Call::Effect(effect) if effect.changes_target()) {
+                    self.declined.get_or_insert_with(|| error.message.clone());
+                }
+                None
+            }
+            Err(error) if is_gap(error.kind) => {
                 self.problem(&error.message);
                 None
             }
@@ -224,8 +262,15 @@ impl Plan {
         }
     }
 
-    fn note(&mut self, entry: &Entry) {
+    fn note(&mut self, entry: &Entry, assumed: bool) {
         match entry {
+            // It ends the work of a run, and spoils neither the run nor its plan.
+            Entry::Refused {
+                side: Side::Budget,
+                value,
+                error,
+                ..
+            } if Effect::deserialize(value).is_ok() => self.remarks.push(error.message.clone()),
             Entry::Refused { error, .. } => {
                 self.refused = true;
                 self.problem(&error.message);
@@ -244,6 +289,7 @@ impl Plan {
                 name: name.clone(),
                 verdict: *verdict,
                 evidence: evidence.clone(),
+                assumed,
             }),
             Entry::Begin(_)
             | Entry::Resumed { .. }
@@ -313,6 +359,37 @@ impl Plan {
         short(&self.digest)
     }
 
+    /// How a run of it would end, as far as it shows: the worst that it shows decides, in the order in which a run's end is judged.
+    pub fn foretold(&self) -> Foretold {
+        let first = |verdict| {
+            let mut checks = self.checks.iter();
+            checks.find(|check| check.verdict == verdict && !check.assumed)
+        };
+        let told = |check: &PlannedCheck| format!("{}: {}", check.name, check.evidence);
+        let not_granted = self.effects.iter().filter(|e| e.not_granted).count();
+        if let Some(check) = first(Verdict::Fail) {
+            Foretold::Failure(told(check))
+        } else if not_granted > 0 {
+            Foretold::Refusal(not_granted)
+        } else if let Some(check) = first(Verdict::Inconclusive) {
+            Foretold::Doubt(told(check))
+        } else if let Some(why) = &self.declined {
+            Foretold::Doubt(why.clone())
+        } else {
+            Foretold::Success
+        }
+    }
+
+    /// The narrowest grant of its effects.
+    pub fn needs(&self) -> Capabilities {
+        let each: Vec<_> = self
+            .effects
+            .iter()
+            .map(|effect| effect.needs.clone())
+            .collect();
+        Capabilities::gathered(&each)
+    }
+
     /// Whether a run may be bound to it.
     pub fn is_complete(&self) -> bool {
         self.problems.is_empty()
@@ -324,16 +401,21 @@ impl Plan {
             return Err(PlanError::Incomplete(problem.clone()));
         }
         if self.component != subject.component {
-            return Err(PlanError::Other(format!(
-                "another component, {}",
-                self.component
-            )));
+            let plain = |procedure: &str, version: &str| format!("{procedure} {version}");
+            let planned = plain(&self.procedure, &self.version);
+            let given = plain(&subject.procedure, &subject.version);
+            return Err(PlanError::Other(if planned == given {
+                format!("another component, {}", self.component)
+            } else {
+                format!("{planned}, and this is {given}")
+            }));
         }
         if self.target != subject.target {
             return Err(PlanError::Other(format!("target `{}`", self.target)));
         }
         if self.parameters != subject.parameters {
-            return Err(PlanError::Other(format!("parameters {}", self.parameters)));
+            let differing = differing(&self.parameters, &subject.parameters);
+            return Err(PlanError::Parameters(differing));
         }
         let mut keys = BTreeMap::new();
         for effect in &self.effects {
@@ -346,9 +428,35 @@ impl Plan {
     }
 }
 
+/// Each parameter that is another one, as it is now and as it is in the plan.
+fn differing(planned: &Value, given: &Value) -> String {
+    let none = serde_json::Map::new();
+    let (planned, given) = (
+        planned.as_object().unwrap_or(&none),
+        given.as_object().unwrap_or(&none),
+    );
+    let names: BTreeSet<_> = planned.keys().chain(given.keys()).collect();
+    let value = |parameters: &serde_json::Map<String, Value>, name: &str| {
+        let found = parameters.get(name).filter(|value| !value.is_null());
+        found.map_or_else(|| "not set".to_owned(), ToString::to_string)
+    };
+    let differing = names
+        .into_iter()
+        .filter(|name| planned.get(*name) != given.get(*name));
+    let told: Vec<_> = differing
+        .map(|name| {
+            let (now, then) = (value(given, name), value(planned, name));
+            format!("`{name}` is {now}, and {then} in the plan")
+        })
+        .collect();
+    told.join("; ")
+}
+
 impl PlannedEffect {
-    pub(super) fn new(number: u64, effect: &Effect, prepared: Prepared) -> Self {
+    pub(super) fn new(number: u64, effect: &Effect, prepared: Prepared, granted: bool) -> Self {
         Self {
+            not_granted: !granted,
+            needs: Capabilities::just(effect, &prepared.touches),
             number,
             key: effect.plan_key(),
             message: !effect.changes_target(),

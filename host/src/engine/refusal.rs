@@ -83,18 +83,36 @@ impl Gate {
         error: CallError,
         touch: Option<Touch>,
     ) -> Result<Answer, Halt> {
-        let value = serde_json::to_value(value).map_err(|e| Halt::Internal(e.to_string()))?;
-        self.ledger
-            .append(Entry::Refused {
-                call,
-                value,
-                side,
-                error: error.clone(),
-                touch,
-            })
-            .await?;
+        let entry = refused(call, value, side, error.clone(), touch)?;
+        self.ledger.append(entry).await?;
         Ok(Err(error))
     }
+
+    /// A plan goes on where the grant or a budget would refuse the effect, and marks it: looking comes before granting.
+    pub(super) fn only_marks(&self, side: Side) -> bool {
+        match side {
+            Side::Grant | Side::Budget => self.ledger.is_plan(),
+            Side::Policy | Side::Needs | Side::Plan | Side::Lock | Side::GrantEnded => false,
+        }
+    }
+}
+
+/// A refusal as it is recorded.
+pub(super) fn refused<T: Serialize>(
+    call: String,
+    value: &T,
+    side: Side,
+    error: CallError,
+    touch: Option<Touch>,
+) -> Result<Entry, Halt> {
+    let value = serde_json::to_value(value).map_err(|e| Halt::Internal(e.to_string()))?;
+    Ok(Entry::Refused {
+        call,
+        value,
+        side,
+        error,
+        touch,
+    })
 }
 
 fn denied(side: Side, line: &str, place: &str) -> CallError {

@@ -73,7 +73,7 @@ impl<'a> From<&'a Effect> for Asked<'a> {
         Self::Database {
             verb: effect.verb(),
             database: effect.database(),
-            schema: effect.object().map(|object| object.schema.as_str()),
+            schema: effect.schema(),
             table,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::file::GrantFile;
 use super::select::Sought;
-use super::{Capabilities, Pattern};
+use super::{Capabilities, Danger, Pattern};
 use crate::call;
 use crate::cluster;
 use crate::database::{Scope, Verb};
@@ -195,6 +195,17 @@ impl fmt::Display for Missing {
 }
 
 impl Lacking {
+    /// Whether it is a look, which changes nothing.
+    pub(super) fn is_look(&self) -> bool {
+        let danger = match self {
+            Self::Database { verb, .. } => verb.danger(),
+            Self::Cluster { verb, .. } => verb.danger(),
+            Self::Probe { verb, .. } => verb.danger(),
+            Self::Notify { .. } => Danger::Send,
+        };
+        danger == Danger::Read
+    }
+
     /// As a list in a grant names it.
     fn name(&self) -> String {
         match self {
@@ -216,7 +227,7 @@ impl Lacking {
 }
 
 /// Everything that is needed and not granted, not even in part, room by room.
-pub(super) fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
+pub fn missing(needs: &Capabilities, files: &[GrantFile]) -> Vec<Missing> {
     let mut missing = missing_in_databases(needs, files);
     missing.extend(super::cluster::missing(needs, files));
     missing.extend(super::notify::missing(needs, files));
@@ -360,6 +371,7 @@ mod tests {
             spec: "./tidy.wasm",
             digest: "",
             target: "orders",
+            purpose: crate::grant::Purpose::Run,
         })
     }
 

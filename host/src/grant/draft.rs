@@ -12,6 +12,9 @@ use jiff::Timestamp;
 use std::fmt::Write as _;
 use thiserror::Error;
 
+/// What stands in the place of the name in a file that was not approved yet.
+const UNAPPROVED: &str = "# A draft permits planning only. It holds when it says who approved it:\n# approved-by = \"\"\n";
+
 /// What goes into a new grant file.
 #[derive(Clone, Debug)]
 pub struct Draft<'a> {
@@ -31,8 +34,8 @@ pub struct Draft<'a> {
     pub schemas: &'a [String],
     /// The only channels to grant; none means all that are needed.
     pub channels: &'a [String],
-    /// Who allows it.
-    pub approved_by: &'a str,
+    /// Who allows it; without a name it is a draft, which permits planning only.
+    pub approved_by: Option<&'a str>,
     /// Why.
     pub reason: &'a str,
     /// When it ends.
@@ -64,7 +67,11 @@ impl Draft<'_> {
         pair("version", quote(self.version));
         pair("digest", quote(self.digest));
         pair("target", quote(self.target));
-        pair("approved-by", quote(self.approved_by));
+        match self.approved_by {
+            Some(name) => pair("approved-by", quote(name)),
+            None => text.push_str(UNAPPROVED),
+        }
+        let mut pair = |key: &str, value: String| text.extend([key, " = ", &value, "\n"]);
         pair("reason", quote(self.reason));
         pair(
             "expires",
@@ -301,7 +308,7 @@ mod tests {
             },
             schemas,
             channels,
-            approved_by: "ana \"the\" dba\n",
+            approved_by: Some("ana \"the\" dba\n"),
             reason: "weekly\u{202e}\u{1b}[2J \\",
             expires: "2027-02-01T00:00:00.5Z".parse().unwrap(),
         }
@@ -311,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let file = GrantFile::parse("a", &draft(&[]).unwrap()).unwrap();
-        assert_eq!(file.approved_by, "ana \"the\" dba\n");
+        assert_eq!(file.approved_by.as_deref(), Some("ana \"the\" dba\n"));
         assert_eq!(file.reason, "weekly\u{202e}\u{1b}[2J \\");
         assert!(
             draft(&[])

@@ -342,6 +342,7 @@ mod tests {
             spec: "pg-tidy",
             digest: &digest,
             target: "orders",
+            purpose: crate::grant::Purpose::Run,
         };
         let granted = select(vec![file()], wanted, Millis(0)).unwrap();
         let asked = |verb, schema, table| Asked::Database {
@@ -406,6 +407,7 @@ mod tests {
             spec: "pg-tidy",
             digest: &digest,
             target: "orders",
+            purpose: crate::grant::Purpose::Run,
         };
         select(vec![file], wanted, Millis(0)).unwrap()
     }

@@ -33,10 +33,12 @@ pub struct GrantFile {
     pub version: Option<String>,
     /// `sha256:…` of the one component that it is for.
     pub digest: String,
+    /// Digests of earlier versions that it was for, before it was renewed.
+    pub formerly: Vec<String>,
     /// The one target that it is for, or any that its scopes name.
     pub target: Option<String>,
-    /// Who allowed it.
-    pub approved_by: String,
+    /// Who allowed it. Without it the file is a draft.
+    pub approved_by: Option<String>,
     /// Why.
     pub reason: String,
     /// When it ends.
@@ -77,13 +79,14 @@ impl GrantFileError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Raw {
+pub(super) struct Raw {
     format: Spanned<u32>,
     procedure: Spanned<String>,
-    version: Option<String>,
-    digest: Spanned<String>,
+    pub(super) version: Option<Spanned<String>>,
+    pub(super) digest: Spanned<String>,
+    pub(super) formerly: Option<Spanned<Vec<Spanned<String>>>>,
     target: Option<Spanned<String>>,
-    approved_by: Spanned<String>,
+    approved_by: Option<Spanned<String>>,
     reason: Spanned<String>,
     expires: Spanned<Datetime>,
     #[serde(default)]
@@ -116,10 +119,11 @@ impl GrantFile {
         Ok(Self {
             name: name.to_owned(),
             procedure: raw.procedure.into_inner(),
-            version: raw.version,
+            version: raw.version.map(Spanned::into_inner),
             digest: raw.digest.into_inner(),
+            formerly: raw.formerly.map(formerly).unwrap_or_default(),
             target: raw.target.map(Spanned::into_inner),
-            approved_by: raw.approved_by.into_inner(),
+            approved_by: raw.approved_by.map(Spanned::into_inner),
             reason: raw.reason.into_inner(),
             expires,
             scopes: raw.database.into_iter().map(scope).collect(),
@@ -164,6 +168,11 @@ impl GrantFile {
         Ok(Self::parse(shown, &folder.read_guarded(name)?)?)
     }
 
+    /// Whether it permits planning only, because it was not approved yet.
+    pub fn is_draft(&self) -> bool {
+        self.approved_by.is_none()
+    }
+
     /// What it allows.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
@@ -192,6 +201,11 @@ impl GrantFile {
     }
 }
 
+pub(super) fn formerly(digests: Spanned<Vec<Spanned<String>>>) -> Vec<String> {
+    let digests = digests.into_inner().into_iter();
+    digests.map(Spanned::into_inner).collect()
+}
+
 fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
     let fail = |offset: usize, message: String| Err(document.error_at(offset, message));
     if *raw.format.get_ref() != FORMAT {
@@ -213,14 +227,21 @@ fn check(document: &Document<'_>, raw: &Raw) -> Result<(), DocumentError> {
             return fail(name.span().start, message);
         }
     }
-    if !is_digest(raw.digest.get_ref()) {
-        return fail(
-            raw.digest.span().start,
-            "`digest` is `sha256:` and 64 hexadecimal digits".into(),
-        );
+    let digests = std::iter::once(("digest", &raw.digest));
+    let former = raw.formerly.iter().flat_map(Spanned::get_ref);
+    let digests = digests.chain(former.map(|digest| ("formerly", digest)));
+    for (key, digest) in digests {
+        if !is_digest(digest.get_ref()) {
+            let message = format!("`{key}` is `sha256:` and 64 hexadecimal digits");
+            return fail(digest.span().start, message);
+        }
     }
-    for (name, text) in [("approved-by", &raw.approved_by), ("reason", &raw.reason)] {
-        if text.get_ref().trim().is_empty() {
+    let texts = [
+        ("approved-by", raw.approved_by.as_ref()),
+        ("reason", Some(&raw.reason)),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text.filter(|text| text.get_ref().trim().is_empty()) {
             return fail(text.span().start, format!("`{name}` is empty"));
         }
     }
@@ -396,6 +417,13 @@ effects = 5
         );
         assert_eq!(file.channels[0].0, 22);
         assert!(file.is_for("orders") && !file.is_for("ledger"));
+        assert!(!file.is_draft());
+        let draft = text('a', "2027-02-01T00:00:00Z").replace("approved-by = \"ana\"\n", "");
+        assert!(
+            GrantFile::parse("grants/a.toml", &draft)
+                .unwrap()
+                .is_draft()
+        );
     }
 
     #[test]

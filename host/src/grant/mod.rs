@@ -7,20 +7,22 @@ mod draft;
 mod ends;
 mod explain;
 mod file;
+mod narrow;
 mod nodes;
 mod notify;
 mod probe;
+mod renew;
 mod select;
 
 pub use asked::Asked;
-pub use cover::{Lack, Lacking, Missing, Nearest};
+pub use cover::{Lack, Lacking, Missing, Nearest, missing};
 pub use draft::{Draft, DraftError};
 pub use explain::Explanation;
 pub use file::{GrantFile, GrantFileError};
 pub use nodes::NodeRule;
-pub use select::{Granted, Refusal, Sought, Wanted, differences, select, short};
+pub use select::{Granted, Purpose, Refusal, Sought, Wanted, differences, select, short};
 
-use crate::call::{Effect, Read, Touch};
+use crate::call::{Effect, Read, Touch, Verb};
 use crate::clock::{Millis, Span};
 use crate::cluster as room;
 use crate::cluster::call::{Place, Subject};
@@ -30,6 +32,7 @@ use crate::database;
 use crate::notify as channels;
 use crate::probe as endpoints;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How dangerous a verb is at most for a target, the least first. It is part of the interface's name, so a component's imports prove it.
@@ -194,6 +197,19 @@ impl Side {
 }
 
 impl Capabilities {
+    /// Every verb that some scope names.
+    pub fn verbs(&self) -> BTreeSet<Verb> {
+        let databases = self.database.iter().flat_map(|scope| &scope.verbs);
+        let databases = databases.copied().map(Verb::Database);
+        let clusters = self.cluster.iter().flat_map(|scope| &scope.verbs);
+        let clusters = clusters.copied().map(Verb::Cluster);
+        let channels = self.notify.iter().map(|_| channels::Verb::Send);
+        let endpoints = self.probe.iter().flat_map(|scope| &scope.verbs);
+        let endpoints = endpoints.copied().map(Verb::Probe);
+        let all = databases.chain(clusters).chain(endpoints);
+        all.chain(channels.map(Verb::Notify)).collect()
+    }
+
     /// Whether the look is covered.
     pub fn allows_read(&self, read: &Read) -> bool {
         match read {
@@ -213,10 +229,8 @@ impl Capabilities {
     pub fn allows_effect(&self, effect: &Effect) -> bool {
         match effect {
             Effect::Cluster(effect) => self.allows_cluster_effect(effect),
-            Effect::Database(effect) => self.database.iter().any(|scope| match effect.object() {
-                Some(object) => {
-                    scope.allows_schema(effect.verb(), effect.database(), &object.schema)
-                }
+            Effect::Database(effect) => self.database.iter().any(|scope| match effect.schema() {
+                Some(schema) => scope.allows_schema(effect.verb(), effect.database(), schema),
                 None => scope.allows(effect.verb(), effect.database()),
             }),
             Effect::Notify(effect) => self

@@ -4,9 +4,21 @@ use super::cover::{Missing, hint, missing};
 use super::file::GrantFile;
 use super::{Budget, Capabilities, Effective};
 use crate::clock::Millis;
+use crate::plugin::builtin::{borrows, title};
 use jiff::Timestamp;
 use std::fmt;
 use thiserror::Error;
+
+/// What is to be done with a procedure. A plan changes nothing, so it needs less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look what a run would do: a draft is enough, and of verbs those that look.
+    Plan,
+    /// To do what a plan has and no more: of verbs those that look, and what the plan's effects need.
+    Bound,
+    /// To run it.
+    Run,
+}
 
 /// What a grant is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +31,8 @@ pub struct Wanted<'a> {
     pub digest: &'a str,
     /// Logical name of the target.
     pub target: &'a str,
+    /// What for.
+    pub purpose: Purpose,
 }
 
 /// What an operator allows one component on one target: all files that are for it, together.
@@ -30,6 +44,8 @@ pub struct Granted {
     pub budget: Budget,
     /// When the first of them ends.
     pub expires: Option<Millis>,
+    /// Whether they are drafts, which permit planning only.
+    pub is_draft: bool,
     /// Names of the files and digests of their text, for the record.
     pub files: Vec<String>,
     /// The files themselves.
@@ -42,6 +58,8 @@ pub struct Sought {
     procedure: String,
     spec: String,
     target: String,
+    /// Whether its name is that of a built-in procedure that it is not.
+    borrows: bool,
 }
 
 /// Nothing that is granted lets the run begin.
@@ -69,6 +87,8 @@ pub enum Refusal {
         file: String,
         at: Timestamp,
     },
+    #[error("the grant of `{}` for `{}`, `{file}`, is a draft, which permits planning only", .sought.procedure, .sought.target)]
+    Draft { sought: Box<Sought>, file: String },
     #[error("the grant of `{}` for `{}` lacks {}", .sought.procedure, .sought.target, things(.missing.len()))]
     Incomplete {
         sought: Box<Sought>,
@@ -89,14 +109,27 @@ impl Sought {
     pub(super) fn command(&self) -> String {
         format!("windlass grant {} --target {}", self.spec, self.target)
     }
+
+    /// What carries a grant over to this version of the component.
+    fn renewal(&self, file: &str) -> String {
+        if self.borrows {
+            // A grant of the built-in one is no grant of another.
+            self.command()
+        } else if self.spec == self.procedure {
+            format!("windlass grant renew {file}")
+        } else {
+            format!("windlass grant renew {file} {}", self.spec)
+        }
+    }
 }
 
 impl From<Wanted<'_>> for Box<Sought> {
     fn from(wanted: Wanted<'_>) -> Self {
         Self::new(Sought {
-            procedure: wanted.procedure.to_owned(),
+            procedure: title(wanted.procedure, wanted.digest),
             spec: wanted.spec.to_owned(),
             target: wanted.target.to_owned(),
+            borrows: borrows(wanted.procedure, wanted.digest),
         })
     }
 }
@@ -112,11 +145,16 @@ impl Refusal {
     pub fn hint(&self) -> String {
         match self {
             Self::None(sought) | Self::OtherTarget { sought, .. } => sought.command(),
-            Self::OtherDigest { sought, .. } => format!(
-                "windlass inspect {}, then: {} --force",
+            Self::OtherDigest { sought, file, .. } => format!(
+                "windlass inspect {}, then: {}",
                 sought.spec,
-                sought.command()
+                sought.renewal(file)
             ),
+            Self::Draft { file, .. } => {
+                format!(
+                    "have {file} reviewed; it holds when it says who approved it: approved-by = \"…\""
+                )
+            }
             Self::Expired { file, .. } => {
                 format!("set a later `expires` in {file}, once its reviewer agrees")
             }
@@ -131,6 +169,7 @@ impl Refusal {
             Self::None(_)
             | Self::OtherDigest { .. }
             | Self::OtherTarget { .. }
+            | Self::Draft { .. }
             | Self::Expired { .. } => &[],
         }
     }
@@ -143,9 +182,18 @@ pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<
         .partition(|file| file.digest == wanted.digest && file.is_for(wanted.target));
     let (valid, expired): (Vec<_>, Vec<_>) =
         matching.into_iter().partition(|file| now < file.expires);
-    if valid.is_empty() {
-        return Err(refusal(&others, &expired, wanted));
-    }
+    let (approved, drafts): (Vec<_>, Vec<_>) = valid.into_iter().partition(|f| !f.is_draft());
+    let is_draft = approved.is_empty();
+    let valid = match (is_draft, wanted.purpose, drafts.first()) {
+        (false, ..) => approved,
+        (true, _, None) => return Err(refusal(&others, &expired, wanted)),
+        (true, Purpose::Plan, Some(_)) => drafts,
+        (true, Purpose::Run | Purpose::Bound, Some(file)) => {
+            let file = file.name.clone();
+            let sought = wanted.into();
+            return Err(Refusal::Draft { sought, file });
+        }
+    };
     let none = Budget::default();
     Ok(Granted {
         capabilities: together(&valid),
@@ -153,6 +201,7 @@ pub fn select(files: Vec<GrantFile>, wanted: Wanted<'_>, now: Millis) -> Result<
             .iter()
             .fold(none, |budget, file| budget.narrowed_by(&file.budget)),
         expires: valid.iter().map(|file| file.expires).min(),
+        is_draft,
         files: valid
             .iter()
             .map(|file| format!("{} {}", file.name, file.text_digest))
@@ -245,6 +294,37 @@ pub fn short(digest: &str) -> String {
 }
 
 impl Granted {
+    /// Each thing that the effects of a plan need and that is not granted, for the reasons of the procedure's needs.
+    pub fn covers(
+        &self,
+        wanted: Wanted<'_>,
+        effects: Capabilities,
+        needs: &Capabilities,
+    ) -> Result<(), Refusal> {
+        let missing = missing(&effects.as_needed_by(needs), &self.sources);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Incomplete {
+            sought: wanted.into(),
+            missing,
+        })
+    }
+
+    /// Names of the files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|file| file.name.as_str())
+    }
+
+    /// Digests of the components whose memory it goes on with: the one that it is for, and those that it was for before it was renewed.
+    pub fn lineage(&self) -> Vec<String> {
+        let digests = self
+            .sources
+            .iter()
+            .flat_map(|file| std::iter::once(&file.digest).chain(&file.formerly));
+        digests.cloned().collect()
+    }
+
     /// What a run with these needs may do, or each thing that it needs and that is not granted anywhere.
     pub fn effective(
         &self,
@@ -252,7 +332,10 @@ impl Granted {
         needs: Capabilities,
         budget: &Budget,
     ) -> Result<Effective, Refusal> {
-        let missing = missing(&needs, &self.sources);
+        let mut missing = missing(&needs, &self.sources);
+        if wanted.purpose != Purpose::Run {
+            missing.retain(|missing| missing.what.is_look());
+        }
         if !missing.is_empty() {
             return Err(Refusal::Incomplete {
                 sought: wanted.into(),
@@ -276,7 +359,7 @@ impl Granted {
 
 #[cfg(test)]
 mod tests {
-    use super::{Granted, Refusal, Wanted, select, short};
+    use super::{Granted, Purpose, Refusal, Wanted, select, short};
     use crate::clock::Millis;
     use crate::grant::file::tests::text;
     use crate::grant::{Budget, Capabilities, GrantFile};
@@ -291,6 +374,7 @@ mod tests {
             spec: "./tidy.wasm",
             digest: &digest,
             target,
+            purpose: Purpose::Run,
         };
         let now: jiff::Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
         select(
@@ -322,6 +406,7 @@ mod tests {
             spec: "pg-tidy",
             digest: "",
             target: "orders",
+            purpose: Purpose::Run,
         };
         let author = Budget {
             effects: Some(200),

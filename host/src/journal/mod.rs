@@ -11,4 +11,4 @@ pub(crate) mod golden;
 pub use entry::{Ask, Begin, Call, Entry, Outcome, RunId, Stamped};
 pub use kind::KINDS;
 pub use state::{EffectState, Finding, Illegal, Phase, State, Status, Sweep, UndoState};
-pub use store::{Listed, Lost, Moment, Receipt, Store, StoreError, Verified, Watcher};
+pub use store::{Listed, Lost, Moment, Receipt, Store, StoreError, Verified, Watcher, Whose};

@@ -149,6 +149,16 @@ impl Component {
         &self.manifest.name
     }
 
+    /// What people are shown: its name, with its digest if the name is that of a built-in procedure and it is not that one.
+    pub fn title(&self) -> String {
+        builtin::title(self.name(), &self.digest)
+    }
+
+    /// Whether it has the name of a built-in procedure that it is not.
+    pub fn borrows_its_name(&self) -> bool {
+        builtin::borrows(self.name(), &self.digest)
+    }
+
     /// What people type for it: its path, if it was found by one, else its name.
     pub fn spec(&self) -> &str {
         &self.spec

@@ -160,6 +160,21 @@ impl Manifest {
         template::fill(&self.needs, target, parameters)
     }
 
+    /// The needs of runs with these parameters, for a grant.
+    pub fn granted_needs(
+        &self,
+        target: &str,
+        parameters: &Value,
+    ) -> Result<Capabilities, TemplateError> {
+        let filled = template::fill(&self.needs, target, parameters)?;
+        Ok(template::without_empty(&self.needs, filled))
+    }
+
+    /// Names of the parameters that narrow the needs.
+    pub fn narrowing(&self) -> BTreeSet<String> {
+        template::parameters(&self.needs)
+    }
+
     /// The most that any run on the target can need.
     pub fn widest_needs(&self, target: &str) -> Result<Capabilities, TemplateError> {
         template::widest(&self.needs, target)
@@ -172,7 +187,7 @@ impl Manifest {
 
     /// Every verb that some need names.
     pub fn verbs(&self) -> BTreeSet<Verb> {
-        verbs(&self.needs)
+        self.needs.verbs()
     }
 
     /// Checks given parameters against the schema and fills in defaults. All that is wrong is told at once.
@@ -200,7 +215,7 @@ fn check(document: &Document<'_>, raw: &Raw, parameters: &Parameters) -> Vec<Doc
     if let Some(what) = sentence_problem("summary", procedure.summary.get_ref()) {
         problem(procedure.summary.span().start, what);
     }
-    let verbs = verbs(&raw.needs.capabilities());
+    let verbs = raw.needs.capabilities().verbs();
     let most = verbs.iter().max_by_key(|verb| verb.danger());
     let danger = *procedure.danger.get_ref();
     match most {
@@ -244,18 +259,6 @@ fn need_problems(
         told.map(move |message| document.error_at(span.start, message))
     })
     .collect()
-}
-
-fn verbs(needs: &Capabilities) -> BTreeSet<Verb> {
-    let databases = needs.database.iter().flat_map(|scope| &scope.verbs);
-    let databases = databases.copied().map(Verb::Database);
-    let clusters = needs.cluster.iter().flat_map(|scope| &scope.verbs);
-    let clusters = clusters.copied().map(Verb::Cluster);
-    let channels = needs.notify.iter().map(|_| notify::Verb::Send);
-    let endpoints = needs.probe.iter().flat_map(|scope| &scope.verbs);
-    let endpoints = endpoints.copied().map(Verb::Probe);
-    let all = databases.chain(clusters).chain(endpoints);
-    all.chain(channels.map(Verb::Notify)).collect()
 }
 
 fn cluster_problems(scope: &cluster::Scope, parameters: &Parameters) -> Vec<String> {

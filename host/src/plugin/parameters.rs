@@ -96,6 +96,12 @@ impl Parameters {
         found.is_some_and(Schema::are_manifests)
     }
 
+    /// Whether the parameter is a list, which may be given in parts.
+    pub fn is_list(&self, name: &str) -> bool {
+        let found = self.root().property(name);
+        found.is_some_and(|schema| schema.types().contains(&"array"))
+    }
+
     /// All of them, in the author's order.
     pub fn facts(&self) -> Vec<ParameterFacts> {
         let raw = |name: &str| {
@@ -105,7 +111,7 @@ impl Parameters {
         };
         let fact = |(name, schema): (&str, Schema<'_>)| ParameterFacts {
             name: name.to_owned(),
-            kind: schema.describe(),
+            kind: schema.describe_bounds(),
             required: self.is_required(name),
             default: self.default(name).filter(|value| !value.is_null()).cloned(),
             description: raw(name)
@@ -125,7 +131,7 @@ impl Parameters {
         self.root().requires(name) && self.default(name).is_none()
     }
 
-    /// Reads texts such as a command line gives, each by its parameter's type; lists are separated by commas.
+    /// Reads texts such as a command line gives, each by its parameter's type; lists are JSON or separated by commas.
     pub fn from_texts(
         &self,
         texts: &[(String, String)],
@@ -134,9 +140,11 @@ impl Parameters {
         let mut problems = Vec::new();
         for (name, text) in texts {
             match self.root().property(name) {
-                Some(schema) => {
-                    given.insert(name.clone(), read(schema, text));
-                }
+                Some(schema) => match (given.get_mut(name), read(schema, text)) {
+                    // A list may be given in parts.
+                    (Some(Value::Array(all)), Value::Array(more)) => all.extend(more),
+                    (_, value) => drop(given.insert(name.clone(), value)),
+                },
                 None => problems.push(self.unknown(name)),
             }
         }
@@ -216,6 +224,13 @@ fn read(schema: Schema<'_>, text: &str) -> Value {
                 _ => None,
             },
             "integer" | "number" => serde_json::from_str(text).ok().filter(Value::is_number),
+            "array" if text.trim_start().starts_with('[') => {
+                serde_json::from_str(text).ok().filter(Value::is_array)
+            }
+            "array" if text.trim_start().starts_with('{') => serde_json::from_str(text)
+                .ok()
+                .filter(Value::is_object)
+                .map(|item| Value::Array(vec![item])),
             "array" => Some(read_list(schema, text)),
             "object" => serde_json::from_str(text).ok().filter(Value::is_object),
             "string" => Some(as_text()),
@@ -298,7 +313,8 @@ mod tests {
         let texts = [
             text("max-objects", "5"),
             text("tune", "yes"),
-            text("schemas", "a, b"),
+            text("schemas", "a"),
+            text("schemas", r#"["b"]"#),
             text("mode", "fast"),
             text("reason", "12"),
         ];

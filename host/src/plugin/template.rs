@@ -6,6 +6,7 @@ use crate::grant::{Capabilities, Pattern};
 use crate::notify;
 use crate::probe;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The most patterns that one list may come to.
@@ -113,11 +114,47 @@ pub(super) fn widest(needs: &Capabilities, target: &str) -> Result<Capabilities,
     })
 }
 
+/// Without scopes of which a list that the author wrote came to nothing, as where the parameter that names a channel is absent.
+pub(super) fn without_empty(written: &Capabilities, mut filled: Capabilities) -> Capabilities {
+    let notify = written.notify.iter().zip(&filled.notify);
+    let kept = |lists: &[(&Vec<Pattern>, &Vec<Pattern>)]| {
+        let mut lists = lists.iter();
+        lists.all(|(written, filled)| written.is_empty() || !filled.is_empty())
+    };
+    let notify: Vec<_> = notify
+        .filter(|(w, f)| kept(&[(&w.channels, &f.channels), (&w.events, &f.events)]))
+        .map(|(_, filled)| filled.clone())
+        .collect();
+    let probe = written.probe.iter().zip(&filled.probe);
+    let probe: Vec<_> = probe
+        .filter(|(w, f)| kept(&[(&w.endpoints, &f.endpoints)]))
+        .map(|(_, filled)| filled.clone())
+        .collect();
+    filled.notify = notify;
+    filled.probe = probe;
+    filled
+}
+
+/// Names of the parameters that the needs have in them.
+pub(super) fn parameters(needs: &Capabilities) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    // What cannot be read was refused when the component was.
+    let _ = map(needs, |pattern| {
+        for piece in pieces(&pattern.0)? {
+            if let Piece::Parameter(name) = piece {
+                names.insert(name.to_owned());
+            }
+        }
+        Ok(Vec::new())
+    });
+    names
+}
+
 fn map(
     needs: &Capabilities,
-    fill: impl Fn(&Pattern) -> Result<Vec<Pattern>, TemplateError>,
+    mut fill: impl FnMut(&Pattern) -> Result<Vec<Pattern>, TemplateError>,
 ) -> Result<Capabilities, TemplateError> {
-    let all = |patterns: &[Pattern]| -> Result<Vec<Pattern>, TemplateError> {
+    let mut all = |patterns: &[Pattern]| -> Result<Vec<Pattern>, TemplateError> {
         let mut filled = Vec::new();
         for pattern in patterns {
             filled.extend(fill(pattern)?);
@@ -125,7 +162,7 @@ fn map(
         }
         Ok(filled)
     };
-    let scope = |scope: &database::Scope| {
+    let mut scope = |scope: &database::Scope| {
         Ok(database::Scope {
             databases: all(&scope.databases)?,
             schemas: all(&scope.schemas)?,
@@ -133,24 +170,27 @@ fn map(
             ..scope.clone()
         })
     };
-    let database: Result<_, TemplateError> = needs.database.iter().map(scope).collect();
-    let channels = |scope: &notify::Scope| {
+    let database: Result<_, TemplateError> = needs.database.iter().map(&mut scope).collect();
+    let mut channels = |scope: &notify::Scope| {
         Ok(notify::Scope {
             channels: all(&scope.channels)?,
             events: all(&scope.events)?,
             ..scope.clone()
         })
     };
-    let notify: Result<_, TemplateError> = needs.notify.iter().map(channels).collect();
-    let endpoints = |scope: &probe::Scope| {
+    let notify: Result<_, TemplateError> = needs.notify.iter().map(&mut channels).collect();
+    let mut endpoints = |scope: &probe::Scope| {
         Ok(probe::Scope {
             endpoints: all(&scope.endpoints)?,
             ..scope.clone()
         })
     };
-    let probe: Result<_, TemplateError> = needs.probe.iter().map(endpoints).collect();
-    let cluster: Result<_, TemplateError> =
-        needs.cluster.iter().map(|scope| scope.with(all)).collect();
+    let probe: Result<_, TemplateError> = needs.probe.iter().map(&mut endpoints).collect();
+    let cluster: Result<_, TemplateError> = needs
+        .cluster
+        .iter()
+        .map(|scope| scope.with(&mut all))
+        .collect();
     Ok(Capabilities {
         cluster: cluster?,
         database: database?,

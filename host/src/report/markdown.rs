@@ -3,6 +3,7 @@
 use super::escape::{cell, code, plain};
 use super::text::{passive, reversal};
 use super::{EffectReport, Report, Sent};
+use crate::plugin::builtin::title;
 use crate::text::{milliseconds, minute_in};
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ impl Report {
         let subject = &self.subject;
         let title = format!(
             "# {} {} on {}",
-            plain(&subject.procedure),
+            plain(&title(&subject.procedure, &subject.component)),
             plain(&subject.version),
             plain(&subject.target)
         );
@@ -59,7 +60,9 @@ impl Report {
                 "Procedure",
                 plain(&format!(
                     "{} {}, {}",
-                    subject.procedure, subject.version, subject.component
+                    title(&subject.procedure, &subject.component),
+                    subject.version,
+                    subject.component
                 )),
             ),
             ("Parameters", plain(&subject.parameters.to_string())),

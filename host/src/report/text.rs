@@ -1,6 +1,7 @@
 //! A report for a terminal of 80 columns: the answer first, the next command last.
 
 use super::{EffectReport, Report, Reversal, Standing, Step};
+use crate::plugin::builtin::title;
 use crate::text::{counted, milliseconds, minute_in, printable, shorten, width, wrap};
 use std::fmt::Write as _;
 
@@ -73,14 +74,17 @@ impl Report {
             return "nothing was changed".into();
         }
         let counts = &self.counts;
+        // Of a run that was left, an effect without an end is what is in doubt.
+        let is_left = self.standing == Standing::InDoubt;
+        let left = if is_left { counts.open } else { 0 };
         let mut text = format!(
             "{}, {} undone, {} in doubt",
             counted(counts.effects, "effect"),
             counts.undone,
-            counts.in_doubt
+            counts.in_doubt + left
         );
         for (count, what) in [
-            (counts.open, "without a recorded end"),
+            (counts.open - left, "without a recorded end"),
             (counts.failed, "failed"),
             (counts.left_alone, "left alone"),
             (counts.undo_failed, "not taken back"),
@@ -117,7 +121,7 @@ impl Report {
         let subject = &self.subject;
         let mut text = format!(
             "{} {} on {}, by {}, {}",
-            subject.procedure,
+            title(&subject.procedure, &subject.component),
             subject.version,
             subject.target,
             subject.by,

@@ -87,9 +87,10 @@ fn sessions(
     let sessions = database.sessions()?;
     tally.check("connections", judge::headroom(&sessions, parameters));
     tally.check("idle in transaction", judge::idle(&sessions, parameters));
-    tally.check("transactions", judge::transactions(&sessions, parameters));
-    tally.check("lock waits", judge::lock_waits(&sessions, parameters));
     let holders = database.xmin_holders()?;
+    let transactions = judge::transactions(&sessions, &holders, run.now(), parameters);
+    tally.check("transactions", transactions);
+    tally.check("lock waits", judge::lock_waits(&sessions, parameters));
     tally.check("vacuum horizon", judge::horizon(&holders, parameters));
     Ok(())
 }
@@ -102,14 +103,17 @@ fn storage(
 ) -> Result<(), Error> {
     run.step("tables and indexes");
     let server = database.server()?;
+    let coverage = database.coverage()?;
     let tables = database.tables()?;
     let indexes = database.indexes()?;
-    tally.check("tables", judge::tables(&tables, parameters));
+    tally.check("tables", judge::tables(&coverage, parameters));
     tally.check(
         "wraparound",
         judge::wraparound(&server, &tables, parameters),
     );
-    tally.check("indexes", judge::indexes(&indexes, &tables));
+    tally.check("indexes", judge::indexes(&coverage, &indexes, &tables));
+    let collations = database.collations()?;
+    tally.check("collations", judge::collations(&collations));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::memory::{Memory, kind};
 use crate::parameters::Parameters;
 use windlass_sdk::database::{
-    IndexFacts, Leftover, ServerFacts, StorageParameter, TableFacts, TableKind, XminHolder,
+    IndexFacts, Leftover, Maintenance, TableFacts, TableKind, Withholder, XminHolder,
 };
 use windlass_sdk::{Instant, text};
 
@@ -19,10 +19,28 @@ pub(crate) struct Choice<'a, T> {
 pub(crate) struct Left {
     pub object: String,
     pub why: String,
+    /// What keeps the run from working on it, if it is no choice of its own.
+    pub by: Option<Withholder>,
+}
+
+impl Left {
+    /// Whether a reason that nobody need have wanted keeps the run from it: the role lacks a right, or no statement can name it. What a grant
+    /// does not cover was wanted.
+    pub(crate) fn is_barred(&self) -> bool {
+        match self.by {
+            Some(Withholder::Role | Withholder::Name) => true,
+            Some(Withholder::Grant) | None => false,
+        }
+    }
+
+    /// Left alone for a reason that lies in the object, a guard or somebody's wish.
+    pub(crate) fn alone(object: String, why: impl Into<String>) -> Self {
+        left(object, why)
+    }
 }
 
 impl<T> Choice<'_, T> {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             chosen: Vec::new(),
             left: Vec::new(),
@@ -34,6 +52,41 @@ fn left(object: String, why: impl Into<String>) -> Left {
     Left {
         object,
         why: why.into(),
+        by: None,
+    }
+}
+
+/// An object that the run may not maintain.
+fn withheld(object: String, by: Withholder, what: Maintenance) -> Left {
+    let why = match (by, what) {
+        (Withholder::Grant, _) => "the grant does not cover working on it",
+        (Withholder::Name, _) => "its name is not UTF-8, so no statement can name it",
+        (Withholder::Role, Maintenance::DropInvalidIndex | Maintenance::SetParameters) => {
+            "the role may not do it: it takes the owner of the table or a member of it, with USAGE on its schema (pg_toast for what is TOAST's)"
+        }
+        (Withholder::Role, Maintenance::Vacuum | Maintenance::Analyze | Maintenance::Reindex) => {
+            "the role may not maintain it: it takes the owner of the table, or MAINTAIN on PostgreSQL 17 and newer, with USAGE on its schema"
+        }
+    };
+    Left {
+        by: Some(by),
+        ..left(object, why)
+    }
+}
+
+impl<'a, T> Choice<'a, T> {
+    /// Chooses the object, unless it may not be maintained so.
+    pub(crate) fn choose(
+        &mut self,
+        object: &'a T,
+        name: String,
+        by: Option<Withholder>,
+        what: Maintenance,
+    ) {
+        match by {
+            None => self.chosen.push(object),
+            Some(by) => self.left.push(withheld(name, by, what)),
+        }
     }
 }
 
@@ -44,15 +97,21 @@ pub(crate) fn leftovers<'a>(
 ) -> Choice<'a, IndexFacts> {
     let mut choice = Choice::none();
     for index in indexes.iter().filter(|index| !index.valid) {
-        match index.leftover {
-            Some(Leftover::RebuildNew | Leftover::RebuildOld) => choice.chosen.push(index),
-            Some(Leftover::Creation) if parameters.drop_failed_creations => {
-                choice.chosen.push(index);
-            }
-            Some(Leftover::Creation) | None => choice.left.push(left(
-                text::name(&index.name),
+        let object = text::name(&index.name);
+        match (index.leftover, &index.not_rebuildable) {
+            _ if index.in_work => choice
+                .left
+                .push(left(object, "it is being built or dropped now")),
+            (Some(Leftover::Creation), _) if !parameters.drop_failed_creations => choice.left.push(left(
+                object,
                 "invalid, its creation never finished or has not yet; drop-failed-creations=true drops it",
             )),
+            (Some(_), _) => {
+                let what = Maintenance::DropInvalidIndex;
+                choice.choose(index, object, index.withheld(what), what);
+            }
+            (None, Some(why)) => choice.left.push(left(object, format!("invalid, and {why}"))),
+            (None, None) => choice.left.push(left(object, "invalid, and no leftover of a rebuild")),
         }
     }
     choice
@@ -80,7 +139,8 @@ pub(crate) fn rebuilds<'a>(
         if let Some(why) = &index.not_rebuildable {
             choice.left.push(left(object, why));
         } else if parameters.min_size.reached_by(index.bytes) {
-            choice.chosen.push(index);
+            let what = Maintenance::Reindex;
+            choice.choose(index, object, index.withheld(what), what);
         } else {
             choice
                 .left
@@ -124,13 +184,14 @@ pub(crate) fn vacuums<'a>(
                 ),
             ));
         } else {
-            choice.chosen.push(table);
+            let what = Maintenance::Vacuum;
+            choice.choose(table, object, table.withheld(what), what);
         }
     }
     choice
 }
 
-fn has_dead_rows(table: &TableFacts, percent: u8, parameters: &Parameters) -> bool {
+pub(crate) fn has_dead_rows(table: &TableFacts, percent: u8, parameters: &Parameters) -> bool {
     let rows = table.live_rows.saturating_add(table.dead_rows);
     table.dead_rows >= parameters.min_dead_rows.max(1) && at_least(table.dead_rows, rows, percent)
 }
@@ -141,7 +202,7 @@ pub(crate) fn analyzes<'a>(
     vacuumed: &[u32],
     now: Instant,
     parameters: &Parameters,
-) -> Vec<&'a TableFacts> {
+) -> Choice<'a, TableFacts> {
     let due = |table: &&TableFacts| match (table.kind, table.last_analyze) {
         (TableKind::Partitioned, None) => true,
         (TableKind::Partitioned, Some(at)) => {
@@ -152,75 +213,29 @@ pub(crate) fn analyzes<'a>(
         }
         (TableKind::Table | TableKind::MaterializedView, Some(_)) => is_modified(table, parameters),
     };
-    let mut chosen: Vec<&TableFacts> = tables
+    let mut all: Vec<&TableFacts> = tables
         .iter()
         .filter(|table| !vacuumed.contains(&table.oid))
         .filter(due)
         .collect();
-    chosen.sort_by_key(|table| {
+    all.sort_by_key(|table| {
         (
             std::cmp::Reverse(table.modified_since_analyze),
             text::name(&table.name),
         )
     });
-    chosen
+    let mut choice = Choice::none();
+    for table in all {
+        let what = Maintenance::Analyze;
+        choice.choose(table, text::name(&table.name), table.withheld(what), what);
+    }
+    choice
 }
 
 fn is_modified(table: &TableFacts, parameters: &Parameters) -> bool {
     let modified = table.modified_since_analyze;
     modified >= parameters.min_modified_rows.max(1)
         && at_least(modified, table.live_rows, parameters.modified_rows)
-}
-
-pub(crate) const SCALE_FACTOR: &str = "autovacuum_vacuum_scale_factor";
-
-/// Tables whose autovacuum starts too late, by what is set on them or else on the server. What already starts as early stays.
-pub(crate) fn tunings<'a>(
-    tables: &'a [TableFacts],
-    server: &ServerFacts,
-    parameters: &Parameters,
-) -> Choice<'a, TableFacts> {
-    let mut choice = Choice::none();
-    let late = tables.iter().filter(|table| {
-        table.kind == TableKind::Table
-            && parameters.min_size.reached_by(table.heap_bytes)
-            && has_dead_rows(table, parameters.tune_above, parameters)
-    });
-    for table in late {
-        match starts_at(table, server) {
-            Ok(factor) if factor > f64::from(parameters.tune_to) / 100.0 => {
-                choice.chosen.push(table);
-            }
-            Ok(_) => {}
-            Err(why) => choice.left.push(left(text::name(&table.name), why)),
-        }
-    }
-    choice
-}
-
-/// The share of dead rows at which autovacuum begins with the table, or why there is none.
-fn starts_at(table: &TableFacts, server: &ServerFacts) -> Result<f64, &'static str> {
-    if setting(&table.parameters, "autovacuum_enabled").is_some_and(is_off) {
-        return Err("autovacuum is switched off for it, so tuning it would do nothing");
-    }
-    setting(&table.parameters, SCALE_FACTOR)
-        .or_else(|| setting(&server.autovacuum, SCALE_FACTOR))
-        .and_then(|value| value.parse().ok())
-        .ok_or("when autovacuum begins with it is unknown, so tuning it might make that later")
-}
-
-fn setting<'a>(parameters: &'a [StorageParameter], name: &str) -> Option<&'a str> {
-    let parameter = parameters.iter().find(|parameter| parameter.name == name);
-    parameter.map(|parameter| parameter.value.as_str())
-}
-
-fn is_off(value: &str) -> bool {
-    matches!(value, "false" | "off" | "no" | "0" | "f")
-}
-
-/// The value for so many percent.
-pub(crate) fn scale_factor(percent: u8) -> String {
-    format!("{}", f64::from(percent) / 100.0)
 }
 
 /// How people recognise what keeps dead rows.
@@ -243,7 +258,6 @@ fn at_least(part: u64, whole: u64, percent: u8) -> bool {
 mod tests {
     use super::*;
     use crate::facts::{holder, index, invalid, table};
-    use windlass_sdk::sample;
 
     const MB: u64 = 1 << 20;
 
@@ -279,6 +293,37 @@ mod tests {
             names(&leftovers(&indexes, &asked)),
             ["a_ccnew", "a_ccold", "wish"]
         );
+    }
+
+    #[test]
+    fn what_is_withheld_is_left_and_told_by_whom() {
+        let with = |named: &str, by| {
+            let mut index = index(named, 100 * MB, 60 * MB);
+            let what = Maintenance::Reindex;
+            index.withheld = vec![windlass_sdk::database::Withheld { what, by }];
+            index
+        };
+        let indexes = [
+            with("granted_elsewhere", Withholder::Grant),
+            with("owned_by_another", Withholder::Role),
+            with("unnameable", Withholder::Name),
+            index("fine", 100 * MB, 60 * MB),
+        ];
+        let choice = rebuilds(&indexes, &Memory::default(), &Parameters::default());
+        assert_eq!(names(&choice), ["fine"]);
+        let barred: Vec<bool> = choice.left.iter().map(Left::is_barred).collect();
+        assert_eq!(barred, [false, true, true]);
+    }
+
+    #[test]
+    fn what_is_being_built_is_no_leftover() {
+        let building = IndexFacts {
+            in_work: true,
+            ..invalid("a_ccnew", None)
+        };
+        let building = [building];
+        let choice = leftovers(&building, &Parameters::default());
+        assert_eq!(why(&choice.left), ["it is being built or dropped now"]);
     }
 
     #[test]
@@ -400,60 +445,14 @@ mod tests {
             parent("fresh parent", Some(9 * day)),
             parent("new parent", None),
         ];
-        let chosen = analyzes(&tables, &[], 10 * day, &Parameters::default());
-        let chosen: Vec<&str> = chosen
+        let choice = analyzes(&tables, &[], 10 * day, &Parameters::default());
+        let chosen: Vec<&str> = choice
+            .chosen
             .iter()
             .map(|table| table.name.name.as_str())
             .collect();
         assert_eq!(chosen, ["changed", "new", "new parent", "old parent"]);
-        assert!(analyzes(&tables, &[1], 10 * day, &Parameters::default()).is_empty());
-    }
-
-    #[test]
-    fn autovacuum_is_only_made_earlier() {
-        let with = |name: &str, parameters: &[(&str, &str)]| {
-            let mut table = table(name, 100_000, 50_000);
-            let parameter = |(name, value): &(&str, &str)| StorageParameter {
-                name: (*name).to_owned(),
-                value: (*value).to_owned(),
-            };
-            table.parameters = parameters.iter().map(parameter).collect();
-            table
-        };
-        let tables = [
-            with("plain", &[]),
-            with("late", &[(SCALE_FACTOR, "0.1")]),
-            with("early", &[(SCALE_FACTOR, "0.01")]),
-            with("same", &[(SCALE_FACTOR, "0.02")]),
-            with("off", &[("autovacuum_enabled", "false")]),
-            table("clean", 100_000, 10_000),
-        ];
-        let with_default = |factor: &str| ServerFacts {
-            autovacuum: vec![StorageParameter {
-                name: SCALE_FACTOR.to_owned(),
-                value: factor.to_owned(),
-            }],
-            ..sample::server()
-        };
-        let choice = tunings(&tables, &sample::server(), &Parameters::default());
-        let chosen: Vec<&str> = choice
-            .chosen
-            .iter()
-            .map(|table| table.name.name.as_str())
-            .collect();
-        assert_eq!(chosen, ["plain", "late"]);
-        assert_eq!(choice.left.len(), 1);
-        // The server's own is earlier: setting it on a table would make it later.
-        let server = with_default("0.01");
-        let choice = tunings(&tables, &server, &Parameters::default());
-        let chosen: Vec<&str> = choice
-            .chosen
-            .iter()
-            .map(|table| table.name.name.as_str())
-            .collect();
-        assert_eq!(chosen, ["late"]);
-        let unknown = tunings(&tables[..1], &with_default("?"), &Parameters::default());
-        assert_eq!((unknown.chosen.len(), unknown.left.len()), (0, 1));
-        assert_eq!(scale_factor(2), "0.02");
+        let vacuumed = analyzes(&tables, &[1], 10 * day, &Parameters::default());
+        assert!(vacuumed.chosen.is_empty());
     }
 }

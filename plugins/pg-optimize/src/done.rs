@@ -21,8 +21,18 @@ pub(crate) struct Done {
     pub left: usize,
     /// Objects that were tried, changed or not: each is one effect of the budget.
     pub tried: usize,
-    /// Objects that were tried and not changed: locked, gone, damaged or not in the plan.
+    /// Objects that were tried and are as before: locked, damaged, or what they have fails.
     pub vain: usize,
+    /// Objects that were chosen and that the plan, to which the run is bound, does not have.
+    pub unplanned: usize,
+    /// Whether something that needs work may not be worked on.
+    pub withheld: bool,
+    /// Of those that were left alone: what may not be worked on, though nobody need have wanted that, with the first reason.
+    pub barred: Option<(usize, String)>,
+    /// What is unknown of a part of the database.
+    pub unknown: Vec<String>,
+    /// Whether something could not be judged at all.
+    pub blind: bool,
 }
 
 /// What a run that was not broken off came to.
@@ -75,14 +85,21 @@ impl Done {
             counted(self.tuned, "table", "tuned", ""),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let what = match (parts.as_slice(), self.vain > 0 || self.stopped.is_some()) {
+        let wanted = self.vain > 0
+            || self.stopped.is_some()
+            || self.blind
+            || self.unplanned > 0
+            || self.withheld;
+        let what = match (parts.as_slice(), wanted) {
             ([], true) => "nothing done".to_owned(),
             ([], false) => "nothing to do".to_owned(),
             (parts, _) => parts.join(", "),
         };
         let rest = [
             counted(self.vain, "object", "tried in vain", ""),
+            counted(self.unplanned, "object", "not in the plan", ""),
             counted(self.left, "object", "left alone", ""),
+            (!self.unknown.is_empty()).then(|| self.unknown.join("; ")),
             self.stopped.as_ref().map(|why| format!("stopped: {why}")),
         ];
         let all: Vec<String> = std::iter::once(what)
@@ -91,12 +108,38 @@ impl Done {
         all.join("; ")
     }
 
-    /// Where everything was tried in vain nothing is better than before, and a person should know. Nothing to tell otherwise.
-    pub(crate) fn vain_finding(&self) -> Option<Finding> {
-        (self.vain > 0 && self.objects() == 0).then(|| {
-            let tried = text::count(self.vain, "object");
-            Finding::inconclusive(format!("{tried} tried, all in vain: the warnings say why"))
+    /// What was chosen and is as before needs a person, and so does a run of which the plan had nothing. Nothing to tell otherwise.
+    pub(crate) fn chosen_finding(&self) -> Option<Finding> {
+        let tried = text::count(self.tried, "object");
+        if self.vain > 0 {
+            let vain = self.vain;
+            return Some(Finding::inconclusive(format!(
+                "{vain} of {tried} tried in vain: the warnings say why"
+            )));
+        }
+        (self.unplanned > 0 && self.objects() == 0).then(|| {
+            let unplanned = text::count(self.unplanned, "object");
+            Finding::inconclusive(format!("{unplanned} chosen, none in the plan"))
         })
+    }
+
+    /// Where nothing that needs work may be worked on, a right is missing. Nothing to tell otherwise.
+    pub(crate) fn barred_finding(&self) -> Option<Finding> {
+        let (count, why) = self.barred.as_ref()?;
+        (self.objects() == 0).then(|| {
+            let objects = text::count(*count, "object");
+            Finding::inconclusive(format!("none of {objects}: {why}"))
+        })
+    }
+
+    /// Counts what is left alone.
+    pub(crate) fn leave(&mut self, left: &[Left]) {
+        self.left += left.len();
+        self.withheld |= left.iter().any(|left| left.by.is_some());
+        for left in left.iter().filter(|left| left.is_barred()) {
+            let (count, _) = self.barred.get_or_insert_with(|| (0, left.why.clone()));
+            *count += 1;
+        }
     }
 
     /// Whether the leftovers that were tried, so many of them in vain, are gone. Nothing to tell if none was tried.
@@ -194,7 +237,7 @@ pub(crate) fn left_alone(left: &[Left]) -> Vec<String> {
 mod tests {
     use super::{Done, left_alone};
     use crate::choose::Left;
-    use windlass_sdk::database::{Rebuilt, Vacuumed};
+    use windlass_sdk::database::{Rebuilt, Vacuumed, Withholder};
     use windlass_sdk::{Finding, Verdict};
 
     #[test]
@@ -251,7 +294,7 @@ mod tests {
             ..Done::default()
         };
         assert_eq!(left.sentence(), "nothing to do; 2 objects left alone");
-        assert_eq!(left.vain_finding(), None);
+        assert_eq!(left.chosen_finding(), None);
     }
 
     #[test]
@@ -281,16 +324,44 @@ mod tests {
             vain.sentence(),
             "nothing done; 4 objects tried in vain; 1 object left alone"
         );
-        assert_eq!(vain.vain_finding().unwrap().verdict, Verdict::Inconclusive);
+        assert_eq!(
+            vain.chosen_finding().unwrap(),
+            Finding::inconclusive("4 of 4 objects tried in vain: the warnings say why")
+        );
         let some = Done {
             analyzed: 1,
+            tried: 5,
             ..vain
         };
         assert_eq!(
             some.sentence(),
             "1 table analyzed; 4 objects tried in vain; 1 object left alone"
         );
-        assert_eq!(some.vain_finding(), None);
+        assert_eq!(
+            some.chosen_finding().unwrap(),
+            Finding::inconclusive("4 of 5 objects tried in vain: the warnings say why")
+        );
+    }
+
+    #[test]
+    fn a_missing_right_is_inconclusive_where_nothing_else_was_done() {
+        let mut done = Done::default();
+        let left = |by| Left {
+            object: "a".to_owned(),
+            why: "no right".to_owned(),
+            by: Some(by),
+        };
+        done.leave(&[left(Withholder::Grant)]);
+        assert_eq!(done.sentence(), "nothing done; 1 object left alone");
+        assert_eq!(done.barred_finding(), None);
+        done.leave(&[left(Withholder::Role), left(Withholder::Name)]);
+        assert_eq!(done.sentence(), "nothing done; 3 objects left alone");
+        assert_eq!(
+            done.barred_finding().unwrap(),
+            Finding::inconclusive("none of 2 objects: no right")
+        );
+        done.analyzed = 1;
+        assert_eq!(done.barred_finding(), None);
     }
 
     #[test]
@@ -298,6 +369,7 @@ mod tests {
         let left = |object: &str, why: &str| Left {
             object: object.to_owned(),
             why: why.to_owned(),
+            by: None,
         };
         let mut all: Vec<Left> = (1..=7)
             .map(|n| left(&format!("i{n}"), "below 10 MB"))

@@ -1,6 +1,6 @@
 //! Repairs bloat of one PostgreSQL database while it is in use.
 //!
-//! What is worth doing is decided in [`choose`], when nothing may be started in [`guard`], both without a host; [`work`] does it, one
+//! What is worth doing is decided in [`choose`] and [`tune`], when nothing may be started in [`guard`], both without a host; [`work`] does it, one
 //! object at a time.
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,8 @@ mod guard;
 mod memory;
 mod parameters;
 mod seen;
+mod tune;
+mod unknown;
 mod work;
 
 use done::Ended;
@@ -47,6 +49,7 @@ impl Procedure for PgOptimize {
 fn optimize(parameters: &Parameters, run: &Run, database: &Database) -> Result<Ended, Error> {
     let seen = Seen::look(run, database, parameters)?;
     let mut work = Work::begin(run, database, parameters, &seen)?;
+    work.report_unknown();
     work.report_holders();
     work.deal_with_abandoned()?;
     work.drop_leftovers()?;

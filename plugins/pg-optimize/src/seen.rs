@@ -1,7 +1,9 @@
 //! What there was when the run began.
 
 use crate::parameters::Parameters;
-use windlass_sdk::database::{IndexFacts, OwnStatement, ServerFacts, TableFacts, XminHolder};
+use windlass_sdk::database::{
+    CoverageFacts, IndexFacts, OwnStatement, ServerFacts, TableFacts, XminHolder,
+};
 use windlass_sdk::{Database, Error, Instant, Run};
 
 /// A holder without a beginning is old after so many transactions.
@@ -11,6 +13,7 @@ const OLD_AGE: u32 = 100_000;
 pub(crate) struct Seen {
     pub at: Instant,
     pub server: ServerFacts,
+    pub coverage: CoverageFacts,
     pub tables: Vec<TableFacts>,
     pub indexes: Vec<IndexFacts>,
     pub holders: Vec<XminHolder>,
@@ -42,6 +45,7 @@ impl Seen {
         Ok(Self {
             at: run.now(),
             server,
+            coverage: database.coverage()?,
             tables: database.tables()?,
             indexes: database.indexes()?,
             holders: database.xmin_holders()?,
@@ -85,6 +89,7 @@ mod tests {
         Seen {
             at: 1000 + 300_000,
             server: sample::server(),
+            coverage: sample::coverage(0),
             tables: Vec::new(),
             indexes: Vec::new(),
             holders,

@@ -6,6 +6,8 @@ use crate::guard;
 use crate::memory::{self, Memory};
 use crate::parameters::Parameters;
 use crate::seen::Seen;
+use crate::tune;
+use crate::unknown::{self, Unknown};
 use std::rc::Rc;
 use std::time::Duration;
 use windlass_sdk::database::{IndexFacts, OwnStatement, TableFacts, XminHolder};
@@ -56,6 +58,32 @@ impl<'a> Work<'a> {
             (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
         };
         self.run.check(name, finding);
+    }
+
+    /// Tells what could not be judged because it was not seen.
+    pub(crate) fn report_unknown(&mut self) {
+        let (seen, coverage) = (self.seen, &self.seen.coverage);
+        let bloat = unknown::bloat(&seen.indexes, &coverage.role, &self.memory, self.parameters);
+        for (name, unknown) in [
+            ("something is seen", unknown::tables(coverage)),
+            ("bloat is known", bloat),
+            (
+                "dead rows are counted",
+                unknown::dead_rows(coverage, &seen.tables),
+            ),
+        ] {
+            match unknown {
+                Unknown::Nothing => {}
+                Unknown::Part(short, long) => {
+                    self.run.warning(long);
+                    self.done.unknown.push(short);
+                }
+                Unknown::All(finding) => {
+                    self.done.blind = true;
+                    self.check(name, finding);
+                }
+            }
+        }
     }
 
     /// Warns of old transactions and the like. The oldest holder is told in any case: it explains what vacuum leaves.
@@ -202,12 +230,18 @@ impl<'a> Work<'a> {
     /// Renews statistics where vacuum did not.
     pub(crate) fn analyze_tables(&mut self) -> Result<(), Error> {
         let vacuumed: Vec<u32> = self.done.vacuumed.iter().map(|(oid, _)| *oid).collect();
-        let chosen = choose::analyzes(&self.seen.tables, &vacuumed, self.seen.at, self.parameters);
-        self.each("analyze tables", &chosen, table_name, |work, table, _| {
-            work.database.analyze(&table.name)?;
-            work.done.analyzed += 1;
-            Ok(None)
-        })
+        let choice = choose::analyzes(&self.seen.tables, &vacuumed, self.seen.at, self.parameters);
+        self.leave(&choice.left);
+        self.each(
+            "analyze tables",
+            &choice.chosen,
+            table_name,
+            |work, table, _| {
+                work.database.analyze(&table.name)?;
+                work.done.analyzed += 1;
+                Ok(None)
+            },
+        )
     }
 
     /// Makes autovacuum start earlier where it came too late, if so asked.
@@ -215,10 +249,10 @@ impl<'a> Work<'a> {
         if !self.parameters.tune_autovacuum {
             return Ok(());
         }
-        let choice = choose::tunings(&self.seen.tables, &self.seen.server, self.parameters);
+        let choice = tune::tunings(&self.seen.tables, &self.seen.server, self.parameters);
         self.leave(&choice.left);
-        let factor = choose::scale_factor(self.parameters.tune_to);
-        let set = [(choose::SCALE_FACTOR.to_owned(), Some(factor))];
+        let factor = tune::scale_factor(self.parameters.tune_to);
+        let set = [(tune::SCALE_FACTOR.to_owned(), Some(factor))];
         self.each(
             "tune autovacuum",
             &choice.chosen,
@@ -250,8 +284,11 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        if let Some(finding) = self.done.vain_finding() {
-            self.check("something could be done", finding);
+        if let Some(finding) = self.done.chosen_finding() {
+            self.check("what was chosen was done", finding);
+        }
+        if let Some(finding) = self.done.barred_finding() {
+            self.check("what needs work may be maintained", finding);
         }
         self.run.remember(memory::KEY, &self.memory)?;
         Ok(Ended {
@@ -276,10 +313,8 @@ impl<'a> Work<'a> {
         }
         for (at, object) in chosen.iter().enumerate() {
             if let Some(why) = self.must_stop()? {
-                let rest = chosen.iter().skip(at).map(|object| Left {
-                    object: name(object),
-                    why: why.clone(),
-                });
+                let rest = chosen.iter().skip(at);
+                let rest = rest.map(|object| Left::alone(name(object), &why));
                 self.leave(&rest.collect::<Vec<_>>());
                 return Ok(());
             }
@@ -288,24 +323,35 @@ impl<'a> Work<'a> {
                 .progress(at as u64, chosen.len() as u64, &object_name);
             match act(self, object, &object_name) {
                 Ok(None) => self.done.tried += 1,
-                Ok(Some(why)) => self.leave(&[Left {
-                    object: object_name,
-                    why,
-                }]),
-                Err(error) => self.tried_in_vain(&object_name, error)?,
+                Ok(Some(why)) => self.leave(&[Left::alone(object_name, why)]),
+                Err(error) => self.failed(object_name, error)?,
             }
         }
         Ok(())
     }
 
     /// The rest may do better, unless the error is about more than the object.
-    fn tried_in_vain(&mut self, name: &str, error: Error) -> Result<(), Error> {
+    fn failed(&mut self, name: String, error: Error) -> Result<(), Error> {
+        if error.is_budget() {
+            self.leave(&[Left::alone(name, "the budget is used up")]);
+            self.done.stopped = Some(error.message);
+            return Ok(());
+        }
+        if error.is_outside_the_plan() {
+            self.run.warning(format!("not done {name}: {error}"));
+            self.done.unplanned += 1;
+            return Ok(());
+        }
+        if error.kind == Kind::NotFound {
+            self.leave(&[Left::alone(name, error.message)]);
+            return Ok(());
+        }
         if error.kind == Kind::Damaged {
             self.check(format!("{name} is sound"), Finding::fail(error.message));
         } else if error.kind == Kind::Limit {
             self.run.warning(format!("tried in vain {name}: {error}"));
             self.done.stopped = Some(error.message);
-        } else if error.is_about_the_object() || error.is_outside_the_plan() {
+        } else if error.is_about_the_object() {
             self.run.warning(format!("tried in vain {name}: {error}"));
         } else {
             return Err(error);
@@ -369,7 +415,7 @@ impl<'a> Work<'a> {
     }
 
     fn leave(&mut self, left: &[Left]) {
-        self.done.left += left.len();
+        self.done.leave(left);
         for line in left_alone(left) {
             self.run.info(line);
         }

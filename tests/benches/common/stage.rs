@@ -128,6 +128,7 @@ pub(crate) fn order_on(target: &str, call: Call, calls: u64) -> Order {
             ..Effective::nothing()
         },
         grants: Vec::new(),
+        lineage: Vec::new(),
         plan: None,
         by: "bench".into(),
         plugin,

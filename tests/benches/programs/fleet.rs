@@ -34,7 +34,14 @@ fn plan(figures: &mut Figures, fleet: &Fleet) {
     for number in 0..DEPLOYMENTS {
         fleet.roll_out(&format!("app-{number}"));
     }
-    fleet.windlass(&["grant", "node-maintenance", "--target", "staging"]);
+    fleet.windlass(&[
+        "grant",
+        "node-maintenance",
+        "--target",
+        "staging",
+        "--approved-by",
+        "tester",
+    ]);
     let words = [
         "plan",
         "node-maintenance",
@@ -70,7 +77,14 @@ fn plan(figures: &mut Figures, fleet: &Fleet) {
 }
 
 fn watch(figures: &mut Figures, fleet: &Fleet) {
-    fleet.windlass(&["grant", "k8s-rollout", "--target", "staging"]);
+    fleet.windlass(&[
+        "grant",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--approved-by",
+        "tester",
+    ]);
     let mut sizes = vec![];
     for _ in 0..figures.samples(1) {
         fleet.apply(&deployment("all", DEPLOYMENTS * REPLICAS));

@@ -130,7 +130,14 @@ impl<'a> Shop<'a> {
         );
         self.write("windlass.toml", &text);
         for procedure in ["maintenance-mode", "k8s-rollout"] {
-            succeed(self.windlass(&["grant", procedure, "--target", "staging"]));
+            succeed(self.windlass(&[
+                "grant",
+                procedure,
+                "--target",
+                "staging",
+                "--approved-by",
+                "tester",
+            ]));
         }
     }
 

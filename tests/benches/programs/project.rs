@@ -40,12 +40,26 @@ impl Project {
 
     /// Grants a built-in procedure on `orders`.
     pub(crate) fn grant(&self, procedure: &str) {
-        self.succeeds(&["grant", procedure, "--target", "orders"]);
+        self.succeeds(&[
+            "grant",
+            procedure,
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ]);
     }
 
     /// The same on every shard: the grant for one of them, written wider as an operator would.
     pub(crate) fn grant_on_shards(&self, procedure: &str, name: &str) {
-        self.succeeds(&["grant", procedure, "--target", "shard-000"]);
+        self.succeeds(&[
+            "grant",
+            procedure,
+            "--target",
+            "shard-000",
+            "--approved-by",
+            "tester",
+        ]);
         let file = self
             .path()
             .join("grants")

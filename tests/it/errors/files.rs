@@ -179,7 +179,7 @@ fn a_plan_that_was_edited_is_no_plan() {
     ----- stderr -----
     error: `plan.json` cannot be used as a plan
       cause: not a plan
-      cause: unknown field `sumary`, expected one of `schema`, `digest`, `at`, `procedure`, `version`, `component`, `target`, `parameters`, `effects`, `checks`, `remarks`, `assumed`, `problems`, `refused`, `summary` at line 113 column 10
+      cause: unknown field `sumary`, expected one of `schema`, `digest`, `at`, `procedure`, `version`, `component`, `target`, `parameters`, `effects`, `checks`, `remarks`, `assumed`, `problems`, `refused`, `declined`, `summary` at line 222 column 10
       nothing was changed
       hint:  windlass plan PROCEDURE --target TARGET makes one
     ");

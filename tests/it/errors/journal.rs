@@ -176,7 +176,7 @@ fn a_state_directory_that_is_read_only_can_be_read_and_nothing_runs() {
     $ windlass audit verify
     exit code: 0
     ----- stdout -----
-    The record is whole up to this head: 52 entries of 1 run.
+    The record is whole up to this head: 53 entries of 1 run.
     head [digest]
     ----- stderr -----
     Note the head where windlass cannot write, and pass it back later with --head.

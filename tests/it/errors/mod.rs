@@ -23,7 +23,14 @@ fn granted() -> World {
 }
 
 fn grant(world: &World, procedure: &str) {
-    let words = ["grant", procedure, "--target", "orders"];
+    let words = [
+        "grant",
+        procedure,
+        "--target",
+        "orders",
+        "--approved-by",
+        "tester",
+    ];
     world.windlass(&words).expect(0);
 }
 

@@ -23,7 +23,14 @@ fn bring(world: &World, file: &str, case: &str) {
 
 pub(super) fn grant(world: &World) {
     world
-        .windlass(&["grant", "./hostile.wasm", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "./hostile.wasm",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
 }
 

@@ -67,6 +67,23 @@ fn who_loses_the_lock_in_the_middle_does_nothing_more() {
     assert_refused(&world, Side::Lock, words, Outcome::Refused, 1);
 }
 
+/// The effect's own words are covered, the table that preparing it finds is not.
+#[test]
+fn an_index_of_a_table_that_got_a_name_that_is_not_granted_is_not_rebuilt() {
+    let world = world();
+    change_grant(&world, "tables", "[\"accounts\", \"sessions\", \"second\"]");
+    let hold = Hold::writer(&world, "accounts");
+    let running = world.start(&[], &run(REBUILD));
+    until_waits(&world, "REINDEX");
+    world.as_owner("ALTER TABLE second RENAME TO private");
+    hold.release();
+    let ended = running.wait().expect(3);
+    let hint = "tables = [\"accounts\", \"sessions\", \"second\", \"private\"]";
+    assert!(ended.stderr.contains(hint), "{ended}");
+    let words = "may not reindex public.second_pkey on orders: no grant covers it";
+    assert_refused(&world, Side::Grant, words, Outcome::Refused, 4);
+}
+
 #[test]
 fn who_has_used_up_its_effects_makes_no_more() {
     let world = world();

@@ -19,7 +19,11 @@ fn manifests_are_refused_before_the_api_server_is_asked_anything() {
         let component = hostile_component(case).unwrap();
         std::fs::write(shop.path().join("hostile.wasm"), component).unwrap();
         let on_target = |verb| [verb, "./hostile.wasm", "--target", "staging"];
-        let grant = [&on_target("grant")[..], &["--force"]].concat();
+        let grant = [
+            &on_target("grant")[..],
+            &["--force", "--approved-by", "tester"],
+        ]
+        .concat();
         shop.windlass(&grant).expect(0);
         for verb in ["plan", "run"] {
             let mark = cluster.requests_length();

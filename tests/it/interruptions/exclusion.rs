@@ -14,17 +14,17 @@ fn a_second_run_on_a_target_is_refused_and_the_first_one_named() {
         until_waits(&world, "REINDEX");
         let (id, ..) = only_run(&world);
 
-        let second = world.windlass(&run(REBUILD)).expect(3);
+        let second = world.windlass(&run(REBUILD)).expect(6);
         let named = format!("run {id} already works on `orders`");
         assert!(second.stderr.contains(&named), "{second}");
 
         // Whoever records elsewhere knows nothing of the first one's files; the target does.
         let mut elsewhere = run(REBUILD);
         elsewhere.extend(["--state", "other"]);
-        let second = world.windlass(&elsewhere).expect(3);
+        let second = world.windlass(&elsewhere).expect(6);
         let named = format!("another run works on database `orders`: windlass/{id} (session ");
         assert!(second.stderr.contains(&named), "{second}");
-        let resumed = world.windlass(&["resume", &id.0]).expect(3);
+        let resumed = world.windlass(&["resume", &id.0]).expect(6);
         assert!(resumed.stderr.contains(&id.0), "{resumed}");
 
         hold.release();
@@ -32,6 +32,33 @@ fn a_second_run_on_a_target_is_refused_and_the_first_one_named() {
         let (_, state, _) = only_run(&world);
         assert!(!state.effects().is_empty());
     }
+}
+
+#[test]
+fn a_run_waits_for_the_end_of_another_if_it_is_told_to() {
+    let world = world(NEWEST);
+    let hold = Hold::writer(&world, "accounts");
+    let first = world.start(&[], &run(REBUILD));
+    until_waits(&world, "REINDEX");
+    let soon = [&run(REBUILD)[..], &["--wait=10ms"]].concat();
+    let given_up = world.windlass(&soon).expect(6);
+    assert!(
+        given_up.stderr.contains("--wait waits for its end"),
+        "{given_up}"
+    );
+    let second = world.start(&[], &[&run(REBUILD)[..], &["--wait"]].concat());
+    second.until_said("waiting for its end");
+    hold.release();
+    assert_succeeded(&world, first.wait());
+    let second = second.wait();
+    assert_eq!(second.code, 0, "{second}");
+    assert_eq!(
+        world.windlass(&["runs", "--output", "json"]).json()["runs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 /// Its locks went with its process; what it began may still be done.

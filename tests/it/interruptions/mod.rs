@@ -51,7 +51,14 @@ pub(crate) fn ready(world: World, lock_timeout: &str) -> World {
         ),
     );
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     world
 }

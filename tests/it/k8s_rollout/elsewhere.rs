@@ -23,7 +23,14 @@ fn words<'a>(namespace: &'a str, images: &'a str) -> [&'a str; 10] {
 fn elsewhere(shop: &Shop) -> Project {
     let project = Project::new(&shop.read("windlass.toml"), &[]);
     project
-        .windlass(&["grant", "k8s-rollout", "--target", "staging"])
+        .windlass(&[
+            "grant",
+            "k8s-rollout",
+            "--target",
+            "staging",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     project
 }
@@ -36,7 +43,7 @@ fn a_run_from_elsewhere_is_refused_while_the_first_one_lives() {
     let first = shop.start(&[], &words(&namespace, "images=app=shop:unready"));
     first.until_said("set image");
     let refused = other.windlass(&words(&namespace, "images=app=shop:2"));
-    assert_eq!(refused.code, 3, "{refused}");
+    assert_eq!(refused.code, 6, "{refused}");
     assert!(refused.stderr.contains("holds the lease"), "{refused}");
     assert_eq!(shop.image(), "shop:unready");
     first.kill();

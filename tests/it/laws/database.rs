@@ -107,7 +107,14 @@ impl LawWorld for Database {
         }
         connect(&world, &RECEIVER);
         world
-            .windlass(&["grant", case.procedure, "--target", "orders"])
+            .windlass(&[
+                "grant",
+                case.procedure,
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ])
             .expect(0);
         Self { case, world }
     }

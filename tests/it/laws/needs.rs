@@ -4,7 +4,7 @@ use super::PROCEDURES;
 use std::path::Path;
 use toml::{Table, Value};
 use windlass::clock::Millis;
-use windlass::grant::{Draft, GrantFile, Refusal, Wanted, select};
+use windlass::grant::{Draft, GrantFile, Purpose, Refusal, Wanted, select};
 use windlass::plugin::Component;
 
 const TARGET: &str = "somewhere";
@@ -50,7 +50,7 @@ fn draft(component: &Component) -> Table {
         budget: &manifest.budget,
         schemas: &[],
         channels: &[],
-        approved_by: "tester",
+        approved_by: Some("tester"),
         reason: "a test",
         expires: "2100-01-01T00:00:00Z".parse().unwrap(),
     };
@@ -92,6 +92,7 @@ fn lacking(component: &Component, grant: &Table) -> Option<String> {
         spec: component.spec(),
         digest: component.digest(),
         target: TARGET,
+        purpose: Purpose::Run,
     };
     let manifest = component.manifest();
     let granted = select(vec![file], wanted, Millis(0)).unwrap();

@@ -112,7 +112,14 @@ fn a_host_that_slept_while_another_run_took_the_target_evicts_nothing_more() {
     let running = held_back(&shop);
     running.pause();
     let other = Project::new(&shop.read("windlass.toml"), &[]);
-    let grant = ["grant", "k8s-rollout", "--target", "staging"];
+    let grant = [
+        "grant",
+        "k8s-rollout",
+        "--target",
+        "staging",
+        "--approved-by",
+        "tester",
+    ];
     other.windlass(&grant).expect(0);
     let namespace = format!("namespace={}", shop.namespace().name());
     let set = |set| ["--set", set];

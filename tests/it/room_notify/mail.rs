@@ -2,11 +2,11 @@
 
 use super::escape::NASTY;
 use super::mail_server::{Act, MailServer, Security};
-use super::place::{Place, block_on, given_up, in_doubt, message, webhook};
+use super::place::{Place, about, block_on, given_up, in_doubt, message, webhook};
 use crate::room_database::tls::certificate;
 use windlass::contract::notify_types::Delivery;
 use windlass::database::client::Secret;
-use windlass::notify::{Channel, Effect, Kind, Smtp, SmtpTls};
+use windlass::notify::{Channel, Effect, Kind, Smtp, SmtpTls, delivery_of};
 
 fn channel(server: &MailServer, tls: SmtpTls, ca: Option<&str>) -> Channel {
     Channel {
@@ -127,6 +127,21 @@ fn a_server_that_is_busy_gets_the_mail_once() {
             place.note().unwrap()["attempts"].as_array().unwrap().len(),
             3
         );
+    });
+}
+
+#[test]
+fn one_recipient_that_is_refused_costs_no_other_the_mail() {
+    block_on(async {
+        let (server, channel) = plain([Act::Answer("RCPT TO:<ops@", 550)]);
+        let mut place = Place::new(channel).await;
+        let applied = place.apply(about("end")).await;
+        assert_eq!(delivery_of(&applied.answer), Some(Delivery::Delivered));
+        assert_eq!(
+            applied.after,
+            "delivered; the mail server refused recipient 1 of 2 (answered 550)"
+        );
+        assert_eq!(server.mails().len(), 1);
     });
 }
 

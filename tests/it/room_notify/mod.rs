@@ -5,6 +5,7 @@ mod doubt;
 mod escape;
 mod mail;
 pub(crate) mod mail_server;
+mod needed;
 mod outbox;
 mod place;
 pub(crate) mod receiver;

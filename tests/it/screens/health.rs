@@ -11,22 +11,32 @@ fn a_health_check() {
     let world = World::on(NEWEST);
     world.bloat(300);
     world
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     assert_snapshot!(checked(&world, &["plan", "pg-health", "--target", "orders"]), @"
     $ windlass plan pg-health --target orders
-    exit code: 0
+    exit code: 7
     ----- stdout -----
-    orders: pg-health 0.1.0 would change nothing
+    orders: pg-health 0.1.0 would change nothing, and would need a person: standbys:
+      none is connected; nobody said how many to expect, so a missing one cannot be
+      noticed: declare `expected-standbys` for the database in windlass.toml, 0 for
+      none
 
     checks
-      standbys: none is connected; nobody said how many to expect, so a missing one
-      cannot be noticed: declare `expected-standbys` for the database in
+      ? standbys: none is connected; nobody said how many to expect, so a missing
+      one cannot be noticed: declare `expected-standbys` for the database in
       windlass.toml, 0 for none
-      standby lag: no standby is connected, so none was measured
+      ? standby lag: no standby is connected, so none was measured
 
     foreseen
-      2 inconclusive: standbys, standby lag; 10 checks passed
+      2 inconclusive: standbys, standby lag; 11 checks passed
     ----- stderr -----
     pg-health 0.1.0 on orders, by tester
     - role and replication
@@ -46,6 +56,7 @@ fn a_health_check() {
     ✓ tables: 2 tables seen
     ✓ wraparound: [seen]
     ✓ indexes: 5 indexes seen, all valid
+    ✓ collations: none that has a version orders an index
     - invariants
       invariants: none is declared for this database in windlass.toml
     - slow statements
@@ -60,7 +71,7 @@ fn a_health_check() {
     exit code: 4
     ----- stdout -----
     run [run] is inconclusive after [span]: nothing was changed
-      2 inconclusive: standbys, standby lag; 10 checks passed
+      2 inconclusive: standbys, standby lag; 11 checks passed
       pg-health 0.1.0 on orders, by tester, [time]
 
     role and replication  [span]
@@ -84,6 +95,7 @@ fn a_health_check() {
       ✓ tables: 2 tables seen
       ✓ wraparound: [seen]
       ✓ indexes: 5 indexes seen, all valid
+      ✓ collations: none that has a version orders an index
     ----- stderr -----
     pg-health 0.1.0 on orders, by tester
     - role and replication
@@ -103,6 +115,7 @@ fn a_health_check() {
     ✓ tables: 2 tables seen
     ✓ wraparound: [seen]
     ✓ indexes: 5 indexes seen, all valid
+    ✓ collations: none that has a version orders an index
     - invariants
       invariants: none is declared for this database in windlass.toml
     - slow statements

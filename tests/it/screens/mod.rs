@@ -4,7 +4,10 @@
     reason = "whole screens stand in the tests, and they are long"
 )]
 
+mod grant;
 mod health;
+mod impostor;
+mod looking;
 mod run;
 mod start;
 
@@ -52,7 +55,14 @@ fn tuned<'a>(words: &[&'a str]) -> Vec<&'a str> {
 fn granted() -> World {
     let world = World::bloated_on(NEWEST);
     world
-        .windlass(&["grant", "pg-optimize", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-optimize",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     world
 }
@@ -98,7 +108,14 @@ fn every_command_speaks_json() {
     speaks(
         "windlass.grant/1",
         0,
-        &["grant", "pg-health", "--target", "orders"],
+        &[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ],
     );
     speaks(
         "windlass.grant-check/1",
@@ -124,7 +141,18 @@ fn every_command_speaks_json() {
     speaks(error, 2, &["init"]);
     speaks(error, 2, &["build", "empty"]);
     speaks(error, 2, &["inspect", "nothing"]);
-    speaks(error, 2, &["grant", "pg-health", "--target", "orders"]);
+    speaks(
+        error,
+        2,
+        &[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ],
+    );
     speaks(error, 2, &["grant", "check", "windlass.toml"]);
     speaks(error, 2, &["plan", "pg-health", "--target", "nowhere"]);
     speaks(

@@ -46,7 +46,7 @@ fn a_plan_and_its_run() {
     - vacuum tables
     - tune autovacuum
     - check
-    ✓ rebuilt indexes are not larger: assumed: 4 looked at: public.accounts_abalance
+    · rebuilt indexes are not larger: assumed: 4 looked at: public.accounts_abalance
       [size] → [size] · public.accounts_bid_abalance [size] → [size] ·
       public.accounts_pkey [size] → [size] · public.accounts_bid [size] → [size]
 
@@ -340,13 +340,13 @@ fn a_report_and_its_undo() {
     exit code: 0
     ----- stdout -----
     ----- stderr -----
-    No run here is like that; windlass runs lists all.
+    There is no run that is not over.
     ");
     assert_snapshot!(screen(&world, &["audit", "verify"]), @"
     $ windlass audit verify
     exit code: 0
     ----- stdout -----
-    The record is whole up to this head: 63 entries of 1 run.
+    The record is whole up to this head: 64 entries of 1 run.
     head [digest]
     ----- stderr -----
     Note the head where windlass cannot write, and pass it back later with --head.
@@ -414,4 +414,27 @@ fn a_run_that_broke_off() {
     tester wants it cancelled
     taking it back: cancelled by tester
     ");
+}
+
+#[test]
+fn what_goes_to_a_program_is_not_broken_into_lines() {
+    let world = granted();
+    world
+        .windlass(&tuned(&["plan", "pg-optimize", "--target", "orders"]))
+        .expect(0);
+    let killed = [("WINDLASS_TEST_KILL_AT", "done:1")];
+    let run = tuned(&["run", "pg-optimize", "--target", "orders"]);
+    world.windlass_with(&killed, &run).expect(128 + 9);
+    let listed = world.windlass_with(&[("COLUMNS", "")], &["runs"]).expect(0);
+    let row = listed.stdout.lines().nth(1).unwrap();
+    for word in ["pg-optimize", "orders", "interrupted", "windlass resume "] {
+        assert!(row.contains(word), "{word}: {listed}");
+    }
+    // A narrow terminal breaks lines, and no word.
+    let narrow = world
+        .windlass_with(&[("COLUMNS", "60")], &["runs"])
+        .expect(0);
+    for word in ["pg-optimize", "orders", "interrupted"] {
+        assert!(narrow.stdout.contains(word), "{word}: {narrow}");
+    }
 }

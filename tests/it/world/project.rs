@@ -112,15 +112,11 @@ impl Project {
             )
             .env("USER", "tester")
             .stdin(Stdio::null());
-        for outside in [
-            "DATABASE_URL",
-            "RUST_LOG",
-            "RUST_BACKTRACE",
-            "NO_COLOR",
-            "COLUMNS",
-        ] {
+        for outside in ["DATABASE_URL", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR"] {
             command.env_remove(outside);
         }
+        // As on a terminal: a pipe has no width.
+        command.env("COLUMNS", "80");
         command
     }
 }

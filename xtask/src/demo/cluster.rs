@@ -52,7 +52,17 @@ pub(crate) fn demo() -> Result<(), Trouble> {
     let stage = Stage::set(program)?;
 
     heading("May k8s-rollout change anything here? Only what a grant says, for this very binary");
-    stage.windlass(&["grant", "k8s-rollout", "--target", "staging"], 0)?;
+    stage.windlass(
+        &[
+            "grant",
+            "k8s-rollout",
+            "--target",
+            "staging",
+            "--approved-by",
+            "tester",
+        ],
+        0,
+    )?;
 
     heading("What would a new image do? The server rehearses it, and nothing is changed");
     stage.windlass(&rollout("plan", "images=app=shop:2"), 0)?;
@@ -72,7 +82,17 @@ pub(crate) fn demo() -> Result<(), Trouble> {
     let node = stage.node_of_web()?;
     stage.apply("budget.yaml", BUDGET)?;
     stage.waits("pdb/web", "jsonpath={.status.currentHealthy}=3")?;
-    stage.windlass(&["grant", "node-maintenance", "--target", "staging"], 0)?;
+    stage.windlass(
+        &[
+            "grant",
+            "node-maintenance",
+            "--target",
+            "staging",
+            "--approved-by",
+            "tester",
+        ],
+        0,
+    )?;
     let nodes = format!("nodes={node}");
     stage.windlass(&maintenance("plan", &nodes), 0)?;
 

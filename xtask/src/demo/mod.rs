@@ -27,7 +27,14 @@ pub(crate) fn demo() -> Result<(), Trouble> {
     stage.windlass(&["inspect", "pg-optimize"])?;
 
     heading("May it? Only what a grant says, for this very binary");
-    stage.windlass(&["grant", "pg-optimize", "--target", "orders"])?;
+    stage.windlass(&[
+        "grant",
+        "pg-optimize",
+        "--target",
+        "orders",
+        "--approved-by",
+        "tester",
+    ])?;
 
     heading("What would it do? A plan looks, and changes nothing");
     let before = Look::at(&stage.url)?;

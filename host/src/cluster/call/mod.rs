@@ -77,6 +77,14 @@ impl<'a> Named<'a> {
         images.chain(service).chain(of_pods).collect()
     }
 
+    /// Service accounts, other than `default`, that it gives to pods.
+    pub fn accounts(&self) -> Vec<String> {
+        // What the policy refuses was refused before.
+        let manifest = self.manifest.map(policy::manifest);
+        let given = manifest.and_then(Result::ok).unwrap_or_default();
+        given.accounts
+    }
+
     pub(super) fn workload(workload: &'a WorkloadName) -> Self {
         let kind = match workload.kind {
             WorkloadKind::Deployment => ("apps", "Deployment"),

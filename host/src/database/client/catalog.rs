@@ -3,6 +3,7 @@
 use super::failure::{Outcome, refuse};
 use super::rights::maintain;
 use super::session::Session;
+use super::shown;
 use super::tables::HELD;
 use crate::contract::ErrorKind;
 use crate::contract::database_types::{ObjectName, StorageParameter};
@@ -38,7 +39,9 @@ pub(super) struct Index {
     pub(super) name: ObjectName,
     /// `i`, or `I` of a partitioned table.
     pub(super) kind: char,
+    /// The table that it belongs to; for an index of a TOAST table, the table whose values that keeps.
     pub(super) table: ObjectName,
+    /// The table or TOAST table that it is an index of.
     pub(super) table_oid: u32,
     pub(super) owned: bool,
     /// Whether the role may maintain the table.
@@ -65,7 +68,7 @@ const TABLE: &str = "
 
 const INDEX: &str = "
     WITH {held}
-    SELECT i.oid, n.nspname, i.relname, i.relkind::text, tn.nspname, c.relname, c.oid,
+    SELECT i.oid, n.nspname, i.relname, i.relkind::text, tn.nspname, coalesce(o.relname, c.relname), c.oid,
            pg_has_role(c.relowner, 'USAGE'),
            pg_has_role(c.relowner, 'USAGE') OR {maintain},
            x.indisvalid, x.indisexclusion, c.relpersistence = 't',
@@ -75,7 +78,8 @@ const INDEX: &str = "
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
     JOIN pg_class c ON c.oid = x.indrelid
-    JOIN pg_namespace tn ON tn.oid = c.relnamespace
+    LEFT JOIN pg_class o ON c.relkind = 't' AND o.reltoastrelid = c.oid
+    JOIN pg_namespace tn ON tn.oid = coalesce(o.relnamespace, c.relnamespace)
     LEFT JOIN held h ON h.oid = i.oid
     LEFT JOIN held t ON t.oid = c.oid
     WHERE ";
@@ -175,19 +179,13 @@ fn index_sql(session: &Session) -> String {
 }
 
 fn read_index(row: &Row) -> Outcome<Index> {
-    let name = ObjectName {
-        schema: row.try_get(1)?,
-        name: row.try_get(2)?,
-    };
-    refuse_system(&name)?;
+    let ((name, _), (table, _)) = (shown::object(row, 1)?, shown::object(row, 4)?);
+    refuse_system(&table)?;
     Ok(Index {
         oid: row.try_get(0)?,
         name,
         kind: first(row, 3)?,
-        table: ObjectName {
-            schema: row.try_get(4)?,
-            name: row.try_get(5)?,
-        },
+        table,
         table_oid: row.try_get(6)?,
         owned: row.try_get(7)?,
         maintained: row.try_get(8)?,
@@ -195,7 +193,7 @@ fn read_index(row: &Row) -> Outcome<Index> {
         exclusion: row.try_get(10)?,
         temporary: row.try_get(11)?,
         in_work: row.try_get(12)?,
-        definition: row.try_get(13)?,
+        definition: shown::maybe_text(row, 13)?,
     })
 }
 

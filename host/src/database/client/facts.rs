@@ -2,15 +2,19 @@
 
 use super::failure::Outcome;
 use super::session::Session;
+use super::shown;
 use super::tables::{age, amount};
 use super::target::Target;
-use crate::contract::database_types::{ServerFacts, StorageParameter};
+use crate::contract::database_types::{AgedDatabase, ServerFacts, StorageParameter};
 
 const SERVER: &str = "
     SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int4,
            pg_is_in_recovery(), floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)::int8,
            pg_database_size(current_database()), age(d.datfrozenxid), mxid_age(d.datminmxid)
     FROM pg_database d WHERE d.datname = current_database()";
+
+/// The server stops for all databases when one of them is too old, whatever that one is for.
+const OLDEST: &str = "SELECT d.datname, {age} FROM pg_database d ORDER BY 2 DESC, 1 LIMIT 1";
 
 const AUTOVACUUM: &str = "SELECT s.name, s.setting FROM pg_settings s WHERE starts_with(s.name, 'autovacuum') ORDER BY 1";
 
@@ -44,6 +48,16 @@ pub(super) async fn server(session: &Session, target: &Target) -> Outcome<Server
         autovacuum: autovacuum(session).await?,
         frozen_age: age(&row, 5)?,
         multixact_age: age(&row, 6)?,
+        oldest_frozen: oldest(session, "age(d.datfrozenxid)").await?,
+        oldest_multixact: oldest(session, "mxid_age(d.datminmxid)").await?,
+    })
+}
+
+async fn oldest(session: &Session, by: &str) -> Outcome<AgedDatabase> {
+    let row = session.query_one(&OLDEST.replace("{age}", by), &[]).await?;
+    Ok(AgedDatabase {
+        name: shown::text(&row, 0)?,
+        age: age(&row, 1)?,
     })
 }
 

@@ -50,6 +50,26 @@ impl Failure {
         }
     }
 
+    /// What the guest is told of a statement of ours that maintains an object. Its text is sound, so an error about text or values is
+    /// raised by what the object itself has: the expression of an index, a function that it calls, a cap on temporary files that it needs too
+    /// much of. Other objects may do better.
+    pub(super) fn of_maintenance(self, database: &str) -> CallError {
+        let raised = match &self {
+            Self::Driver(error) => error.as_db_error().map(raised_by_object),
+            Self::Call(_) => None,
+        };
+        let mut error = self.into_call(database);
+        match raised {
+            Some(Raised::Missing) => {
+                error.kind = ErrorKind::Conflict;
+                error.message.push_str(HINT);
+            }
+            Some(Raised::Otherwise) => error.kind = ErrorKind::Conflict,
+            Some(Raised::No) | None => {}
+        }
+        error
+    }
+
     /// The server's code, where the server answered.
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
@@ -94,11 +114,44 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
+/// A function that names others without their schema works for the application, and not while the server maintains.
+const HINT: &str = "; hint: while it maintains, the server looks for names in pg_catalog only: alter function … set search_path = …";
+
+/// Whether an error was raised by what the maintained object has.
+enum Raised {
+    /// A function of it names something that is not found.
+    Missing,
+    /// In another way.
+    Otherwise,
+    /// No: by the server, or by the object's state.
+    No,
+}
+
+fn raised_by_object(answer: &DbError) -> Raised {
+    // The server tells in which function an error was raised.
+    let in_function = answer.where_().is_some();
+    match answer.code().code() {
+        "42883" => Raised::Missing,
+        "42P01" | "42703" | "42704" | "3F000" if in_function => Raised::Missing,
+        "42P01" | "42704" | "3F000" => Raised::No,
+        "42501" if !in_function => Raised::No,
+        // `data corrupted` and `index corrupted` are in another class, and damage.
+        code => match code.get(..2).unwrap_or_default() {
+            "0A" | "22" | "42" => Raised::Otherwise,
+            _ => Raised::No,
+        },
+    }
+}
+
 fn kind_of(code: &SqlState) -> ErrorKind {
     match code.code() {
         "42501" | "25006" => ErrorKind::Denied,
         "42P01" | "42704" | "3D000" | "3F000" | "42883" => ErrorKind::NotFound,
         "57014" => ErrorKind::Limit,
+        // `temp_file_limit`: the server has enough, and lets one session have no more.
+        "53400" => ErrorKind::Conflict,
+        // A file of one object is gone or cannot be read.
+        "58P01" | "58030" => ErrorKind::Damaged,
         other => match other.get(..2).unwrap_or_default() {
             "28" => ErrorKind::Denied,
             "22" | "42" | "0A" => ErrorKind::Invalid,

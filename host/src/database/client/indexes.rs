@@ -4,39 +4,49 @@ use super::bloat::{self, IndexShape};
 use super::catalog::IN_WORK;
 use super::failure::Outcome;
 use super::measure::Measure;
+use super::rights::maintain;
 use super::session::Session;
+use super::shown;
 use super::tables::{HELD, MOST_OBJECTS, amount, largest};
-use crate::contract::database_types::{IndexFacts, Leftover, ObjectName};
+use super::view::View;
+use crate::contract::database_types::{IndexFacts, Leftover, Maintenance, UnknownBloat};
+use crate::database::Verb;
 use crate::database::names::is_system_schema;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
-/// Invalid ones are few, and what is to be found: they come before any cap.
+/// Invalid ones are few, and what is to be found: they come before any cap. Those of partition parents and of TOAST tables count only if they are
+/// invalid; an index of a TOAST table belongs to the table whose values that keeps.
 const CANDIDATES: &str = "
-    SELECT i.oid, n.nspname, c.relname, x.indisvalid
+    SELECT i.oid, n.nspname, coalesce(o.relname, c.relname), x.indisvalid
     FROM pg_index x
-    JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
-    JOIN pg_class c ON c.oid = x.indrelid AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
-    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class i ON i.oid = x.indexrelid
+    JOIN pg_class c ON c.oid = x.indrelid AND c.relpersistence <> 't'
+    LEFT JOIN pg_class o ON c.relkind = 't' AND o.reltoastrelid = c.oid
+    JOIN pg_namespace n ON n.oid = coalesce(o.relnamespace, c.relnamespace)
+    WHERE i.relkind = 'i' AND c.relkind IN ('r', 'm') OR NOT x.indisvalid
     ORDER BY x.indisvalid, i.relpages DESC, i.oid";
 
 /// To print a definition the server locks the table, to measure an index that index: neither is asked where somebody is in the way.
 const FACTS: &str = "
     WITH {held}
-    SELECT i.oid, n.nspname, i.relname, tn.nspname, c.relname, m.amname,
+    SELECT i.oid, n.nspname, i.relname, tn.nspname, coalesce(o.relname, c.relname), m.amname,
            CASE WHEN h.oid IS NULL THEN pg_relation_size(i.oid)
                 ELSE i.relpages * current_setting('block_size')::int8 END,
            pg_stat_get_numscans(i.oid), x.indisvalid, x.indisexclusion,
            CASE WHEN x.indisvalid THEN false ELSE {in_work} END,
            CASE WHEN h.oid IS NULL AND t.oid IS NULL THEN left(pg_get_indexdef(i.oid), 10000) ELSE '' END,
            h.oid IS NOT NULL OR t.oid IS NOT NULL,
-           CASE WHEN ts.spcname <> 'pg_default' THEN ts.spcname END
+           CASE WHEN ts.spcname <> 'pg_default' THEN ts.spcname END,
+           i.relkind = 'I', has_schema_privilege(n.oid, 'USAGE') AND pg_has_role(c.relowner, 'USAGE'),
+           has_schema_privilege(n.oid, 'USAGE') AND (pg_has_role(c.relowner, 'USAGE') OR {maintain})
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
     JOIN pg_class c ON c.oid = x.indrelid
-    JOIN pg_namespace tn ON tn.oid = c.relnamespace
+    LEFT JOIN pg_class o ON c.relkind = 't' AND o.reltoastrelid = c.oid
+    JOIN pg_namespace tn ON tn.oid = coalesce(o.relnamespace, c.relnamespace)
     JOIN pg_am m ON m.oid = i.relam
     JOIN pg_database d ON d.datname = current_database()
     JOIN pg_tablespace ts ON ts.oid = CASE WHEN i.reltablespace = 0 THEN d.dattablespace ELSE i.reltablespace END
@@ -44,8 +54,8 @@ const FACTS: &str = "
     LEFT JOIN held t ON t.oid = c.oid
     WHERE x.indexrelid = ANY($1)";
 
-/// One row per B-tree: widths and distinct values of its columns, and whether the server merges equal keys in it.
-/// Expressions have statistics under the index's own name.
+/// One row per B-tree: widths and distinct values of its columns, whether the server merges equal keys in it, and whether the role may read all
+/// of these statistics, as the view `pg_stats` has it. Expressions have statistics under the index's own name.
 const SHAPES: &str = "
     SELECT x.indexrelid, i.relpages::float8, i.reltuples::float8,
            coalesce((SELECT split_part(o, '=', 2)::float8 FROM unnest(i.reloptions) o
@@ -58,7 +68,9 @@ const SHAPES: &str = "
                AND coalesce((SELECT split_part(o, '=', 2)::bool FROM unnest(i.reloptions) o
                              WHERE split_part(o, '=', 1) = 'deduplicate_items'), true)
                AND bool_and(k.n > x.indnkeyatts OR (p.amprocfamily IS NOT NULL AND coalesce(co.collisdeterministic, true))),
-           current_setting('block_size')::int4
+           current_setting('block_size')::int4,
+           NOT row_security_active(c.oid) AND bool_and(CASE WHEN a.attname IS NULL
+               THEN has_column_privilege(i.oid, e.attnum, 'SELECT') ELSE has_column_privilege(c.oid, a.attnum, 'SELECT') END)
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_am m ON m.oid = i.relam AND m.amname = 'btree'
@@ -75,17 +87,15 @@ const SHAPES: &str = "
         AND s.tablename = CASE WHEN a.attname IS NULL THEN i.relname ELSE c.relname END
         AND s.attname = coalesce(a.attname, e.attname)
     WHERE x.indexrelid = ANY($1)
-    GROUP BY x.indexrelid, i.relpages, i.reltuples, i.reloptions, x.indisunique, x.indnatts, x.indnkeyatts";
+    GROUP BY x.indexrelid, c.oid, i.relpages, i.reltuples, i.reloptions, x.indisunique, x.indnatts, x.indnkeyatts";
 
-/// The indexes of tables that `shows` lets through, invalid ones first, then the largest.
-pub(super) async fn read(
-    session: &Session,
-    shows: &(dyn Fn(&str, &str) -> bool + Sync),
-) -> Outcome<Vec<IndexFacts>> {
+/// The indexes of tables that the run may see, invalid ones first, then the largest.
+pub(super) async fn read(session: &Session, view: View<'_>) -> Outcome<Vec<IndexFacts>> {
     let (mut oids, mut valid): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     let candidate = |row: Row| {
-        let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        if !is_system_schema(&schema) && shows(&schema, &table) {
+        let (table, _) = shown::object(&row, 1)?;
+        if !is_system_schema(&table.schema) && view.shows(Verb::Indexes, &table.schema, &table.name)
+        {
             let list = if row.try_get(3)? {
                 &mut valid
             } else {
@@ -99,14 +109,17 @@ pub(super) async fn read(
     oids.extend(largest(session, valid).await?);
     oids.truncate(MOST_OBJECTS);
     let shapes = shapes(session, &oids).await?;
-    let sql = FACTS.replace("{held}", HELD).replace("{in_work}", IN_WORK);
+    let sql = FACTS
+        .replace("{held}", HELD)
+        .replace("{in_work}", IN_WORK)
+        .replace("{maintain}", maintain(session));
     let mut facts = Vec::new();
     let mut measurable = Vec::new();
     for row in session.query(&sql, &[&oids]).await? {
         if row.try_get::<_, Option<i64>>(6)?.is_none() {
             continue;
         }
-        let index = read_row(&row, &shapes)?;
+        let index = read_row(&row, &shapes, view)?;
         if index.method == "btree" && index.valid && !row.try_get::<_, bool>(12)? {
             measurable.push(facts.len());
         }
@@ -120,7 +133,7 @@ pub(super) async fn read(
 /// Measures where the estimate sees most bloat, until the measuring has read enough.
 async fn measure(
     session: &Session,
-    shapes: &HashMap<u32, IndexShape>,
+    shapes: &HashMap<u32, Known>,
     facts: &mut [IndexFacts],
     mut which: Vec<usize>,
 ) -> Outcome<()> {
@@ -129,12 +142,15 @@ async fn measure(
     };
     which.sort_by_key(|&at| std::cmp::Reverse(facts[at].bloat_bytes.unwrap_or(facts[at].bytes)));
     for at in which {
-        let fill = shapes.get(&facts[at].oid).map_or(90.0, |shape| shape.fill);
+        let fill = shapes
+            .get(&facts[at].oid)
+            .map_or(90.0, |known| known.shape.fill);
         if let Some(bloat) = measure
             .index(session, facts[at].oid, facts[at].bytes, fill)
             .await?
         {
             facts[at].bloat_bytes = Some(bloat);
+            facts[at].unknown_bloat = None;
         }
     }
     Ok(())
@@ -143,13 +159,10 @@ async fn measure(
 /// Bloat of one B-tree: measured if that is possible and cheap, else estimated; unknown for other indexes.
 pub(super) async fn bloat_of(session: &Session, oid: u32, bytes: u64) -> Outcome<Option<u64>> {
     let shapes = shapes(session, &[oid]).await?;
-    let Some(shape) = shapes.get(&oid) else {
+    let Some(known) = shapes.get(&oid) else {
         return Ok(None);
     };
-    let shape = IndexShape {
-        bytes,
-        ..shape.clone()
-    };
+    let shape = known.of_size(bytes);
     if let Some(mut measure) = Measure::find(session).await?
         && let Some(bloat) = measure.index(session, oid, bytes, shape.fill).await?
     {
@@ -158,8 +171,24 @@ pub(super) async fn bloat_of(session: &Session, oid: u32, bytes: u64) -> Outcome
     Ok(estimate(&shape))
 }
 
-/// What is known of the B-trees among the indexes. The width is not a number where statistics lack.
-async fn shapes(session: &Session, oids: &[u32]) -> Outcome<HashMap<u32, IndexShape>> {
+/// What is known of a B-tree. The width is not a number where statistics lack.
+struct Known {
+    shape: IndexShape,
+    /// Whether the role may not read all statistics of its columns.
+    hidden: bool,
+}
+
+impl Known {
+    fn of_size(&self, bytes: u64) -> IndexShape {
+        IndexShape {
+            bytes,
+            ..self.shape.clone()
+        }
+    }
+}
+
+/// What is known of the B-trees among the indexes.
+async fn shapes(session: &Session, oids: &[u32]) -> Outcome<HashMap<u32, Known>> {
     let mut shapes = HashMap::new();
     for row in session.query(SHAPES, &[&oids]).await? {
         let (columns, known): (f64, f64) = (row.try_get(4)?, row.try_get(5)?);
@@ -179,7 +208,8 @@ async fn shapes(session: &Session, oids: &[u32]) -> Outcome<HashMap<u32, IndexSh
             keys: row.try_get(8)?,
             merges: row.try_get(9)?,
         };
-        shapes.insert(row.try_get(0)?, shape);
+        let hidden = !row.try_get::<_, Option<bool>>(11)?.unwrap_or(false);
+        shapes.insert(row.try_get(0)?, Known { shape, hidden });
     }
     Ok(shapes)
 }
@@ -191,45 +221,55 @@ fn estimate(shape: &IndexShape) -> Option<u64> {
     bloat::of_index(shape)
 }
 
-fn read_row(row: &Row, shapes: &HashMap<u32, IndexShape>) -> Outcome<IndexFacts> {
+fn read_row(row: &Row, shapes: &HashMap<u32, Known>, view: View<'_>) -> Outcome<IndexFacts> {
     let oid = row.try_get(0)?;
     let bytes = amount(row, 6)?;
-    let name: String = row.try_get(2)?;
+    let ((name, exact), (table, _)) = (shown::object(row, 1)?, shown::object(row, 3)?);
     let (valid, exclusion, in_work) = (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?);
-    let shape = shapes.get(&oid).map(|shape| IndexShape {
-        bytes,
-        ..shape.clone()
-    });
+    let (of_parent, owned, maintained) = (row.try_get(14)?, row.try_get(15)?, row.try_get(16)?);
+    let known = shapes.get(&oid);
+    let bloat_bytes = known.and_then(|known| estimate(&known.of_size(bytes)));
+    let way = if valid {
+        (Maintenance::Reindex, maintained)
+    } else {
+        (Maintenance::DropInvalidIndex, owned)
+    };
     Ok(IndexFacts {
         oid,
-        table: ObjectName {
-            schema: row.try_get(3)?,
-            name: row.try_get(4)?,
-        },
-        method: row.try_get(5)?,
+        withheld: view.withheld(&table, exact, &[way]),
+        method: shown::text(row, 5)?,
         bytes,
-        bloat_bytes: shape.as_ref().and_then(estimate),
+        bloat_bytes,
+        unknown_bloat: match (bloat_bytes, known) {
+            (Some(_), _) => None,
+            (None, None) => Some(UnknownBloat::Method),
+            (None, Some(known)) if known.hidden => Some(UnknownBloat::Hidden),
+            (None, Some(_)) => Some(UnknownBloat::Statistics),
+        },
         scans: amount(row, 7)?,
         valid,
-        leftover: leftover(&name, valid, in_work),
-        not_rebuildable: not_rebuildable(exclusion),
-        definition: row.try_get(11)?,
-        tablespace: row.try_get(13)?,
-        name: ObjectName {
-            schema: row.try_get(1)?,
-            name,
-        },
+        in_work,
+        leftover: leftover(&name.name, valid, in_work || of_parent),
+        not_rebuildable: not_rebuildable(exclusion, of_parent),
+        definition: shown::text(row, 11)?,
+        tablespace: shown::maybe_text(row, 13)?,
+        table,
+        name,
     })
 }
 
 /// Why an index cannot be rebuilt concurrently.
-pub(super) fn not_rebuildable(exclusion: bool) -> Option<String> {
+pub(super) fn not_rebuildable(exclusion: bool, of_parent: bool) -> Option<String> {
+    if of_parent {
+        return Some("it is the index of a partition parent".to_owned());
+    }
     exclusion.then(|| "it carries an exclusion constraint".to_owned())
 }
 
-/// What an invalid index is. One that a session builds or drops right now is nobody's leftover.
-fn leftover(name: &str, valid: bool, in_work: bool) -> Option<Leftover> {
-    if valid || in_work {
+/// What an invalid index is. One that a session builds or drops right now is no leftover, and neither is that of a partition parent, which is
+/// invalid as long as a partition lacks its part of it.
+fn leftover(name: &str, valid: bool, wanted: bool) -> Option<Leftover> {
+    if valid || wanted {
         return None;
     }
     Some(match super::leftovers::suffix(name) {

@@ -4,8 +4,10 @@ mod answers;
 mod backend;
 mod bloat;
 mod catalog;
+mod collations;
 mod confirm;
 mod connect;
+mod coverage;
 mod drop;
 mod facts;
 mod failure;
@@ -26,6 +28,7 @@ mod room;
 mod session;
 mod sessions;
 mod settings;
+mod shown;
 #[cfg(feature = "testing")]
 mod stand_in;
 mod statements;
@@ -35,6 +38,7 @@ mod text;
 mod tidy;
 mod tls;
 mod vacuum;
+mod view;
 mod wire;
 mod work;
 
@@ -51,7 +55,8 @@ use self::purpose::Purpose;
 use self::room::{Room, within};
 use self::session::{Session, application_name};
 use self::vacuum::Job;
-use super::{Effect, Read, Revert, Verb};
+use self::view::View;
+use super::{Effect, Read, Revert};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Reverted};
 use crate::contract::{CallError, ErrorKind};
 use crate::engine::{ChangePermit, Permit};
@@ -251,19 +256,16 @@ impl Client {
 
 async fn look(session: &Session, room: &Room, permit: &Permit, read: &Read) -> Outcome<Value> {
     let database = read.database();
-    let shows = |verb: Verb| {
-        move |schema: &str, table: &str| {
-            permit
-                .effective()
-                .shows_table(verb, database, schema, table)
-        }
+    let view = View {
+        effective: permit.effective(),
+        database,
     };
     let value = match read {
         Read::Server { .. } => work::to_value(&facts::server(session, &room.target).await?),
-        Read::Tables { .. } => work::to_value(&tables::read(session, &shows(Verb::Tables)).await?),
-        Read::Indexes { .. } => {
-            work::to_value(&indexes::read(session, &shows(Verb::Indexes)).await?)
-        }
+        Read::Coverage { .. } => work::to_value(&coverage::read(session, view).await?),
+        Read::Collations { .. } => work::to_value(&collations::read(session, view).await?),
+        Read::Tables { .. } => work::to_value(&tables::read(session, view).await?),
+        Read::Indexes { .. } => work::to_value(&indexes::read(session, view).await?),
         Read::XminHolders { .. } => {
             work::to_value(&sessions::xmin_holders(session, database).await?)
         }

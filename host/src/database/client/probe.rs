@@ -2,13 +2,16 @@
 
 use super::failure::Outcome;
 use super::invariants::Powers;
+use super::measure::Measure;
 use super::purpose::Purpose;
 use super::reindex::{CORRUPTS, corrupts};
 use super::rights::maintain;
 use super::room::Room;
 use super::session::{NEWEST_MAJOR, Session};
+use super::shown;
 use super::tables::amount;
 use crate::contract::CallError;
+use crate::database::call::dotted;
 use crate::database::names::quote_ident;
 use crate::journal::RunId;
 use serde::Serialize;
@@ -41,9 +44,14 @@ pub struct Probe {
     pub maintainable: u64,
     /// How many of them the role owns, so that it may also drop indexes and set parameters.
     pub owned: u64,
+    /// Of how many of them the role may not read all planner statistics. Where nothing measures it, their bloat is unknown.
+    pub hidden: u64,
     /// What an operator may want to change, one sentence each.
     pub notes: Vec<String>,
 }
+
+/// How many objects one sentence names.
+const EXAMPLES: usize = 5;
 
 const LOGIN: &str = "
     SELECT current_user::text,
@@ -61,12 +69,20 @@ const EXTENSIONS: &str = "
 
 const RIGHTS: &str = "
     SELECT count(*), count(*) FILTER (WHERE pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE') OR {maintain}),
-           count(*) FILTER (WHERE pg_has_role(c.relowner, 'USAGE'))
+           count(*) FILTER (WHERE pg_has_role(c.relowner, 'USAGE')),
+           count(*) FILTER (WHERE row_security_active(c.oid) OR EXISTS (
+               SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                  AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')))
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_database d ON d.datname = current_database()
     WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
       AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
+
+/// Names of schemas, tables and indexes. In another encoding than `SQL_ASCII` the server takes none that it cannot show.
+const NAMES: &str = "
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm', 'i', 'I') AND getdatabaseencoding() = 'SQL_ASCII' ORDER BY 1, 2";
 
 /// Connects as a run would and asks.
 pub(super) async fn probe(room: &Room) -> Result<Probe, CallError> {
@@ -109,13 +125,51 @@ async fn ask(room: &Room, watch: &Session, look: &Session) -> Outcome<Probe> {
         tables: amount(&rights, 0)?,
         maintainable: amount(&rights, 1)?,
         owned: amount(&rights, 2)?,
+        hidden: amount(&rights, 3)?,
         notes: Vec::new(),
     };
+    let measures = Measure::find(look).await?.is_some();
     probe.notes = notes(room, look.major(), &probe, role.try_get(6)?);
     if !room.target.invariants.is_empty() {
         probe.notes.extend(Powers::of(look).await?.note());
     }
+    probe.notes.extend(unseen(&probe, measures));
+    probe.notes.extend(unnameable(look).await?);
     Ok(probe)
+}
+
+/// What the role may not see of bloat.
+fn unseen(probe: &Probe, measures: bool) -> Option<String> {
+    let role = quote_ident(&probe.role);
+    (probe.hidden > 0 && !measures).then(|| {
+        format!(
+            "{role} may not read the statistics of {} of {} tables, so the bloat of their indexes is unknown: GRANT SELECT on them, or CREATE \
+             EXTENSION pgstattuple, which pg_monitor may use",
+            probe.hidden, probe.tables
+        )
+    })
+}
+
+/// Objects that no statement can name.
+async fn unnameable(look: &Session) -> Outcome<Option<String>> {
+    let mut names = Vec::new();
+    for row in look.query(NAMES, &[]).await? {
+        let (object, exact) = shown::object(&row, 0)?;
+        if !exact {
+            names.push(dotted(&object));
+        }
+    }
+    let more = match names.len().saturating_sub(EXAMPLES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.truncate(EXAMPLES);
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "names that are not UTF-8 are left alone: {}{more}",
+            names.join(", ")
+        )
+    }))
 }
 
 fn notes(room: &Room, major: u32, probe: &Probe, sees_log: bool) -> Vec<String> {
@@ -138,7 +192,12 @@ fn notes(room: &Room, major: u32, probe: &Probe, sees_log: bool) -> Vec<String> 
     note(
         probe.superuser,
         format!(
-            "{role} is a superuser; a role with MAINTAIN or ownership and pg_monitor is enough"
+            "{role} is a superuser; {} is enough: see docs/operator.md",
+            if major >= 17 {
+                "a role in pg_maintain and pg_monitor"
+            } else {
+                "a role in pg_monitor and in the owner of the tables"
+            }
         ),
     );
     note(

@@ -49,6 +49,9 @@ pub(super) const SETTINGS: &str = "
            pg_catalog.set_config('tcp_user_timeout', '60000', false),
            pg_catalog.set_config('client_min_messages', 'warning', false),
            pg_catalog.set_config('TimeZone', 'UTC', false),
+           -- Such a database takes names of any bytes, and the server gives none of a list in which one is not UTF-8.
+           CASE WHEN pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'
+               THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) END,
            -- What the server acknowledged must survive its crash, or asking it later would be worthless.
            pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
                WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END, false)";
@@ -67,7 +70,8 @@ const LOOK: &str = "
     SET LOCAL tcp_keepalives_count = 3;
     SET LOCAL tcp_user_timeout = 60000;
     SET LOCAL client_min_messages = warning;
-    SET LOCAL TimeZone = 'UTC';";
+    SET LOCAL TimeZone = 'UTC';
+    SELECT set_config('client_encoding', 'SQL_ASCII', true) WHERE current_setting('server_encoding') = 'SQL_ASCII';";
 
 const NO_TRANSACTION_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0;";
 

@@ -106,7 +106,7 @@ async fn check(session: &Session, index: &Index) -> Outcome<()> {
     if index.temporary {
         return conflict("belongs to a temporary table");
     }
-    if let Some(why) = indexes::not_rebuildable(index.exclusion) {
+    if let Some(why) = indexes::not_rebuildable(index.exclusion, false) {
         return conflict(&format!("cannot be rebuilt concurrently: {why}"));
     }
     if !index.valid {
@@ -152,7 +152,7 @@ pub(super) async fn apply(
     let refused = match work.run(&sql).await {
         Ok(()) => None,
         Err(Ended::Unknown(error)) => return Err(in_doubt(error)),
-        Err(Ended::Refused(failure)) => Some(failure.into_call(room.name())),
+        Err(Ended::Refused(failure)) => Some(failure.of_maintenance(room.name())),
     };
     let found = match work.look_after(look(session, room, name, &before)).await {
         Ok(found) => found,

@@ -3,6 +3,7 @@
 use super::failure::Outcome;
 use super::session::Session;
 use super::sessions::must_see_all;
+use super::shown;
 use super::tables::maybe_amount;
 use crate::contract::database_types::{ReplicationFacts, ReplicationSlot, Standby};
 
@@ -32,7 +33,7 @@ pub(super) async fn read(session: &Session, database: &str) -> Outcome<Replicati
     };
     for row in session.query(&STANDBYS.replace("{end}", END), &[]).await? {
         facts.standbys.push(Standby {
-            name: row.try_get(0)?,
+            name: shown::text(&row, 0)?,
             state: row.try_get(1)?,
             synchronous: row.try_get(2)?,
             lag_bytes: maybe_amount(&row, 3)?,

@@ -2,6 +2,7 @@
 
 use super::failure::{Outcome, refuse};
 use super::session::{APPLICATION, Session};
+use super::shown;
 use super::tables::{instant, maybe_amount};
 use crate::contract::ErrorKind;
 use crate::contract::database_types::{
@@ -73,7 +74,7 @@ pub(super) async fn must_see_all(session: &Session, database: &str) -> Outcome<(
     if row.try_get(0)? {
         return Ok(());
     }
-    let role: String = row.try_get(1)?;
+    let role = shown::text(&row, 1)?;
     refuse(
         ErrorKind::Denied,
         format!(
@@ -103,8 +104,8 @@ pub(super) async fn read(session: &Session, database: &str) -> Outcome<SessionFa
 
 fn pool(row: &Row) -> Outcome<Pool> {
     Ok(Pool {
-        user: row.try_get(0)?,
-        application: row.try_get(1)?,
+        user: shown::text(row, 0)?,
+        application: shown::text(row, 1)?,
         state: row.try_get(2)?,
         sessions: small(row, 3)?,
     })
@@ -141,7 +142,7 @@ fn holder(row: &Row) -> Outcome<XminHolder> {
     };
     Ok(XminHolder {
         kind,
-        name: row.try_get(1)?,
+        name: shown::text(row, 1)?,
         pid: row
             .try_get::<_, Option<i32>>(2)?
             .and_then(|pid| u32::try_from(pid).ok()),

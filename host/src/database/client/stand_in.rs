@@ -2,7 +2,7 @@
 
 use super::super::{Effect, Read};
 use crate::call::{Applied, Confirmed, Prepared, Reverted, Undo};
-use crate::contract::database_types::ServerFacts;
+use crate::contract::database_types::{AgedDatabase, ServerFacts};
 use crate::contract::{CallError, ErrorKind};
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ pub(super) fn read(read: &Read) -> Result<Value, CallError> {
             autovacuum: Vec::new(),
             frozen_age: 0,
             multixact_age: 0,
+            oldest_frozen: young(),
+            oldest_multixact: young(),
         };
         return super::work::to_value(&facts);
     }
@@ -27,6 +29,13 @@ pub(super) fn read(read: &Read) -> Result<Value, CallError> {
         ErrorKind::Unavailable,
         "nothing is there to be looked at",
     ))
+}
+
+fn young() -> AgedDatabase {
+    AgedDatabase {
+        name: "template1".into(),
+        age: 0,
+    }
 }
 
 /// Every effect can be done, as ANALYZE can.

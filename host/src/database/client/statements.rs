@@ -3,6 +3,7 @@
 use super::failure::{Outcome, refuse};
 use super::session::Session;
 use super::sessions::must_see_all;
+use super::shown;
 use super::tables::{amount, instant};
 use super::tidy::tidy;
 use crate::contract::ErrorKind;
@@ -48,7 +49,7 @@ pub(super) async fn read(
         );
     }
     must_see_all(session, database).await?;
-    let schema = quote_ident(extension.try_get(0)?);
+    let schema = quote_ident(&shown::text(&extension, 0)?);
     let limit = i64::from(limit.min(MOST_STATEMENTS));
     let rows = match session
         .query(&STATEMENTS.replace("{schema}", &schema), &[&limit])
@@ -66,7 +67,7 @@ pub(super) async fn read(
     for row in rows {
         statements.push(Statement {
             id: row.try_get(0)?,
-            text: tidy(row.try_get::<_, Option<&str>>(1)?.unwrap_or_default()),
+            text: tidy(&shown::maybe_text(&row, 1)?.unwrap_or_default()),
             calls: amount(&row, 2)?,
             total_microseconds: amount(&row, 3)?,
             rows: amount(&row, 4)?,

@@ -3,8 +3,12 @@
 use super::bloat::{self, TableShape};
 use super::catalog::read_parameters;
 use super::failure::Outcome;
+use super::rights::maintain;
 use super::session::Session;
-use crate::contract::database_types::{ObjectName, TableFacts, TableKind};
+use super::shown;
+use super::view::{View, Way};
+use crate::contract::database_types::{Maintenance, TableFacts, TableKind, Withheld, Withholder};
+use crate::database::Verb;
 use crate::database::names::is_system_schema;
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -55,9 +59,13 @@ const FACTS: &str = "
                pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid))) * 1000)::int8,
            CASE WHEN c.relfrozenxid = '0'::xid THEN 0 ELSE greatest(age(c.relfrozenxid), age(t.relfrozenxid)) END,
            c.reloptions, t.reloptions, c.relpages::float8, c.reltuples::float8,
-           CASE WHEN c.relminmxid = '0'::xid THEN 0 ELSE greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) END
+           CASE WHEN c.relminmxid = '0'::xid THEN 0 ELSE greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) END,
+           has_schema_privilege(n.oid, 'USAGE') AND pg_has_role(c.relowner, 'USAGE'),
+           has_schema_privilege(n.oid, 'USAGE')
+               AND (pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE') OR {maintain})
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_database d ON d.datname = current_database()
     CROSS JOIN (SELECT current_setting('block_size')::int8 AS bytes) page
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(ic.relpages), 0)::int8 AS pages
@@ -79,15 +87,22 @@ const WIDTHS: &str = "
     WHERE c.oid = ANY($1) AND c.relkind IN ('r', 'm')
     GROUP BY c.oid";
 
-/// The tables that `shows` lets through, largest first.
-pub(super) async fn read(
-    session: &Session,
-    shows: &(dyn Fn(&str, &str) -> bool + Sync),
-) -> Outcome<Vec<TableFacts>> {
+/// Before PostgreSQL 18 an ANALYZE of a partition parent goes into its partitions, so all of them have to be covered.
+const PARTITIONS: &str = "
+    SELECT p.oid, n.nspname, c.relname
+    FROM pg_class p
+    CROSS JOIN LATERAL pg_partition_tree(p.oid) t
+    JOIN pg_class c ON c.oid = t.relid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE p.oid = ANY($1) AND p.relkind = 'p' AND t.level > 0";
+
+/// The tables that the run may see, largest first.
+pub(super) async fn read(session: &Session, view: View<'_>) -> Outcome<Vec<TableFacts>> {
     let mut oids: Vec<u32> = Vec::new();
     let candidate = |row: Row| {
-        let (schema, table): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        if !is_system_schema(&schema) && shows(&schema, &table) {
+        let (table, _) = shown::object(&row, 1)?;
+        if !is_system_schema(&table.schema) && view.shows(Verb::Tables, &table.schema, &table.name)
+        {
             oids.push(row.try_get(0)?);
         }
         Ok(true)
@@ -98,16 +113,46 @@ pub(super) async fn read(
     for row in session.query(WIDTHS, &[&oids]).await? {
         shapes.insert(row.try_get::<_, u32>(0)?, row);
     }
-    let sql = FACTS.replace("{held}", HELD).replace("{busy}", BUSY);
+    let sql = FACTS
+        .replace("{held}", HELD)
+        .replace("{busy}", BUSY)
+        .replace("{maintain}", maintain(session));
     let mut facts = Vec::new();
     for row in session.query(&sql, &[&oids]).await? {
         // A table that was dropped meanwhile has no size.
         if row.try_get::<_, Option<i64>>(4)?.is_some() {
-            facts.push(read_row(&row, &shapes)?);
+            facts.push(read_row(&row, &shapes, view)?);
         }
     }
+    withhold_for_partitions(session, view, &oids, &mut facts).await?;
     facts.sort_by(|a, b| b.total_bytes.cmp(&a.total_bytes).then(a.oid.cmp(&b.oid)));
     Ok(facts)
+}
+
+async fn withhold_for_partitions(
+    session: &Session,
+    view: View<'_>,
+    oids: &[u32],
+    facts: &mut [TableFacts],
+) -> Outcome<()> {
+    let partitioned = |table: &TableFacts| table.kind == TableKind::Partitioned;
+    if session.major() >= 18 || !facts.iter().any(partitioned) {
+        return Ok(());
+    }
+    for row in session.query(PARTITIONS, &[&oids]).await? {
+        let (parent, (partition, _)): (u32, _) = (row.try_get(0)?, shown::object(&row, 1)?);
+        let covered = view
+            .withheld(&partition, true, &[(Maintenance::Analyze, true)])
+            .is_empty();
+        let parents = facts.iter_mut().filter(|table| table.oid == parent);
+        for table in parents.filter(|table| !covered && table.withheld.is_empty()) {
+            table.withheld.push(Withheld {
+                what: Maintenance::Analyze,
+                by: Withholder::Grant,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// As many as one look shows. The catalog's own figures may be old, so where there are more, they are measured.
@@ -122,7 +167,7 @@ pub(super) async fn largest(session: &Session, oids: Vec<u32>) -> Outcome<Vec<u3
     Ok(oids?)
 }
 
-fn read_row(row: &Row, shapes: &HashMap<u32, Row>) -> Outcome<TableFacts> {
+fn read_row(row: &Row, shapes: &HashMap<u32, Row>, view: View<'_>) -> Outcome<TableFacts> {
     let kind = match row.try_get(3)? {
         "p" => TableKind::Partitioned,
         "m" => TableKind::MaterializedView,
@@ -142,11 +187,11 @@ fn read_row(row: &Row, shapes: &HashMap<u32, Row>) -> Outcome<TableFacts> {
             .and_then(bloat::of_table),
         None => None,
     };
+    let (name, exact) = shown::object(row, 1)?;
+    let (owned, maintained) = (row.try_get(18)?, row.try_get(19)?);
     Ok(TableFacts {
-        name: ObjectName {
-            schema: row.try_get(1)?,
-            name: row.try_get(2)?,
-        },
+        withheld: view.withheld(&name, exact, &ways(kind, owned, maintained)),
+        name,
         oid,
         kind,
         heap_bytes,
@@ -162,6 +207,17 @@ fn read_row(row: &Row, shapes: &HashMap<u32, Row>) -> Outcome<TableFacts> {
         multixact_age: age(row, 17)?,
         parameters,
     })
+}
+
+/// How a table of the kind is maintained.
+fn ways(kind: TableKind, owned: bool, maintained: bool) -> Vec<Way> {
+    let analyze = (Maintenance::Analyze, maintained);
+    let vacuum = (Maintenance::Vacuum, maintained);
+    match kind {
+        TableKind::Partitioned => vec![analyze],
+        TableKind::MaterializedView => vec![vacuum, analyze],
+        TableKind::Table => vec![vacuum, analyze, (Maintenance::SetParameters, owned)],
+    }
 }
 
 fn shape(row: &Row, widths: &Row, bytes: u64, fill: f64) -> Outcome<Option<TableShape>> {

@@ -172,7 +172,7 @@ pub(super) async fn apply(
     let note = work.note(None).await.map_err(not_done)?;
     work.run(&sql(session, table, job))
         .await
-        .map_err(|ended: Ended| work.failed(ended))?;
+        .map_err(|ended: Ended| work.failed_maintenance(ended))?;
     let warnings = session.take_warnings();
     if warnings.iter().any(|code| code.code() == "55P03") {
         return Err(not_done(held(&work, table, before.oid, note.at).await));

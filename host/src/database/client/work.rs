@@ -180,6 +180,14 @@ impl<'a> Work<'a> {
         }))
     }
 
+    /// The failure of a statement that reads what the object has, such as the expressions of its indexes.
+    pub(super) fn failed_maintenance(&self, ended: Ended) -> ApplyFailure {
+        match ended {
+            Ended::Refused(failure) => not_done(failure.of_maintenance(self.room.name())),
+            Ended::Unknown(error) => in_doubt(error),
+        }
+    }
+
     /// The failure of a statement that left nothing behind.
     pub(super) fn failed(&self, ended: Ended) -> ApplyFailure {
         match ended {

@@ -97,6 +97,8 @@ impl Seen {
         self.values.insert(match call {
             Call::Read(Read::Database(read)) => match read {
                 database::Read::Server { .. } => "read: server",
+                database::Read::Coverage { .. } => "read: coverage",
+                database::Read::Collations { .. } => "read: collations",
                 database::Read::Tables { .. } => "read: tables",
                 database::Read::Indexes { .. } => "read: indexes",
                 database::Read::XminHolders { .. } => "read: xmin holders",
@@ -281,7 +283,7 @@ fn change(change: &Change) -> &'static str {
 }
 
 /// How many values the closed matches of [`Seen`], and those of clusters, name besides the kinds.
-const VALUES: usize = 15 + 4 + 7 + 2 + 3 + 4 + 7 + 7 + 8 + 4 + 3 + 22 + 22 + 4 + 6;
+const VALUES: usize = 17 + 4 + 7 + 2 + 3 + 4 + 7 + 7 + 8 + 4 + 3 + 22 + 22 + 4 + 6;
 
 #[test]
 fn nothing_that_can_be_stored_is_missing() {

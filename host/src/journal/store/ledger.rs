@@ -50,9 +50,17 @@ CREATE TABLE blob (
 CREATE TABLE signal (run TEXT PRIMARY KEY, cancel_by TEXT NOT NULL) STRICT;
 ";
 
-/// When each channel may be sent something next. No part of the record: journals from before it are given it when they are opened to write.
-const PACE: &str =
-    "CREATE TABLE IF NOT EXISTS pace (channel TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;";
+/// When each channel may be sent something next, and which channels were told how a run stood when it had so many entries. No part of the
+/// record: journals from before it are given it when they are opened to write.
+const BESIDE: &str = "
+CREATE TABLE IF NOT EXISTS pace (channel TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS told (
+    run TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    PRIMARY KEY (run, channel)
+) STRICT;
+";
 
 /// An open journal file.
 #[derive(Debug)]
@@ -198,7 +206,7 @@ impl Ledger {
         }
         if known {
             self.connection
-                .execute_batch(PACE)
+                .execute_batch(BESIDE)
                 .map_err(|error| self.fail(error))
         } else {
             self.make_tables()
@@ -255,7 +263,7 @@ impl Ledger {
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(SCHEMA)?;
-            transaction.execute_batch(PACE)?;
+            transaction.execute_batch(BESIDE)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES ('format', ?1)",

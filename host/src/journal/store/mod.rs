@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use writer::Writer;
 
 pub use error::StoreError;
+pub use read::Whose;
 pub use verify::{Lost, Verified};
 
 /// When a [`Watcher`] is called.
@@ -308,6 +309,23 @@ impl Store {
         read::live_on(&ledger.connection, target).map_err(|error| ledger.fail(error))
     }
 
+    /// The runs with an entry since then of which it is not known that everybody was told how they stand, oldest first.
+    pub fn untold(&self, since: Millis) -> Result<Vec<RunId>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::untold(&ledger.connection, since).map_err(|error| ledger.fail(error))
+    }
+
+    /// How many entries the run had when the channel was told how it stands; the channel without a name stands for all of them.
+    pub fn told(&self, run: &RunId, channel: &str) -> Result<Option<u64>, StoreError> {
+        let ledger = lock(&self.inner.reader);
+        read::told(&ledger.connection, run, channel).map_err(|error| ledger.fail(error))
+    }
+
+    /// Remembers that the channel was told how the run stands with so many entries.
+    pub fn tell(&self, run: &RunId, channel: &str, entries: u64) -> Result<(), StoreError> {
+        self.write(|connection| write::tell(connection, run, channel, entries))
+    }
+
     /// The run that is meant by the beginning of its name, or of the part after the day.
     pub fn find(&self, prefix: &str) -> Result<RunId, StoreError> {
         let ledger = lock(&self.inner.reader);
@@ -315,16 +333,15 @@ impl Store {
         read::find(names, prefix)
     }
 
-    /// What the newest run of the procedure on the target that succeeded, and was not undone, remembered under the key.
+    /// What the newest run of these components on the target that succeeded, and was not undone, remembered under the key.
     pub fn latest_remembered(
         &self,
-        procedure: &str,
-        target: &str,
+        whose: Whose<'_>,
         key: &str,
     ) -> Result<Option<String>, StoreError> {
         let ledger = lock(&self.inner.reader);
         let sqlite = |error| ledger.fail(error);
-        read::remembered(&ledger.connection, procedure, target, key, &sqlite)
+        read::remembered(&ledger.connection, whose, key, &sqlite)
     }
 
     /// Content that was kept under this digest, checked against it.

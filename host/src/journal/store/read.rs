@@ -146,6 +146,30 @@ pub(super) fn live_on(connection: &Connection, target: &str) -> rusqlite::Result
     names.collect()
 }
 
+/// Runs with an entry since then of which `told` does not say that all is told, oldest first.
+pub(super) fn untold(connection: &Connection, since: Millis) -> rusqlite::Result<Vec<RunId>> {
+    let sql = "SELECT run.name FROM run JOIN entry last ON last.run = run.id
+        AND last.seq = (SELECT max(seq) FROM entry WHERE run = run.id)
+        LEFT JOIN told ON told.run = run.name AND told.channel = '' AND told.entries = last.seq + 1
+        WHERE last.at >= ?1 AND told.run IS NULL ORDER BY run.id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names = statement.query_map([since.0.cast_signed()], |row| Ok(RunId(row.get(0)?)))?;
+    names.collect()
+}
+
+/// How many entries the run had when the channel was told last.
+pub(super) fn told(
+    connection: &Connection,
+    run: &RunId,
+    channel: &str,
+) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT entries FROM told WHERE run = ?1 AND channel = ?2")?
+        .query_row(params![run.0, channel], |row| row.get(0))
+        .optional()
+        .map(|entries: Option<i64>| entries.map(i64::cast_unsigned))
+}
+
 /// The state of a stored run. Observations, which may be large, are not even read.
 pub(super) fn fold(
     connection: &Connection,
@@ -208,11 +232,21 @@ pub(super) fn find(names: Vec<(i64, RunId)>, typed: &str) -> Result<RunId, Store
     }
 }
 
-/// What the newest run of the procedure on the target that counts remembered under the key.
+/// Whose memory is asked for. A name is no identity: any component can have it, so digests decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The procedure's name.
+    pub procedure: &'a str,
+    /// Digests of the components that share it.
+    pub digests: &'a [String],
+    /// Logical name of the target.
+    pub target: &'a str,
+}
+
+/// What the newest run of these components on the target that counts remembered under the key.
 pub(super) fn remembered(
     connection: &Connection,
-    procedure: &str,
-    target: &str,
+    whose: Whose<'_>,
     key: &str,
     sqlite: &impl Fn(rusqlite::Error) -> StoreError,
 ) -> Result<Option<String>, StoreError> {
@@ -221,7 +255,7 @@ pub(super) fn remembered(
             let mut statement = connection.prepare_cached(
                 "SELECT id, name FROM run WHERE procedure = ?1 AND target = ?2 ORDER BY id DESC",
             )?;
-            let rows = statement.query_map([procedure, target], |row| {
+            let rows = statement.query_map([whose.procedure, whose.target], |row| {
                 Ok((row.get::<_, i64>(0)?, RunId(row.get(1)?)))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -230,11 +264,31 @@ pub(super) fn remembered(
     };
     for (id, run) in runs {
         let kept = remembered_in(connection, id, &run, key, sqlite)?;
-        if kept.is_some() && counts(connection, id, &run, sqlite)? {
+        if kept.is_some()
+            && is_of(connection, id, &run, whose.digests, sqlite)?
+            && counts(connection, id, &run, sqlite)?
+        {
             return Ok(kept);
         }
     }
     Ok(None)
+}
+
+/// Whether the run is of one of these components.
+fn is_of(
+    connection: &Connection,
+    id: i64,
+    run: &RunId,
+    digests: &[String],
+    sqlite: &impl Fn(rusqlite::Error) -> StoreError,
+) -> Result<bool, StoreError> {
+    let sql = format!("SELECT {COLUMNS} {FROM} e.blob WHERE e.run = ?1 ORDER BY e.seq LIMIT 1");
+    for raw in raw(connection, &sql, [id]).map_err(sqlite)? {
+        if let Entry::Begin(begin) = raw.decode(run)?.entry {
+            return Ok(digests.contains(&begin.digest));
+        }
+    }
+    Ok(false)
 }
 
 /// Whether later runs may build on it: it came to its end, and nothing of it was taken back. What it could not decide does not matter.

@@ -58,6 +58,22 @@ pub(super) fn request_cancel(
         .map(drop)
 }
 
+/// The channel knows how the run stands with so many entries.
+pub(super) fn tell(
+    connection: &Connection,
+    run: &RunId,
+    channel: &str,
+    entries: u64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO told (run, channel, entries) VALUES (?1, ?2, ?3)
+             ON CONFLICT (run, channel) DO UPDATE SET entries = ?3",
+        )?
+        .execute(params![run.0, channel, entries.cast_signed()])
+        .map(drop)
+}
+
 /// One statement, so that no other process comes in between.
 pub(super) fn reserve_time(
     connection: &Connection,

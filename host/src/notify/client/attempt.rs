@@ -5,8 +5,8 @@ use std::time::Duration;
 /// What one attempt at a message came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The receiver said that it took the message.
-    Taken,
+    /// The receiver said that it took the message; and who of several did not, if so.
+    Taken(Option<String>),
     /// It certainly did not, and may later.
     Again {
         /// Why not.

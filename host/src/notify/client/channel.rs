@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
 
-/// For how long a message is tried unless the operator says otherwise.
-pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_mins(1);
+/// For how long a run waits for a channel unless the operator says otherwise: maintenance is not held for its messages.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(2);
 /// For how long a message may be tried.
 pub const LONGEST_GIVE_UP_AFTER: Duration = Duration::from_hours(1);
 /// Time from one message to the next on a Slack channel unless the operator says otherwise; more are refused there.
@@ -19,7 +19,7 @@ pub struct Channel {
     pub name: String,
     /// What receives its messages.
     pub kind: Kind,
-    /// For how long one message is tried.
+    /// For how long a run waits for the channel.
     pub give_up_after: Duration,
     /// Time from one message to the next, over all runs of one state directory; zero for none.
     pub every: Duration,

@@ -8,6 +8,7 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How much of an answer is read.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -41,11 +42,15 @@ impl Post {
         (clock, within): (&Clock, Duration),
         explain: fn(&[u8]) -> Option<&'static str>,
     ) -> Answer {
-        let addresses = match self.web.door().addresses().await {
-            Ok(addresses) => addresses,
-            Err(NoWay::Unresolved) => return Answer::again(NoWay::Unresolved.to_string()),
-            Err(refused) => return Answer::Refused(refused.to_string()),
+        let began = clock.instant();
+        let addresses = match timeout(within, self.web.door().addresses()).await {
+            Ok(Ok(addresses)) => addresses,
+            Ok(Err(NoWay::Unresolved)) | Err(_) => {
+                return Answer::again(NoWay::Unresolved.to_string());
+            }
+            Ok(Err(refused)) => return Answer::Refused(refused.to_string()),
         };
+        let within = within.saturating_sub(clock.instant() - began);
         let Some(client) = self.web.client(addresses, within) else {
             return Answer::Refused("TLS could not be set up".into());
         };
@@ -76,7 +81,7 @@ async fn answered(
     let status = response.status();
     let code = status.as_u16();
     if status.is_success() {
-        return Answer::Taken;
+        return Answer::Taken(None);
     }
     if status.is_redirection() {
         return Answer::Refused(format!(

@@ -4,6 +4,7 @@ use crate::clock::Millis;
 use crate::contract::notify_types::{Level, Message};
 use crate::journal::{RunId, State};
 use crate::notify::Effect;
+use crate::plugin::builtin::title;
 use sha2::{Digest, Sha256};
 
 /// A message with what no guest can change: where it comes from, and a name that is the same at every attempt.
@@ -27,17 +28,30 @@ impl Letter {
         let Effect::Send { event, message, .. } = effect;
         let begin = so_far.begin();
         let (procedure, target) = begin.map_or_else(Default::default, |begin| {
-            let procedure = format!("{} {}", begin.procedure, begin.version);
+            let procedure = format!(
+                "{} {}",
+                title(&begin.procedure, &begin.digest),
+                begin.version
+            );
             (procedure, begin.target.clone())
         });
         Self {
-            id: id(effect, run, so_far),
+            id: id(effect, run, so_far, ""),
             event: event.clone(),
             message: Message::clone(message),
             run: run.clone(),
             procedure,
             target,
             at,
+        }
+    }
+
+    /// What the host itself says of a run that stands so: with each further entry of the run it is another message.
+    pub(super) fn of_host(effect: &Effect, run: &RunId, so_far: &State, at: Millis) -> Self {
+        let entries = so_far.entries().to_string();
+        Self {
+            id: id(effect, run, so_far, &entries),
+            ..Self::new(effect, run, so_far, at)
         }
     }
 
@@ -68,13 +82,13 @@ impl Letter {
 }
 
 /// Names of runs are unique in one state directory only, so what else tells runs apart counts too.
-fn id(effect: &Effect, run: &RunId, so_far: &State) -> String {
+fn id(effect: &Effect, run: &RunId, so_far: &State, more: &str) -> String {
     let began = so_far.began().map_or(0, |at| at.0).to_string();
     let (digest, target) = so_far
         .begin()
         .map_or(("", ""), |begin| (&begin.digest, &begin.target));
     let mut hash = Sha256::new();
-    for part in [
+    let parts = [
         "windlass message",
         &run.0,
         &began,
@@ -82,7 +96,10 @@ fn id(effect: &Effect, run: &RunId, so_far: &State) -> String {
         target,
         effect.channel(),
         effect.event(),
-    ] {
+        more,
+    ];
+    // A guest's own message has nothing more, and keeps the name that it always had.
+    for part in parts.iter().take(if more.is_empty() { 7 } else { 8 }) {
         hash.update(part);
         hash.update([0]);
     }

@@ -5,6 +5,7 @@ mod bytewise;
 mod channel;
 mod http;
 mod letter;
+mod notice;
 mod outbox;
 mod ready;
 mod slack;
@@ -15,6 +16,8 @@ pub use channel::{
     Channel, ChannelError, DEFAULT_EVERY_SLACK, DEFAULT_GIVE_UP_AFTER, Kind, LONGEST_GIVE_UP_AFTER,
     Smtp, SmtpTls,
 };
+
+pub use notice::Notice;
 
 use self::letter::Letter;
 use self::ready::Ready;
@@ -103,8 +106,15 @@ impl Client {
             });
         }
         let letter = Letter::new(effect, permit.run(), &so_far, permit.clock().now());
-        let delivery = outbox::deliver(permit, channel, &letter).await?;
-        ended(&delivery)
+        let sent = outbox::deliver(permit, channel, &letter).await?;
+        let applied = ended(&sent.delivery)?;
+        Ok(match sent.without {
+            Some(without) => Applied {
+                after: format!("{}; {without}", applied.after),
+                ..applied
+            },
+            None => applied,
+        })
     }
 
     /// Says whether the channel could be sent to, without sending: what kind it is. For operators.

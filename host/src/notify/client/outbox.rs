@@ -1,4 +1,4 @@
-//! Sends one message until it has an end. Each attempt is noted durably before it begins, and again when it has certainly failed.
+//! Sends one message until it has an end, or until the run has waited long enough for the channel. Each attempt is noted durably before it begins, and again when it has certainly failed.
 
 use super::attempt::Answer;
 use super::letter::Letter;
@@ -19,32 +19,70 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(30);
 
-/// How a message ended.
+/// How a message ended, and who of several recipients did not get it.
+pub(super) struct Sent {
+    pub(super) delivery: Delivery,
+    pub(super) without: Option<String>,
+}
+
+impl From<Delivery> for Sent {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            delivery,
+            without: None,
+        }
+    }
+}
+
+/// Sends a message to its end. A channel costs a run no more than `give-up-after`, whatever the number of its messages.
 pub(super) async fn deliver(
     permit: &ChangePermit,
     channel: &Ready,
     letter: &Letter,
-) -> Result<Delivery, CallError> {
+) -> Result<Sent, CallError> {
     let began = permit.clock().instant();
-    let end = permit.deadline().min(began + channel.give_up_after);
+    let rest = channel.patience();
+    if rest.is_zero() {
+        let why = format!(
+            "not tried: the run has waited {} for the channel already",
+            duration(channel.give_up_after)
+        );
+        return Ok(Delivery::GivenUp(why).into());
+    }
+    let sent = attempts(permit, channel, letter, permit.deadline().min(began + rest)).await?;
+    if sent.delivery != Delivery::Delivered {
+        channel.waited(permit.clock().instant() - began);
+    }
+    Ok(sent)
+}
+
+async fn attempts(
+    permit: &ChangePermit,
+    channel: &Ready,
+    letter: &Letter,
+    end: Instant,
+) -> Result<Sent, CallError> {
     let mut note = Note::new(&letter.id);
     let mut pause = FIRST_PAUSE;
     loop {
         if let Some(why) = wait_for_turn(permit, channel, end).await? {
-            return Ok(Delivery::GivenUp(why));
+            return Ok(Delivery::GivenUp(why).into());
         }
         note.attempt(permit.clock().now());
         permit.note(to_value(&note)?).await?;
         let within = left(permit, end).min(ATTEMPT);
         let (why, after) = match channel.attempt(letter, permit.clock(), within).await {
-            Answer::Taken => return Ok(Delivery::Delivered),
-            Answer::Refused(why) => return Ok(Delivery::GivenUp(why)),
-            Answer::Silent(why) => return Ok(Delivery::InDoubt(why)),
+            Answer::Taken(without) => {
+                let delivery = Delivery::Delivered;
+                return Ok(Sent { delivery, without });
+            }
+            Answer::Refused(why) => return Ok(Delivery::GivenUp(why).into()),
+            Answer::Silent(why) => return Ok(Delivery::InDoubt(why).into()),
             Answer::Again { why, after } => (why, after.unwrap_or_default()),
         };
         let wait = after.max(pause);
         if wait >= left(permit, end) {
-            return Ok(Delivery::GivenUp(given_up(&note, &why, after, channel)));
+            return Ok(Delivery::GivenUp(given_up(&note, &why, after, channel)).into());
         }
         note.failed(&why);
         permit.note(to_value(&note)?).await?;

@@ -12,6 +12,7 @@ use crate::secret::Secret;
 use crate::tls;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A channel that can be sent to.
@@ -20,6 +21,8 @@ pub(super) struct Ready {
     pub(super) give_up_after: Duration,
     pub(super) every: Duration,
     receiver: Receiver,
+    /// How long the run has waited for what was not delivered.
+    waited: Mutex<Duration>,
 }
 
 enum Receiver {
@@ -50,6 +53,7 @@ impl Ready {
             give_up_after: channel.give_up_after,
             every: channel.every,
             receiver,
+            waited: Mutex::default(),
         })
     }
 
@@ -68,6 +72,17 @@ impl Ready {
             }
             Receiver::Smtp(mail) => mail.attempt(letter, within).await,
         }
+    }
+
+    /// For how long the run still waits for the channel.
+    pub(super) fn patience(&self) -> Duration {
+        let waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        self.give_up_after.saturating_sub(*waited)
+    }
+
+    /// The run waited so long, and the message was not delivered.
+    pub(super) fn waited(&self, time: Duration) {
+        *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 
     pub(super) fn door(&self) -> &Door {

@@ -92,12 +92,12 @@ impl Mail {
         let Ok(ready) = timeout(within / 2, self.ready(within / 2)).await else {
             return Answer::again("the mail server does not answer".into());
         };
-        let mut connection = match ready {
-            Ok(connection) => connection,
+        let (mut connection, refused) = match ready {
+            Ok(ready) => ready,
             Err(Broken(answer)) => return answer,
         };
         let answer = match timeout(within / 2, connection.message(&mail)).await {
-            Ok(Ok(_)) => return Answer::Taken,
+            Ok(Ok(_)) => return Answer::Taken(refused),
             Ok(Err(error)) => failed(&error).map_or_else(
                 || Answer::Silent("the connection broke before the mail server's answer".into()),
                 |Broken(answer)| answer,
@@ -111,8 +111,11 @@ impl Mail {
         answer
     }
 
-    /// A connection whose next word is the mail itself.
-    async fn ready(&self, within: Duration) -> Result<AsyncSmtpConnection, Broken> {
+    /// A connection whose next word is the mail itself, and which recipients will not get it.
+    async fn ready(
+        &self,
+        within: Duration,
+    ) -> Result<(AsyncSmtpConnection, Option<String>), Broken> {
         let addresses = self.door.addresses().await.map_err(|why| {
             Broken(match why {
                 NoWay::Unresolved => Answer::again(why.to_string()),
@@ -127,10 +130,11 @@ impl Mail {
             }
             SmtpTls::None => connected(&addresses, CONNECT.min(within), None).await?,
         };
-        self.introduce(&mut connection)
+        let refused = self
+            .introduce(&mut connection)
             .await
             .map_err(|error| before(&error))?;
-        Ok(connection)
+        Ok((connection, refused))
     }
 
     /// Begins in plain, and says nothing that matters before it is encrypted.
@@ -160,7 +164,11 @@ impl Mail {
         Ok(connection)
     }
 
-    async fn introduce(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
+    /// Answers which recipients the server refused, as long as it takes the mail for one at least.
+    async fn introduce(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+    ) -> Result<Option<String>, Error> {
         if let Some((user, password)) = &self.login {
             let login = Credentials::new(user.clone(), password.expose().to_owned());
             connection
@@ -169,13 +177,34 @@ impl Mail {
         }
         let from: Option<Address> = Some(self.from.email.clone());
         connection.command(MailFrom::new(from, Vec::new())).await?;
-        for to in &self.to {
-            connection
-                .command(Rcpt::new(to.email.clone(), Vec::new()))
-                .await?;
+        let mut refused = Vec::new();
+        for (number, to) in (1..).zip(&self.to) {
+            let rcpt = Rcpt::new(to.email.clone(), Vec::new());
+            match connection.command(rcpt).await {
+                Err(error) if error.status().is_some() => refused.push((number, error)),
+                answered => drop(answered?),
+            }
+        }
+        if refused.len() == self.to.len()
+            && let Some((_, error)) = refused.pop()
+        {
+            return Err(error);
         }
         connection.command(Data).await?;
-        Ok(())
+        Ok(self.without(&refused))
+    }
+
+    /// The recipients by their place in `to`: what the server says of them may repeat them.
+    fn without(&self, refused: &[(usize, Error)]) -> Option<String> {
+        let each = refused.iter().filter_map(|(number, error)| {
+            let code = error.status()?;
+            Some(format!(
+                "recipient {number} of {} (answered {code})",
+                self.to.len()
+            ))
+        });
+        let each: Vec<_> = each.collect();
+        (!each.is_empty()).then(|| format!("the mail server refused {}", each.join(", ")))
     }
 
     fn tls(&self) -> Result<TlsParameters, Broken> {

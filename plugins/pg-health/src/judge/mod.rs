@@ -1,14 +1,15 @@
 //! What the facts mean. Pure: facts in, findings out.
 
+mod storage;
+
 use crate::parameters::Parameters;
 use windlass_sdk::database::{
-    Expectation, IndexFacts, InvariantResult, Leftover, ReplicationSlot, ServerFacts, SessionFacts,
-    Standby, TableFacts, XminHolder, XminHolderKind,
+    Expectation, InvariantResult, ReplicationSlot, ServerFacts, SessionFacts, Standby, XminHolder,
+    XminHolderKind,
 };
-use windlass_sdk::{Finding, text};
+use windlass_sdk::{Finding, Instant, text};
 
-/// As many as a look at tables or indexes answers at most.
-const CAP: usize = 5000;
+pub(crate) use storage::{collations, indexes, tables, wraparound};
 
 pub(crate) fn role(server: &ServerFacts) -> Finding {
     if server.is_standby {
@@ -91,7 +92,10 @@ pub(crate) fn slots(slots: &[ReplicationSlot], parameters: &Parameters) -> Findi
 
 fn slot_of(slot: &ReplicationSlot, parameters: &Parameters) -> Finding {
     let retained = slot.retained_bytes.unwrap_or(0);
-    let seen = format!("{} retains {}", slot.name, text::bytes(retained));
+    let seen = match slot.retained_bytes {
+        Some(retained) => format!("{} retains {}", slot.name, text::bytes(retained)),
+        None => format!("{} has never been used, and retains no log", slot.name),
+    };
     if matches!(slot.wal_status.as_str(), "lost" | "unreserved") {
         Finding::fail(format!("{}: its log is `{}`", slot.name, slot.wal_status))
     } else if !slot.active {
@@ -140,12 +144,48 @@ pub(crate) fn headroom(sessions: &SessionFacts, parameters: &Parameters) -> Find
 
 pub(crate) fn idle(sessions: &SessionFacts, parameters: &Parameters) -> Finding {
     let limit = parameters.max_idle_in_transaction.as_milliseconds();
-    longest(sessions.oldest_idle_in_transaction, limit, "no session is")
+    longest(
+        sessions.oldest_idle_in_transaction,
+        limit,
+        "no session of the server is",
+    )
 }
 
-pub(crate) fn transactions(sessions: &SessionFacts, parameters: &Parameters) -> Finding {
+/// A prepared transaction is open too, and belongs to no session any more. Those of other databases are not shown.
+pub(crate) fn transactions(
+    sessions: &SessionFacts,
+    holders: &[XminHolder],
+    now: Instant,
+    parameters: &Parameters,
+) -> Finding {
     let limit = parameters.max_transaction_age.as_milliseconds();
-    longest(sessions.oldest_transaction, limit, "none is open")
+    let prepared = holders
+        .iter()
+        .filter(|holder| holder.kind == XminHolderKind::PreparedTransaction);
+    let age = |holder: &XminHolder| now.saturating_sub(holder.since.unwrap_or(now));
+    let old: Vec<String> = prepared
+        .filter(|holder| age(holder) > limit)
+        .map(|holder| {
+            format!(
+                "transaction {} has been prepared for {}",
+                holder.name,
+                text::duration(age(holder))
+            )
+        })
+        .collect();
+    let open = longest(
+        sessions.oldest_transaction,
+        limit,
+        "no session of the server has one open",
+    );
+    if old.is_empty() {
+        return open;
+    }
+    Finding::fail(format!(
+        "{}; in sessions: {}",
+        old.join(", "),
+        open.evidence
+    ))
 }
 
 fn longest(seen: Option<u64>, limit: u64, none: &str) -> Finding {
@@ -194,90 +234,6 @@ fn holder_text(holder: &XminHolder) -> String {
 
 fn transactions_text(age: u32) -> String {
     text::count(age, "transaction")
-}
-
-pub(crate) fn tables(tables: &[TableFacts], parameters: &Parameters) -> Finding {
-    let seen = format!("{} seen", text::count(tables.len(), "table"));
-    if tables.is_empty() && parameters.expect_tables {
-        Finding::fail(format!(
-            "{seen}: is the grant, the database or the role the right one?"
-        ))
-    } else {
-        Finding::pass(seen)
-    }
-}
-
-/// The database's own age counts, which is that of its oldest table, seen or not; the oldest that is seen is named.
-pub(crate) fn wraparound(
-    server: &ServerFacts,
-    tables: &[TableFacts],
-    parameters: &Parameters,
-) -> Finding {
-    let limit = parameters.max_wraparound_age;
-    let oldest = |age: fn(&TableFacts) -> u32| {
-        let table = tables.iter().max_by_key(|table| age(table))?;
-        Some((text::name(&table.name), age(table)))
-    };
-    let ages = [
-        (
-            server.frozen_age,
-            "transaction",
-            oldest(|table| table.frozen_age),
-        ),
-        (
-            server.multixact_age,
-            "multixact",
-            oldest(|table| table.multixact_age),
-        ),
-    ];
-    Finding::of_each(ages, |(age, unit, oldest)| {
-        // Of the two looks one is later.
-        let age = age.max(oldest.as_ref().map_or(0, |(_, age)| *age));
-        let seen = match oldest {
-            Some((name, own)) if own == age => format!("{name}: {}", text::count(age, unit)),
-            Some((name, own)) => format!(
-                "{}, of a table that is not seen; {name}: {}",
-                text::count(age, unit),
-                text::number(u64::from(own))
-            ),
-            None => text::count(age, unit),
-        };
-        if age > limit {
-            Finding::fail(format!(
-                "{seen}, at most {} are allowed",
-                text::number(u64::from(limit))
-            ))
-        } else {
-            Finding::pass(seen)
-        }
-    })
-}
-
-pub(crate) fn indexes(indexes: &[IndexFacts], tables: &[TableFacts]) -> Finding {
-    if indexes.is_empty() && tables.iter().any(|table| table.index_bytes > 0) {
-        return Finding::fail(
-            "none is seen, but the tables have some: is the grant the right one?",
-        );
-    }
-    let invalid: Vec<&IndexFacts> = indexes.iter().filter(|index| !index.valid).collect();
-    let seen = text::count(indexes.len(), "index");
-    let none = if indexes.len() < CAP {
-        Finding::pass(format!("{seen} seen, all valid"))
-    } else {
-        Finding::inconclusive(format!("{seen} seen, all valid, but there may be more"))
-    };
-    Finding::of_each_or(none, invalid, |index| {
-        let why = match index.leftover {
-            Some(Leftover::RebuildNew) => "left by a rebuild that never finished",
-            Some(Leftover::RebuildOld) => "left by a rebuild that replaced it",
-            Some(Leftover::Creation) | None => "its creation never finished, or has not yet",
-        };
-        let name = text::name(&index.name);
-        Finding::fail(format!(
-            "{name} ({}) is invalid: {why}",
-            text::bytes(index.bytes)
-        ))
-    })
 }
 
 pub(crate) fn invariant(result: &InvariantResult) -> Finding {

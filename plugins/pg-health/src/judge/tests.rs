@@ -2,6 +2,7 @@
 
 use super::*;
 use windlass_sdk::Verdict::{self, Fail, Inconclusive, Pass};
+use windlass_sdk::database::{CollationFacts, CoverageFacts, IndexFacts, Leftover, TableFacts};
 use windlass_sdk::sample;
 use windlass_sdk::sample::{sessions, standby, table};
 
@@ -107,14 +108,31 @@ fn headroom_is_a_share_of_what_roles_can_have() {
 #[test]
 fn old_transactions_fail() {
     let parameters = Parameters::default();
-    assert_eq!(transactions(&sessions(), &parameters).verdict, Pass);
+    let judged = |sessions: &SessionFacts, holders: &[XminHolder]| {
+        transactions(sessions, holders, 7_200_000, &parameters)
+    };
+    assert_eq!(judged(&sessions(), &[]).verdict, Pass);
+    let prepared = |since| XminHolder {
+        kind: XminHolderKind::PreparedTransaction,
+        name: "xa_4711".to_owned(),
+        since: Some(since),
+        ..sample::holder(0)
+    };
+    assert_eq!(judged(&sessions(), &[prepared(3_600_000)]).verdict, Pass);
+    let forgotten = judged(&sessions(), &[prepared(3_599_999)]);
+    assert_eq!(forgotten.verdict, Fail);
+    assert!(
+        forgotten.evidence.contains("xa_4711"),
+        "{}",
+        forgotten.evidence
+    );
     let old = SessionFacts {
         oldest_transaction: Some(3_600_001),
         oldest_idle_in_transaction: Some(300_001),
         waiting_for_locks: 4,
         ..sessions()
     };
-    assert_eq!(transactions(&old, &parameters).verdict, Fail);
+    assert_eq!(judged(&old, &[]).verdict, Fail);
     assert_eq!(idle(&old, &parameters).verdict, Fail);
     assert_eq!(
         lock_waits(&old, &parameters),
@@ -125,12 +143,28 @@ fn old_transactions_fail() {
 #[test]
 fn no_tables_at_all_fails_unless_none_is_expected() {
     let expecting = Parameters::default();
-    assert_eq!(tables(&[], &expecting).verdict, Fail);
+    let none = sample::coverage(0);
+    assert_eq!(tables(&none, &expecting).verdict, Fail);
     let not = Parameters {
         expect_tables: false,
         ..expecting
     };
-    assert_eq!(tables(&[], &not).verdict, Pass);
+    assert_eq!(tables(&none, &not).verdict, Pass);
+}
+
+#[test]
+fn what_the_grant_does_not_show_is_counted() {
+    let narrow = CoverageFacts {
+        tables_covered: 1,
+        absent: vec!["schema `pulbic`".to_owned()],
+        ..sample::coverage(3)
+    };
+    assert_eq!(
+        tables(&narrow, &Parameters::default()),
+        Finding::pass(
+            "1 of 3 tables seen, the others are not granted; there is no schema `pulbic`"
+        )
+    );
 }
 
 #[test]
@@ -139,18 +173,57 @@ fn no_index_where_tables_have_some_fails() {
         index_bytes: 8192,
         ..table("a")
     };
-    assert_eq!(indexes(&[], &[with]).verdict, Fail);
-    assert_eq!(indexes(&[], &[table("a")]).verdict, Pass);
+    let coverage = sample::coverage(1);
+    assert_eq!(indexes(&coverage, &[], &[with]).verdict, Fail);
+    assert_eq!(indexes(&coverage, &[], &[table("a")]).verdict, Pass);
 }
 
 #[test]
-fn indexes_that_may_be_unseen_are_not_taken_for_valid() {
-    let mut many = vec![sample::index("a"); CAP - 1];
-    assert_eq!(indexes(&many, &[]).verdict, Pass);
-    many.push(sample::index("b"));
-    assert_eq!(indexes(&many, &[]).verdict, Inconclusive);
-    many[0].valid = false;
-    assert_eq!(indexes(&many, &[]).verdict, Fail);
+fn an_index_that_is_being_built_is_told_and_does_not_fail() {
+    let building = IndexFacts {
+        valid: false,
+        in_work: true,
+        ..sample::index("a_ccnew")
+    };
+    let found = indexes(&sample::coverage(2), std::slice::from_ref(&building), &[]);
+    assert_eq!(
+        found,
+        Finding::pass("1 index seen, all valid, but public.a_ccnew is being built or dropped now")
+    );
+    let left = IndexFacts {
+        in_work: false,
+        leftover: Some(Leftover::RebuildNew),
+        ..building
+    };
+    assert_eq!(indexes(&sample::coverage(2), &[left], &[]).verdict, Fail);
+}
+
+#[test]
+fn a_collation_of_another_version_fails() {
+    let same = CollationFacts {
+        compared: 2,
+        changed: Vec::new(),
+    };
+    assert_eq!(collations(&same).verdict, Pass);
+    let changed = windlass_sdk::database::ChangedCollation {
+        name: None,
+        recorded: "1.0".to_owned(),
+        actual: Some("2.0".to_owned()),
+        indexes: 3,
+        examples: vec![sample::name("a")],
+    };
+    let found = collations(&CollationFacts {
+        changed: vec![changed],
+        ..same
+    });
+    assert_eq!(found.verdict, Fail);
+    assert!(
+        found
+            .evidence
+            .contains("3 indexes depend on it: public.a and 2 more"),
+        "{}",
+        found.evidence
+    );
 }
 
 #[test]
@@ -186,5 +259,16 @@ fn the_oldest_table_counts_seen_or_not_in_transactions_and_multixacts() {
         finding.evidence
     );
     assert_eq!(judged(&server, &[]).verdict, Fail);
+    let beside = ServerFacts {
+        oldest_frozen: sample::aged("billing", 600_000_000),
+        ..sample::server()
+    };
+    let finding = judged(&beside, &[table("a")]);
+    assert_eq!(
+        finding,
+        Finding::fail(
+            "1 of 3: database billing: 600,000,000 transactions, at most 500,000,000 are allowed"
+        )
+    );
     assert_eq!(judged(&sample::server(), &[]).verdict, Pass);
 }

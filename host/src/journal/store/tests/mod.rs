@@ -8,6 +8,7 @@ mod sharing;
 use super::*;
 use crate::clock::Millis;
 use crate::contract::ErrorKind;
+use crate::journal::Whose;
 use crate::journal::entry::{Ask, Call, Outcome};
 use crate::journal::golden;
 use crate::journal::state::Fault;
@@ -210,11 +211,13 @@ async fn runs_are_found_by_what_people_type() {
 #[tokio::test]
 async fn what_the_newest_run_that_counts_remembered_is_recalled() {
     let store = Store::in_memory(Clock::system()).unwrap();
-    let recall = |key| {
-        store
-            .latest_remembered("pg-optimize", "orders", key)
-            .unwrap()
+    let own = [format!("sha256:{}", "3f".repeat(32))];
+    let whose = |digests, target| Whose {
+        procedure: "pg-optimize",
+        digests,
+        target,
     };
+    let recall = |key| store.latest_remembered(whose(&own, "orders"), key).unwrap();
     assert_eq!(recall("k"), None);
     let good = end(Outcome::Succeeded);
     write(
@@ -239,11 +242,12 @@ async fn what_the_newest_run_that_counts_remembered_is_recalled() {
     assert_eq!(recall("k").as_deref(), Some("4"), "it came to its end");
     assert_eq!(recall("j").as_deref(), Some("3"), "nobody kept another");
     assert_eq!(
-        store
-            .latest_remembered("pg-optimize", "other", "k")
-            .unwrap(),
+        store.latest_remembered(whose(&own, "other"), "k").unwrap(),
         None
     );
+    let other = [format!("sha256:{}", "00".repeat(32))];
+    let foreign = store.latest_remembered(whose(&other, "orders"), "k");
+    assert_eq!(foreign.unwrap(), None, "a name is no identity");
     write(&store, "c", [good]).await;
     assert_eq!(recall("k").as_deref(), Some("5"));
     let taken_back = [
