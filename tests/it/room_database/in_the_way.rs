@@ -3,7 +3,8 @@
 
 use super::on_each_server;
 use super::place::{
-    LONG, Place, analyze, connect, database, drop_index, failed, refused, reindex, target, vacuum,
+    LONG, Place, analyze, connect, database, drop_index, failed, refused, reindex, runtime, target,
+    vacuum,
 };
 use super::reindex::{BLOATED, started};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use windlass::contract::ErrorKind;
 use windlass::contract::database_types::ObjectName;
 use windlass::database::{Client, Effect, Revert};
 use windlass::journal::RunId;
+use xtask::postgres::{NEWEST, Options, Server, required};
 
 on_each_server!(
     a_prepared_transaction_is_met_before_the_work,
@@ -182,4 +184,49 @@ async fn a_sweep_leaves_what_another_session_works_on(mut place: Place) {
         "{left:?}"
     );
     assert!(place.invalid().await.is_empty());
+}
+
+/// Autovacuum gives way when asked, unless transaction numbers would run out.
+#[test]
+fn autovacuum_that_does_not_give_way_is_met_before_the_work() {
+    let options = [
+        ("autovacuum", "on"),
+        ("autovacuum_naptime", "1s"),
+        ("autovacuum_freeze_max_age", "100000"),
+    ];
+    let options = options
+        .iter()
+        .fold(Options::default(), |all, (name, value)| {
+            all.set(name, value)
+        });
+    let server = Server::start(&required(NEWEST).unwrap(), &options).unwrap();
+    runtime().block_on(async {
+        let mut place = Place::new(&server).await;
+        place.each(BLOATED).await;
+        place.with(|target| target.lock_timeout = SHORT);
+        let announced = place.announce(reindex("a_t")).await;
+        // So slow that it is there for as long as it is needed.
+        place
+            .sql(
+                "ALTER TABLE a SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+                 CREATE TABLE burnt (n int)",
+            )
+            .await;
+        place
+            .sql(
+                "DO $$ BEGIN FOR n IN 1..101000 LOOP
+                     BEGIN INSERT INTO burnt VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END;
+                 END LOOP; END $$",
+            )
+            .await;
+        place
+            .until(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                 AND query LIKE '%public.a (to prevent wraparound)')",
+            )
+            .await;
+        let why = failed(announced.apply(&place.permit()).await, ErrorKind::Conflict);
+        assert!(why.contains("holds a lock"), "{why}");
+        assert_eq!(announced.note(), None, "nothing was sent");
+    });
 }

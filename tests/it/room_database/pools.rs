@@ -1,8 +1,9 @@
-//! A pool between windlass and the server: a real PgBouncer.
+//! A pool between windlass and the server: a real `PgBouncer`.
 
 use super::on_each_server;
 use super::place::{Place, connect, database, refused, server, set, target};
 use std::sync::Arc;
+use tokio_postgres::SimpleQueryMessage;
 use windlass::contract::ErrorKind;
 use windlass::database::{Client, LockError, Read};
 use windlass::journal::RunId;
@@ -44,9 +45,12 @@ async fn found(application: &tokio_postgres::Client) -> Vec<String> {
                UNION ALL SELECT 'lock=' || objid FROM pg_locks WHERE locktype = 'advisory'
                UNION ALL SELECT 'statement=' || name FROM pg_prepared_statements ORDER BY 1";
     let messages = application.simple_query(sql).await.unwrap();
-    let rows = messages.iter().filter_map(|message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
+    let rows = messages.iter().filter_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message {
+            row.get(0).map(str::to_owned)
+        } else {
+            None
+        }
     });
     rows.collect()
 }

@@ -1,4 +1,4 @@
-//! PgBouncer between a client and a server: installed, or out of Debian's packages without root.
+//! `PgBouncer` between a client and a server: installed, or out of Debian's packages without root.
 
 use super::{Account, Error, Server, fetch, url_on_loopback};
 use crate::fresh::free_port;
@@ -115,7 +115,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one in front of a server, with settings of PgBouncer's own such as `pool_mode`.
+    /// Starts one in front of a server, with settings of `PgBouncer`'s own such as `pool_mode`.
     pub fn start(
         pgbouncer: &PgBouncer,
         server: &Server,

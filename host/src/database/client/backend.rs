@@ -2,8 +2,9 @@
 
 use super::failure::{Outcome, refuse};
 use super::lock;
+use super::purpose::Purpose;
 use super::room::{Room, within};
-use super::session::{APPLICATION, Purpose, Session};
+use super::session::{APPLICATION, Session};
 use super::work::{self, applied, in_doubt, not_done};
 use crate::call::{Applied, ApplyFailure, Confirmed, Prepared, Undo};
 use crate::contract::{CallError, ErrorKind};

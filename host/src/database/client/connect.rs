@@ -1,8 +1,8 @@
 //! A connection to a configured server, with a meter on what comes in: what the driver's own way of connecting does not allow.
 
+use super::answers::first_row;
 use super::failure::ConnectFailure;
 use super::room::Room;
-use super::session::first_row;
 use super::wire::{Metered, Peer};
 use crate::contract::ErrorKind;
 use rustix::net::sockopt;
@@ -276,10 +276,13 @@ pub(super) fn sent(why: &str) -> String {
 
 impl Connected {
     async fn takes_changes_if_asked(mut self) -> Result<Self, ConnectFailure> {
-        let wanted = match self.way.config.get_target_session_attrs() {
-            TargetSessionAttrs::ReadWrite => "off",
-            TargetSessionAttrs::ReadOnly => "on",
-            _ => return Ok(self),
+        let asked = self.way.config.get_target_session_attrs();
+        let wanted = if asked == TargetSessionAttrs::ReadWrite {
+            "off"
+        } else if asked == TargetSessionAttrs::ReadOnly {
+            "on"
+        } else {
+            return Ok(self);
         };
         let asking = first_row(&self.client, "SHOW transaction_read_only");
         let answered = tokio::select! {

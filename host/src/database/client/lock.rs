@@ -1,8 +1,9 @@
 //! One run at a time for each database: an advisory lock on a session of its own.
 
 use super::failure::{Failure, Outcome, refuse};
+use super::purpose::Purpose;
 use super::room::{LockHolder, Room};
-use super::session::{APPLICATION, Purpose, Session, application_name};
+use super::session::{APPLICATION, Session, application_name};
 use crate::clock::Clock;
 use crate::contract::{CallError, ErrorKind};
 use crate::journal::RunId;

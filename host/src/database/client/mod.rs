@@ -1,5 +1,6 @@
 //! The only code that touches PostgreSQL. Each function that a procedure can cause takes the proof that the gate let it through.
 
+mod answers;
 mod backend;
 mod bloat;
 mod catalog;
@@ -19,6 +20,7 @@ mod obstacles;
 mod pool;
 mod probe;
 mod progress;
+mod purpose;
 mod reindex;
 mod replication;
 mod rights;
@@ -49,8 +51,9 @@ pub use target::{
 };
 
 use self::failure::Outcome;
+use self::purpose::Purpose;
 use self::room::{Room, within};
-use self::session::{Purpose, Session, application_name};
+use self::session::{Session, application_name};
 use self::vacuum::Job;
 use self::view::View;
 use super::{Effect, Read, Revert};

@@ -1,9 +1,9 @@
 //! A pool between windlass and the server: one that keeps a session to one client is as good as none; any other mixes up sessions.
 
+use super::answers::{Driven, drive, first_row};
 use super::connect::{Connected, connect};
 use super::failure::ConnectFailure;
 use super::room::Room;
-use super::session::{Driven, drive, first_row};
 use crate::contract::ErrorKind;
 
 /// How often two sessions are let go and taken again. A pool that gives out the session that was returned first, or last, shows at once;

@@ -3,10 +3,11 @@
 use super::failure::Outcome;
 use super::invariants::Powers;
 use super::measure::Measure;
+use super::purpose::Purpose;
 use super::reindex::{CORRUPTS, corrupts};
 use super::rights::maintain;
 use super::room::Room;
-use super::session::{NEWEST_MAJOR, Purpose, Session};
+use super::session::{NEWEST_MAJOR, Session};
 use super::shown;
 use super::tables::amount;
 use crate::contract::CallError;

@@ -1,8 +1,9 @@
 //! How far a statement is, from the server's progress views.
 
 use super::failure::Outcome;
+use super::purpose::Purpose;
 use super::room::Room;
-use super::session::{Purpose, Session};
+use super::session::Session;
 use crate::engine::{Permit, Progress};
 use std::time::Duration;
 

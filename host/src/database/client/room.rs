@@ -1,7 +1,8 @@
 //! One configured database and the session that looks at it.
 
 use super::failure::{ConnectFailure, Outcome};
-use super::session::{Purpose, Session};
+use super::purpose::Purpose;
+use super::session::Session;
 use super::target::{Target, TargetError, may_use_tls};
 use super::tls::Tls;
 use crate::contract::{CallError, ErrorKind};

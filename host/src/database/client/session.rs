@@ -1,21 +1,20 @@
 //! One connection to one database: how it is opened, what it may do, how its statement is cancelled.
 
-use super::connect::{Connected, Driver, Way, connect, sent};
-use super::failure::{ConnectFailure, Failure, Outcome};
+use super::answers::{Driven, Warnings, drive, first_row};
+use super::connect::{Connected, Way, connect, sent};
+use super::failure::ConnectFailure;
 use super::pool;
+use super::purpose::{
+    IDENTITY, ISOLATION, Patience, Purpose, SET_ROLE, SETTINGS, milliseconds, patience,
+};
 use super::room::Room;
 use super::wire::Peer;
-use crate::contract::{CallError, ErrorKind};
+use crate::contract::ErrorKind;
 use crate::journal::RunId;
-use futures_util::TryStreamExt as _;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio_postgres::CancelToken;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, CancelToken, Row, SimpleQueryMessage, SimpleQueryRow};
 
 /// The oldest server this room knows.
 pub(super) const OLDEST_MAJOR: u32 = 14;
@@ -27,46 +26,16 @@ const CANCELLING: Duration = Duration::from_secs(10);
 /// What a server may take beyond its own timeout before it counts as gone.
 const LATE: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(5);
-const MOST_WARNINGS: usize = 100;
-const CODE_LENGTH: usize = 5;
-/// How much of one answer is kept, and what a row and each of its columns take beyond their bytes.
-const MOST_BYTES: usize = 48 << 20;
-const ROW_BYTES: usize = 200;
-const COLUMN_BYTES: usize = 24;
-/// How many rows of one answer are looked at where none is kept.
-const MOST_ROWS: usize = 10_000_000;
 const LONGEST_APPLICATION_NAME: usize = 63;
 
 /// Every session of windlass carries an application name that begins so.
 pub(super) const APPLICATION: &str = "windlass/";
 
-/// What a session is for; it can do no more than that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Looks, in the maintenance role.
-    Look,
-    /// Looks at windlass's own sessions: as the login role, which alone is sure to see them.
-    Watch,
-    /// Holds the lock, as the login role.
-    Hold,
-    /// Changes, in the maintenance role, with so much patience.
-    Change(Patience),
-}
-
-/// How long the server lets a change wait and work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
-    /// For one lock.
-    pub(super) lock: Duration,
-    /// For the whole statement. It ends at the server even if the process that sent it is gone.
-    pub(super) statement: Duration,
-}
-
 /// An open session. Dropping it closes the connection; a statement that runs goes on at the server.
 pub(super) struct Session {
-    client: tokio_postgres::Client,
-    driven: Driven,
-    peer: Arc<Peer>,
+    pub(super) client: tokio_postgres::Client,
+    pub(super) driven: Driven,
+    pub(super) peer: Arc<Peer>,
     cancel: CancelToken,
     way: Way,
     warnings: Warnings,
@@ -76,73 +45,8 @@ pub(super) struct Session {
     backend_start: i64,
     standby: bool,
     /// How long an answer is waited for.
-    limit: Duration,
+    pub(super) limit: Duration,
 }
-
-/// Codes: the texts may be in any language, and of any length.
-type Warnings = Arc<Mutex<Vec<SqlState>>>;
-
-/// What is looked at under a lock must be what is there then, not when the transaction began. Sent first and without a snapshot: a standby
-/// gives none to a transaction that is to be serializable.
-const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
-
-const SETTINGS: &str = "
-    SELECT pg_catalog.set_config('role', 'none', false),
-           pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
-           pg_catalog.set_config('application_name', $1, false),
-           pg_catalog.set_config('lock_timeout', $2, false),
-           pg_catalog.set_config('statement_timeout', $3, false),
-           pg_catalog.set_config('default_transaction_read_only', $4, false),
-           pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', false),
-           pg_catalog.set_config('idle_session_timeout', '0', false),
-           CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 170000
-               THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
-           -- A row that the role may not see must be an error, not a count that is too small.
-           pg_catalog.set_config('row_security', 'off', false),
-           -- Whoever is silent for a minute is gone, and with the session goes its lock.
-           pg_catalog.set_config('tcp_keepalives_idle', '30', false),
-           pg_catalog.set_config('tcp_keepalives_interval', '10', false),
-           pg_catalog.set_config('tcp_keepalives_count', '3', false),
-           pg_catalog.set_config('tcp_user_timeout', '60000', false),
-           pg_catalog.set_config('client_min_messages', 'warning', false),
-           pg_catalog.set_config('TimeZone', 'UTC', false),
-           -- Such a database takes names of any bytes, and the server gives none of a list in which one is not UTF-8.
-           CASE WHEN pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'
-               THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) END,
-           -- What the server acknowledged must survive its crash, or asking it later would be worthless.
-           pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
-               WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END, false)";
-
-/// What a look needs is set for its transaction only: nothing of it is left in a session that a pool may give to others.
-const LOOK: &str = "
-    BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
-    SET LOCAL ROLE NONE;
-    SET LOCAL search_path = pg_catalog, pg_temp;
-    SET LOCAL lock_timeout = {lock};
-    SET LOCAL statement_timeout = {statement};
-    SET LOCAL idle_in_transaction_session_timeout = '60s';
-    SET LOCAL row_security = off;
-    SET LOCAL tcp_keepalives_idle = 30;
-    SET LOCAL tcp_keepalives_interval = 10;
-    SET LOCAL tcp_keepalives_count = 3;
-    SET LOCAL tcp_user_timeout = 60000;
-    SET LOCAL client_min_messages = warning;
-    SET LOCAL TimeZone = 'UTC';";
-
-const NO_TRANSACTION_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0;";
-
-/// Asked before anything is set, so each name says its schema. As the login itself, which alone is sure to see when its session began.
-/// Asks the function behind `pg_stat_activity`: to plan the view takes a new session three times as long.
-const IDENTITY: &str = "
-    BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
-    SET LOCAL ROLE NONE;
-    SELECT a.pid, (extract(epoch FROM a.backend_start) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8,
-           pg_catalog.pg_is_in_recovery()
-    FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a;
-    ROLLBACK";
-
-/// Nothing means what the login itself is set to.
-const SET_ROLE: &str = "SELECT pg_catalog.set_config('role', $1, $2)";
 
 impl Session {
     /// Opens a session for the purpose on behalf of a run.
@@ -151,7 +55,7 @@ impl Session {
         purpose: Purpose,
         run: &RunId,
     ) -> Result<Self, ConnectFailure> {
-        match tokio::time::timeout(OPENING, Self::connect(room, purpose, run)).await {
+        match tokio::time::timeout(OPENING, Box::pin(Self::connect(room, purpose, run))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ConnectFailure::new(
                 ErrorKind::Unavailable,
@@ -191,7 +95,7 @@ impl Session {
             pid: 0,
             backend_start: 0,
             standby: false,
-            limit: patience.statement + LATE,
+            limit: patience.statement.saturating_add(LATE),
         };
         session.learn_identity().await?;
         if session.pid != session.peer.key() {
@@ -264,13 +168,7 @@ impl Session {
 
     /// Begins the transaction of a look, in the maintenance role.
     pub(super) async fn begin_look(&self, room: &Room) -> Result<(), ConnectFailure> {
-        let patience = patience(room, Purpose::Look);
-        let mut sql = LOOK
-            .replace("{lock}", &milliseconds(patience.lock))
-            .replace("{statement}", &milliseconds(patience.statement));
-        if self.major() >= 17 {
-            sql.push_str(NO_TRANSACTION_TIMEOUT);
-        }
+        let sql = patience(room, Purpose::Look).of_a_look(self.major());
         let begun = self.client.batch_execute(&sql).await;
         begun.map_err(|error| self.not_opened(&error))?;
         self.take_role(room, true).await
@@ -280,90 +178,6 @@ impl Session {
     pub(super) async fn end_look(&self) -> bool {
         let ended = tokio::time::timeout(CLOSING, self.client.batch_execute("ROLLBACK")).await;
         matches!(ended, Ok(Ok(())))
-    }
-
-    /// All rows of an answer, as long as they are of a size that can be kept.
-    pub(super) async fn query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Outcome<Vec<Row>> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        self.each(sql, parameters, |row| {
-            bytes += row.raw_size_bytes() + row.len() * COLUMN_BYTES + ROW_BYTES;
-            rows.push(row);
-            Ok(bytes <= MOST_BYTES)
-        })
-        .await?;
-        Ok(rows)
-    }
-
-    /// Hands over the rows of an answer one by one, until it is told that this is too much.
-    pub(super) async fn each(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-        mut take: impl FnMut(Row) -> Outcome<bool>,
-    ) -> Outcome<()> {
-        let work = async {
-            let parameters = parameters.iter().map(|parameter| *parameter as &dyn ToSql);
-            let mut rows = pin!(self.client.query_raw(sql, parameters).await?);
-            let mut count = 0_usize;
-            while let Some(row) = rows.try_next().await? {
-                count += 1;
-                if !take(row)? || count > MOST_ROWS {
-                    return Err(self.give_up("rows without end"));
-                }
-            }
-            Ok(())
-        };
-        self.in_time(work).await
-    }
-
-    /// The one row of an answer.
-    pub(super) async fn query_one(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Outcome<Row> {
-        self.in_time(async { Ok(self.client.query_one(sql, parameters).await?) })
-            .await
-    }
-
-    /// The one row of an answer, if there is one.
-    pub(super) async fn query_opt(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Outcome<Option<Row>> {
-        self.in_time(async { Ok(self.client.query_opt(sql, parameters).await?) })
-            .await
-    }
-
-    /// Statements without an answer.
-    pub(super) async fn batch_execute(&self, sql: &str) -> Outcome<()> {
-        self.in_time(async { Ok(self.client.batch_execute(sql).await?) })
-            .await
-    }
-
-    /// A server that keeps its own timeouts answers before this one; from any other nothing is waited for.
-    async fn in_time<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-        let answered = tokio::time::timeout(self.limit, work).await;
-        match answered {
-            Ok(Err(failure)) if failure.is_lost() => Err(match self.peer.refusal() {
-                Some(why) => refusal(why),
-                None => failure,
-            }),
-            Ok(outcome) => outcome,
-            Err(_) => Err(self.give_up("no answer in time")),
-        }
-    }
-
-    /// Takes nothing more from this server.
-    fn give_up(&self, why: &'static str) -> Failure {
-        self.peer.refuse(why);
-        self.driven.end();
-        refusal(why)
     }
 
     /// Whether the server's end of the connection is gone.
@@ -421,71 +235,9 @@ impl Session {
     }
 }
 
-/// The first row that statements answer, as texts. Any other is let go: who knows how many there are.
-pub(super) async fn first_row(
-    client: &tokio_postgres::Client,
-    sql: &str,
-) -> Result<Option<SimpleQueryRow>, tokio_postgres::Error> {
-    let mut messages = pin!(client.simple_query_raw(sql).await?);
-    let mut first = None;
-    while let Some(message) = messages.try_next().await? {
-        if let SimpleQueryMessage::Row(row) = message {
-            first.get_or_insert(row);
-        }
-    }
-    Ok(first)
-}
-
-fn refusal(why: &str) -> Failure {
-    Failure::Call(CallError::new(ErrorKind::Unavailable, sent(why)))
-}
-
 /// A request that does not arrive is no error of its own: the caller waits for the statement's end either way.
 async fn cancel(way: &Way, token: CancelToken) {
     let _ = tokio::time::timeout(CANCELLING, way.cancel(token)).await;
-}
-
-/// What moves the bytes of a connection, until that ends by itself or is ended.
-pub(super) struct Driven(JoinHandle<()>);
-
-impl Driven {
-    pub(super) fn spawn(driving: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(driving))
-    }
-
-    fn end(&self) {
-        self.0.abort();
-    }
-
-    fn has_ended(&self) -> bool {
-        self.0.is_finished()
-    }
-}
-
-/// Moves bytes until the connection ends, and keeps the codes of warnings.
-pub(super) async fn drive(mut driver: Driver, warnings: Warnings) {
-    while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
-        if let AsyncMessage::Notice(notice) = message {
-            let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-            if warnings.len() < MOST_WARNINGS && notice.code().code().len() == CODE_LENGTH {
-                warnings.push(notice.code().clone());
-            }
-        }
-    }
-}
-
-fn patience(room: &Room, purpose: Purpose) -> Patience {
-    match purpose {
-        Purpose::Look | Purpose::Watch | Purpose::Hold => Patience {
-            lock: room.target.lock_timeout,
-            statement: room.target.statement_timeout,
-        },
-        Purpose::Change(patience) => patience,
-    }
-}
-
-fn milliseconds(span: Duration) -> String {
-    span.as_millis().clamp(1, i32::MAX as u128).to_string()
 }
 
 /// `windlass/<run>`, in the characters and the length that the server keeps.

@@ -1,7 +1,7 @@
 //! What one connection lets in, before the driver takes it: a server may be hostile, and the driver keeps whatever it is sent.
 //!
 //! Only the heads of messages are read here, and the bodies of the few that can make the driver work without end. What a statement answers
-//! may be long; it is bounded where it is collected, in [`super::session`].
+//! may be long; it is bounded where it is collected, in [`super::answers`].
 
 use std::io;
 use std::pin::Pin;
