@@ -35,8 +35,6 @@ fn world(receivers: &[(&str, &Receiver)]) -> World {
         "pg-health",
         "--target",
         "orders",
-        "--approved-by",
-        "tester",
         "--force",
         "--approved-by",
         "tester",
