@@ -123,7 +123,7 @@ enum Command {
     Runs(runs::Args),
     /// Show the report of a run
     Show(show::Args),
-    /// Tell people of runs that need someone and of which they do not know
+    /// Tell people of runs that need someone
     Tell(tell::Args),
     /// Prove that the record is whole
     Audit(audit::Args),

@@ -330,7 +330,7 @@ fn disk(is_full: &Arc<AtomicBool>) -> Disk {
 /// rare.
 fn cases() -> u32 {
     let more = std::env::var("WINDLASS_SCHEDULES").ok();
-    more.and_then(|cases| cases.parse().ok()).unwrap_or(200)
+    more.and_then(|cases| cases.parse().ok()).unwrap_or(100)
 }
 
 /// Tries so many schedules, and answers how many were played.
