@@ -4,6 +4,7 @@ mod asides;
 mod bounds;
 mod conclude;
 mod control;
+mod differing;
 mod gate;
 mod guest;
 mod halt;

@@ -95,11 +95,17 @@ impl Gate {
         Ok(Err(error))
     }
 
-    /// A plan goes on where the grant or a budget would refuse the effect, and marks it: looking comes before granting.
+    /// A plan goes on where the grant would refuse the effect, and marks it: looking comes before granting. A budget refuses as in a run, so
+    /// that a procedure which does less then is planned so.
     pub(super) fn only_marks(&self, side: Side) -> bool {
         match side {
-            Side::Grant | Side::Budget => self.ledger.is_plan(),
-            Side::Policy | Side::Needs | Side::Plan | Side::Lock | Side::GrantEnded => false,
+            Side::Grant => self.ledger.is_plan(),
+            Side::Policy
+            | Side::Needs
+            | Side::Budget
+            | Side::Plan
+            | Side::Lock
+            | Side::GrantEnded => false,
         }
     }
 }

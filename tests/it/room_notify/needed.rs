@@ -30,7 +30,15 @@ fn world(receivers: &[(&str, &Receiver)]) -> World {
             "\n[channel.{name}]\nkind = \"webhook\"\nurl = {{ file = \"{name}.url\" }}\nkey = {{ file = \"{name}.key\" }}\n"
         ));
     }
-    let grant = ["grant", "pg-health", "--target", "orders", "--force"];
+    let grant = [
+        "grant",
+        "pg-health",
+        "--target",
+        "orders",
+        "--force",
+        "--approved-by",
+        "tester",
+    ];
     world.windlass(&grant).expect(0);
     world
 }
@@ -123,7 +131,15 @@ fn a_run_whose_process_is_gone_is_told_by_the_next_command() {
 fn a_run_at_work_is_not_told_of_and_one_in_doubt_is() {
     let ops = Receiver::start([]);
     let world = world(&[("ops", &ops)]);
-    let grant = ["grant", "pg-optimize", "--target", "orders", "--force"];
+    let grant = [
+        "grant",
+        "pg-optimize",
+        "--target",
+        "orders",
+        "--force",
+        "--approved-by",
+        "tester",
+    ];
     world.windlass(&grant).expect(0);
     let index = "DROP INDEX accounts_abalance_ccnew";
     world.session().batch_execute(index).unwrap();
@@ -159,6 +175,8 @@ fn a_channel_that_the_procedure_told_of_its_failure_is_not_told_again() {
         "pg-health",
         "--target",
         "orders",
+        "--approved-by",
+        "tester",
         "--channel",
         "ops",
         "--force",
