@@ -257,6 +257,13 @@ impl Folder {
     }
 }
 
+/// Who may do what with a file that the operator named; nothing if that cannot be known.
+pub fn mode(path: &Path) -> Option<u32> {
+    let (folder, name) = Folder::of_file(path).ok()?;
+    let meta = folder.dir.metadata(name).ok()?;
+    Some(meta.mode() & 0o7777)
+}
+
 /// Reads a file that the operator named, of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let (folder, name) = Folder::of_file(path)?;

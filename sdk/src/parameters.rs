@@ -66,6 +66,11 @@ impl Span {
         Self::minutes(hours.saturating_mul(60))
     }
 
+    /// So many days of 24 hours.
+    pub const fn days(days: u64) -> Self {
+        Self::hours(days.saturating_mul(24))
+    }
+
     /// In milliseconds, as the host's records have it.
     pub const fn as_milliseconds(self) -> u64 {
         self.0

@@ -11,6 +11,10 @@
 //!
 //! There is no stand-in for the host here: what a procedure does is tried on a real server, by `windlass plan` and `windlass run`.
 
+use crate::cluster::{
+    Container, NodeFacts, PodFacts, Rollout, RolloutState, WorkloadFacts, WorkloadKind,
+    WorkloadName,
+};
 use crate::database::{
     AgedDatabase, CoverageFacts, IndexFacts, ObjectName, ReplicationSlot, ServerFacts,
     SessionFacts, Standby, StorageParameter, TableFacts, TableKind, XminHolder, XminHolderKind,
@@ -163,5 +167,87 @@ pub fn sessions() -> SessionFacts {
         oldest_idle_in_transaction: None,
         pools: Vec::new(),
         under_way: Vec::new(),
+    }
+}
+
+/// A deployment in the namespace `shop`: two replicas of `app:1`, all of them ready, and nothing that is rolled out.
+pub fn workload(name: impl Into<String>) -> WorkloadFacts {
+    let name = name.into();
+    WorkloadFacts {
+        selector: format!("app={name}"),
+        name: WorkloadName {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name,
+        },
+        uid: "1".to_owned(),
+        desired: 2,
+        updated: 2,
+        ready: 2,
+        available: 2,
+        paused: false,
+        containers: vec![Container {
+            name: "app".to_owned(),
+            image: "app:1".to_owned(),
+            init: false,
+        }],
+        revision: Some(1),
+        rollout: Rollout {
+            state: RolloutState::Complete,
+            message: String::new(),
+        },
+        managers: Vec::new(),
+        single: None,
+    }
+}
+
+/// A pod of a workload that runs and is ready, on the node `node-1`, never restarted.
+pub fn pod(of: &WorkloadFacts, number: u32) -> PodFacts {
+    let replica_set = format!("{}-5d9", of.name.name);
+    PodFacts {
+        name: format!("{replica_set}-{number}"),
+        uid: number.to_string(),
+        node: Some("node-1".to_owned()),
+        phase: "Running".to_owned(),
+        ready: true,
+        ending: false,
+        restarts: 0,
+        waiting: None,
+        images: of
+            .containers
+            .iter()
+            .map(|container| container.image.clone())
+            .collect(),
+        owner: Some(format!("ReplicaSet/{replica_set}")),
+        started: Some(0),
+    }
+}
+
+/// A node that is ready and takes pods.
+pub fn node(name: impl Into<String>) -> NodeFacts {
+    NodeFacts {
+        name: name.into(),
+        uid: "1".to_owned(),
+        ready: true,
+        cordoned: false,
+        cordoned_by_windlass: false,
+        control_plane: false,
+        kubelet_version: "v1.36.3".to_owned(),
+        os_image: "Linux".to_owned(),
+        boot_id: "1".to_owned(),
+        labels: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pod, workload};
+    use crate::cluster::is_of;
+
+    #[test]
+    fn a_pod_is_of_the_workload_that_it_was_made_from() {
+        let (web, api) = (workload("web"), workload("api"));
+        assert!(is_of(&pod(&web, 1), &web.name));
+        assert!(!is_of(&pod(&web, 1), &api.name));
     }
 }

@@ -134,7 +134,7 @@ fn a_plan_for_something_else_is_refused() {
         &world,
         &typed("run", &more),
         3,
-        "it is a plan for parameters",
+        "it was made with other parameters",
     );
 
     world
@@ -159,7 +159,7 @@ fn a_plan_for_something_else_is_refused() {
         &world,
         &health,
         3,
-        "it is a plan for another component, sha256:",
+        "it is a plan for pg-optimize 0.1.0, and this is pg-health 0.1.0",
     );
 }
 
@@ -225,4 +225,33 @@ fn a_bound_run_that_is_resumed_is_still_bound() {
         !sent.iter().any(|text| text.contains("second")),
         "{sent:#?}"
     );
+}
+
+#[test]
+fn a_run_says_what_of_its_plan_it_did_not_do() {
+    let world = planned();
+    world
+        .session()
+        .batch_execute("DROP INDEX accounts_bid")
+        .unwrap();
+    let run = world.windlass(&typed("run", BOUND)).expect(0);
+    let told =
+        "not done of its plan, 5 of 6 planned effects begun\n  reindex public.accounts_bid\n";
+    assert!(run.stdout.contains(told), "{run}");
+    let json = [BOUND, &["--output", "json"]].concat();
+    let again = world.windlass(&typed("run", &json));
+    assert!(again.json()["not-done"].is_array(), "{again}");
+}
+
+#[test]
+fn the_parameter_that_differs_from_the_plan_is_named() {
+    let world = planned();
+    let other = [
+        BOUND,
+        &["--set", "max-objects=3", "--set", "tune-autovacuum=true"],
+    ]
+    .concat();
+    let refused = world.windlass(&typed("run", &other)).expect(3);
+    let told = "it was made with other parameters: `max-objects` is 3, and 200 in the plan; `tune-autovacuum` is true, and false in the plan";
+    assert!(refused.stderr.contains(told), "{refused}");
 }

@@ -70,6 +70,56 @@ fn a_pattern_means_every_target_that_it_matches_and_each_has_its_run() {
             .json();
         assert_eq!(shown["subject"]["target"], target);
     }
+    let checks = document["targets"][0]["checks"].as_array().unwrap();
+    let found = |check: &Value| check["name"] == "indexes" && check["verdict"] == "fail";
+    assert!(checks.iter().any(found), "{checks:#?}");
+}
+
+#[test]
+fn grants_and_plans_take_patterns_and_all_that_is_missing_is_named() {
+    let world = three_names();
+    std::fs::remove_file(world.path().join("grants/pg-health.shard-1.toml")).unwrap();
+    let on = |verb| [verb, "pg-health", "--target", "shard-*"];
+    let refused = world.windlass(&on("run")).expect(3);
+    for target in ["shard-1", "shard-2"] {
+        for words in [
+            format!("`pg-health` has no grant for `{target}`"),
+            format!("windlass grant pg-health --target {target}"),
+        ] {
+            assert!(refused.stderr.contains(&words), "{words}: {refused}");
+        }
+    }
+    world.windlass(&on("grant")).expect(0);
+    let planned = world.windlass(&on("plan")).expect(7);
+    for target in ["shard-1", "shard-2"] {
+        assert!(
+            planned.stdout.contains(&format!("{target}: pg-health")),
+            "{planned}"
+        );
+        let plan: Value =
+            serde_json::from_str(&world.read(&format!("plan.{target}.json"))).unwrap();
+        assert_eq!(plan["target"], target);
+    }
+    world.windlass(&on("run")).expect(3);
+}
+
+#[test]
+fn the_record_is_exported_entry_by_entry_up_to_its_head() {
+    let world = three_names();
+    world.windlass(&["run", "pg-health", "--target", "shard-*"]);
+    let head = world
+        .windlass(&["audit", "verify", "--output", "json"])
+        .expect(0)
+        .json();
+    let exported = world.windlass(&["audit", "export"]).expect(0).stdout;
+    let lines: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, entries) = lines.split_last().unwrap();
+    assert_eq!(last["head"], head["head"]);
+    assert_eq!(Some(entries.len() as u64), head["entries"].as_u64());
+    assert_eq!(entries[0]["stamped"]["entry"]["kind"], "begin");
 }
 
 #[test]

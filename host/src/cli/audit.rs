@@ -21,6 +21,8 @@ enum Audit {
         #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Option<String>,
     },
+    /// Print every entry of every run as a line of JSON, and the head as the last one, once the record is found whole
+    Export,
 }
 
 /// A slip of the pen is no tampering.
@@ -35,7 +37,10 @@ fn hash(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let Audit::Verify { head } = &args.command;
+    let head = match &args.command {
+        Audit::Verify { head } => head,
+        Audit::Export => return export(context),
+    };
     let verified = verify(context, head.as_deref())?;
     if context.printer.is_json() {
         let document = json!({
@@ -66,6 +71,21 @@ fn verify(context: &Context, head: Option<&str>) -> Result<Verified, Failure> {
             (error, _) => error,
         })?;
     Ok(store.verify(head)?)
+}
+
+/// The whole record, run by run, the oldest first.
+fn export(context: &Context) -> Result<Exit, Failure> {
+    let verified = verify(context, None)?;
+    let store = Store::open_read_only(&context.state_dir()?)?;
+    for (run, _) in store.runs()?.into_iter().rev() {
+        for stamped in store.entries(&run)? {
+            let line = json!({ "run": run, "stamped": stamped });
+            context.printer.json_line("windlass.entry/1", &line)?;
+        }
+    }
+    let last = json!({ "entries": verified.entries, "runs": verified.runs, "head": verified.head });
+    context.printer.json_line("windlass.head/1", &last)?;
+    Ok(Exit::Succeeded)
 }
 
 fn told(verified: &Verified, is_noted: bool) -> String {

@@ -35,9 +35,11 @@ impl Context {
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage("this folder cannot be entered").cause(crate::folder::reason(&error))
         })?;
+        let environment = Environment::process();
+        let config = config.or_else(|| environment.variable("WINDLASS_CONFIG").map(PathBuf::from));
         Ok(Self {
             printer,
-            environment: Environment::process(),
+            environment,
             clock: Clock::system(),
             hooks,
             here,

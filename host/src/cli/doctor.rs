@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::fitness::{fitness, modes};
 use super::grant::targets;
 use super::output::{clean, table};
 use crate::clock::Millis;
@@ -10,7 +11,7 @@ use crate::config::{
     ChannelTarget, ClusterTarget, Config, DatabaseTarget, EndpointTarget, TargetRef,
 };
 use crate::database::{Client, Probe};
-use crate::grant::GrantFile;
+use crate::grant::{GrantFile, short};
 use crate::journal::{State, Store, StoreError};
 use crate::notify;
 use crate::plugin::builtin;
@@ -21,6 +22,8 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
+/// A grant that ends within this many milliseconds is told.
+const SOON: u64 = 14 * 24 * 3_600_000;
 /// The longest that one database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -29,11 +32,14 @@ pub(super) struct Args {
     /// Look at this target only
     #[arg(long)]
     target: Option<String>,
+    /// Compare grants and rights with what this procedure needs
+    #[arg(long)]
+    procedure: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Verdict {
+pub(super) enum Verdict {
     Well,
     /// It may be so on purpose.
     Notice,
@@ -41,15 +47,19 @@ enum Verdict {
 }
 
 #[derive(Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     what: String,
     verdict: Verdict,
     detail: String,
-    hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl Finding {
-    fn new(what: impl Into<String>, verdict: Verdict, detail: impl Into<String>) -> Self {
+    pub(super) fn new(
+        what: impl Into<String>,
+        verdict: Verdict,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             what: what.into(),
             verdict,
@@ -58,7 +68,7 @@ impl Finding {
         }
     }
 
-    fn bad(what: impl Into<String>, failure: Failure) -> Self {
+    pub(super) fn bad(what: impl Into<String>, failure: Failure) -> Self {
         let causes = failure.causes.iter().map(|cause| format!("\n{cause}"));
         let detail = std::iter::once(failure.error)
             .chain(causes)
@@ -81,7 +91,12 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
             ));
             findings.push(state(context, &context.state_dir()?));
             findings.extend(grants(context, &config));
+            findings.extend(modes(context, &config));
             findings.extend(databases(context, &config, args.target.as_deref()).await?);
+            if let Some(procedure) = &args.procedure {
+                findings
+                    .extend(fitness(context, &config, procedure, args.target.as_deref()).await?);
+            }
             findings.extend(channels(context, &config).await);
             findings.extend(endpoints(context, &config).await);
         }
@@ -233,12 +248,24 @@ fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {
             format!("{} expired at {until}", file.name),
         );
     }
+    if let Some(finding) = unfit(file) {
+        return finding;
+    }
     let targets = targets(file, Some(config));
     let unknown = match &targets[..] {
         [] => "targets that match no configured one".to_owned(),
         names if names.iter().any(|name| config.target(name).is_ok()) => {
             let well = format!("{} until {until}", file.name);
-            return Finding::new("grants", Verdict::Well, well);
+            if file.expires.since(now) > SOON {
+                return Finding::new("grants", Verdict::Well, well);
+            }
+            let mut finding =
+                Finding::new("grants", Verdict::Notice, format!("{well}, which is soon"));
+            finding.hint = Some(format!(
+                "set a later `expires` in {}, once its reviewer agrees",
+                file.name
+            ));
+            return finding;
         }
         names => format!("`{}`, which is not configured", names.join("`, `")),
     };
@@ -247,6 +274,27 @@ fn grant(file: &GrantFile, config: &Config, now: Millis) -> Finding {
         Verdict::Notice,
         format!("{} is for {unknown}", file.name),
     )
+}
+
+/// A grant that lets nothing run, whatever the target: of another version, or not approved yet. Of a component that is not built in,
+/// the version is known only when it is run.
+fn unfit(file: &GrantFile) -> Option<Finding> {
+    if builtin::borrows(&file.procedure, &file.digest) {
+        let detail = format!(
+            "{} is for another version of {}, {}",
+            file.name,
+            file.procedure,
+            short(&file.digest)
+        );
+        let mut finding = Finding::new("grants", Verdict::Bad, detail);
+        finding.hint = Some(format!("windlass grant renew {}", file.name));
+        return Some(finding);
+    }
+    if file.is_draft() {
+        let detail = format!("{} is a draft, which permits planning only", file.name);
+        return Some(Finding::new("grants", Verdict::Notice, detail));
+    }
+    None
 }
 
 async fn databases(
@@ -304,7 +352,7 @@ fn in_cluster(what: String, probe: &cluster::client::Probe) -> Finding {
     let lacking = probe.lacking.join(", ");
     let note =
         format!("{detail}\nit may not {lacking} leases there, so no run can lock the target");
-    Finding::new(what, Verdict::Notice, note)
+    Finding::new(what, Verdict::Bad, note)
 }
 
 /// Whether each channel has its secrets and may be dialled. Sends nothing.
@@ -360,7 +408,7 @@ async fn endpoint_probe(
     probe.map_err(|error| Failure::usage(error.message))
 }
 
-async fn probe(context: &Context, target: &DatabaseTarget) -> Result<Probe, Failure> {
+pub(super) async fn probe(context: &Context, target: &DatabaseTarget) -> Result<Probe, Failure> {
     let resolved = target.resolve(&context.environment)?;
     let client = Client::new(vec![resolved])?;
     match tokio::time::timeout(PATIENCE, client.probe(&target.name)).await {

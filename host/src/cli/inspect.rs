@@ -112,21 +112,21 @@ fn page(facts: &Facts, width: u16) -> String {
         wrap(&printable(&facts.summary), usize::from(width), 0)
     );
     let mut parts = vec![head, sheet.fit(width)];
-    if !facts.parameters.is_empty() {
-        let rows = facts.parameters.iter().map(parameter).collect();
-        parts.push(table(
-            width,
-            Some(["PARAMETER", "DEFAULT", "MEANING"]),
-            rows,
-        ));
-    }
+    parts.extend(parameters(facts, width));
     parts.join("\n\n")
+}
+
+/// What an operator can choose, as a table; nothing if there is nothing.
+pub(super) fn parameters(facts: &Facts, width: u16) -> Option<String> {
+    let rows: Vec<_> = facts.parameters.iter().map(parameter).collect();
+    let head = ["PARAMETER", "DEFAULT", "VALUES: WHAT THE AUTHOR SAYS"];
+    (!rows.is_empty()).then(|| table(width, Some(head), rows))
 }
 
 pub(super) fn need(need: &NeedFacts) -> String {
     if !need.channels.is_empty() {
         return format!(
-            "{}: {}\n{}",
+            "{}: {}\nthe author says: {}",
             need.interface,
             messages(&need.channels, &need.events),
             need.reason
@@ -134,7 +134,7 @@ pub(super) fn need(need: &NeedFacts) -> String {
     }
     if !need.endpoints.is_empty() {
         return format!(
-            "{}: {}\n{}",
+            "{}: {}\nthe author says: {}",
             need.interface,
             looks(&need.verbs, &need.endpoints),
             need.reason
@@ -142,7 +142,7 @@ pub(super) fn need(need: &NeedFacts) -> String {
     }
     if let Some(cluster) = &need.cluster {
         return format!(
-            "{}: {} on {}\n{}",
+            "{}: {} on {}\nthe author says: {}",
             need.interface,
             need.verbs.join(", "),
             objects(cluster).replace(TARGET, "the target"),
@@ -150,7 +150,7 @@ pub(super) fn need(need: &NeedFacts) -> String {
         );
     }
     format!(
-        "{}: {} on {}\n{}",
+        "{}: {} on {}\nthe author says: {}",
         need.interface,
         need.verbs.join(", "),
         place(&need.databases, &need.schemas, &need.tables).replace(TARGET, "the target"),
@@ -176,7 +176,7 @@ fn parameter(parameter: &ParameterFacts) -> [String; 3] {
     [
         printable(&parameter.name).into_owned(),
         default,
-        clean(&parameter.description),
+        clean(&format!("{}: {}", parameter.kind, parameter.description)),
     ]
 }
 

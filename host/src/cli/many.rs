@@ -8,9 +8,10 @@ use super::standing;
 use super::watch;
 use super::work::{self, Choice, Workshop};
 use crate::config::Config;
+use crate::contract::Verdict;
 use crate::engine::{Audience, Control, Order, Seat};
 use crate::grant::Pattern;
-use crate::journal::{RunId, Store};
+use crate::journal::{Finding, RunId, Store};
 use crate::plugin::Component;
 use crate::report::Standing;
 use crate::text::printable;
@@ -98,7 +99,36 @@ fn orders(
         let order = work::order_under(context, grants, plugin, target, parameters.clone(), None)?;
         Ok(order.0)
     };
-    targets.iter().map(order).collect()
+    let (mut orders, mut failures) = (Vec::new(), Vec::new());
+    for target in targets {
+        match order(target) {
+            Ok(order) => orders.push(order),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    refused(failures).map_or(Ok(orders), Err)
+}
+
+/// One failure that tells of all targets on which no run may begin, with what to do about each.
+fn refused(mut failures: Vec<Failure>) -> Option<Failure> {
+    if failures.len() < 2 {
+        return failures.pop();
+    }
+    let worst = failures.iter().max_by_key(|failure| failure.code.rank())?;
+    let count = failures.len();
+    let mut all = Failure::new(worst.code, format!("{count} targets cannot be worked on"));
+    for failure in &failures {
+        all.causes.push(failure.error.clone());
+        all.causes.extend(failure.causes.iter().cloned());
+    }
+    let hints: Vec<_> = failures
+        .into_iter()
+        .filter_map(|failure| failure.hint)
+        .collect();
+    Some(
+        all.note("nothing was begun")
+            .hint(hints.join("\n         ")),
+    )
 }
 
 /// What all runs share.
@@ -118,7 +148,31 @@ struct Row {
     run: Option<RunId>,
     state: &'static str,
     summary: String,
+    checks: Vec<Found>,
     code: Exit,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Found {
+    name: String,
+    /// `pass`, `fail` or `inconclusive`.
+    verdict: &'static str,
+    evidence: String,
+}
+
+impl From<&Finding> for Found {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            name: finding.name.clone(),
+            verdict: match finding.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Fail => "fail",
+                Verdict::Inconclusive => "inconclusive",
+            },
+            evidence: finding.evidence.clone(),
+        }
+    }
 }
 
 impl Place<'_> {
@@ -154,6 +208,7 @@ impl Place<'_> {
                     run: None,
                     state: "not run",
                     summary: words.join(": "),
+                    checks: Vec::new(),
                     code: failure.code,
                 }
             }
@@ -183,6 +238,7 @@ impl Place<'_> {
             target: order.target,
             state: standing.label(),
             summary: state.summary().unwrap_or_default().to_owned(),
+            checks: state.checks().iter().map(Found::from).collect(),
             code: standing::exit(standing),
             run: Some(finished.run),
         })
@@ -221,10 +277,13 @@ fn tell(context: &Context, plugin: &Component, rows: &[Row]) -> Result<Exit, Fai
     context
         .printer
         .note(format_args!("{targets}: {}", counted.join(", ")));
-    if let Some(run) = rows
-        .iter()
-        .filter(|row| row.code != Exit::Succeeded)
-        .find_map(|row| row.run.as_ref())
+    let unwell = rows.iter().filter(|row| row.code != Exit::Succeeded);
+    let shown = unwell.filter(|row| row.run.is_some());
+    // The first of the worst.
+    if let Some(run) = shown
+        .rev()
+        .max_by_key(|row| row.code.rank())
+        .and_then(|row| row.run.as_ref())
     {
         context.printer.note(format_args!("windlass show {run}"));
     }

@@ -9,6 +9,7 @@ mod decision;
 mod doctor;
 mod draft;
 mod failure;
+mod fitness;
 mod grant;
 mod init;
 mod inspect;
@@ -19,6 +20,7 @@ mod output;
 mod parameters;
 mod plan;
 mod planned;
+mod procedures;
 mod refusal;
 mod renew;
 mod resume;
@@ -30,6 +32,7 @@ mod standing;
 mod tell;
 mod trace;
 mod undo;
+mod unmet;
 mod wait;
 mod watch;
 mod work;
@@ -80,7 +83,7 @@ struct Global {
     /// What stdout carries: text, or json, one document with a `schema`
     #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     output: Format,
-    /// The configuration, instead of the nearest windlass.toml here or above
+    /// The configuration, instead of `$WINDLASS_CONFIG` or the nearest windlass.toml here or above
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where runs are recorded, instead of what the configuration says
@@ -100,6 +103,8 @@ enum Command {
     Init(init::Args),
     /// Compile a procedure, embed its manifest, print its digest
     Build(build::Args),
+    /// List what can be run, and with which parameters
+    Procedures(procedures::Args),
     /// Tell from the binary alone what a procedure can and cannot do
     Inspect(inspect::Args),
     /// Write a grant for a procedure, or check one
@@ -118,7 +123,7 @@ enum Command {
     Runs(runs::Args),
     /// Show the report of a run
     Show(show::Args),
-    /// Tell people of runs that need someone and of which they do not know
+    /// Tell people of runs that need someone
     Tell(tell::Args),
     /// Prove that the record is whole
     Audit(audit::Args),
@@ -182,6 +187,7 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Init(args) => init::execute(context, &args),
         Command::Build(args) => build::execute(context, &args),
+        Command::Procedures(args) => procedures::execute(context, &args),
         Command::Inspect(args) => inspect::execute(context, &args),
         Command::Grant(args) => grant::execute(context, args),
         Command::Plan(args) => plan::execute(context, &args).await,

@@ -2,34 +2,78 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::many::meant;
 use super::planned;
 use super::refusal;
 use super::watch::PLANNING;
 use super::work::{self, Choice};
+use crate::config::Config;
 use crate::contract::Verdict;
 use crate::engine::{Foretold, Plan, PlannedCheck};
 use crate::grant::Granted;
 use crate::journal::State;
 use crate::plugin::builtin::title;
 use crate::text::{counted, printable, wrap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The target to work on
-    #[arg(long)]
-    target: String,
+    /// The target to work on; may be repeated, and may end with `*`
+    #[arg(long, required = true)]
+    target: Vec<String>,
     #[command(flatten)]
     choice: Choice,
-    /// Where the plan is written; one that is there is replaced
+    /// Where the plan is written; one that is there is replaced; - is stdout. Of several targets each has its own, such as plan.orders.json
     #[arg(long, short, value_name = "FILE", default_value = "plan.json")]
     out: PathBuf,
 }
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let (order, granted) = args.choice.order_to_plan(context, &config, &args.target)?;
-    let engine = work::planner(context, &config, &order.target, &order.effective)?;
+    let targets = meant(&config, &args.target)?;
+    if targets.len() > 1 && (context.printer.is_json() || is_stdout(&args.out)) {
+        return Err(Failure::usage("several plans are no single document")
+            .hint("name one target, or let the plans be written to files"));
+    }
+    let mut worst = Exit::Succeeded;
+    for target in &targets {
+        let out = match targets.len() {
+            1 => args.out.clone(),
+            _ => of_target(&args.out, target),
+        };
+        let ended = match one(context, &config, args, target, &out).await {
+            Err(failure) if targets.len() > 1 => context.printer.failure(&failure),
+            ended => ended?,
+        };
+        if ended.rank() > worst.rank() {
+            worst = ended;
+        }
+        if ended == Exit::Stopped {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+fn is_stdout(out: &Path) -> bool {
+    out.as_os_str() == "-"
+}
+
+/// `plan.json` as `plan.orders.json`.
+fn of_target(out: &Path, target: &str) -> PathBuf {
+    let extension = out.extension().unwrap_or_default().to_string_lossy();
+    out.with_extension(format!("{target}.{extension}"))
+}
+
+async fn one(
+    context: &Context,
+    config: &Config,
+    args: &Args,
+    target: &str,
+    out: &Path,
+) -> Result<Exit, Failure> {
+    let (order, granted) = args.choice.order_to_plan(context, config, target)?;
+    let engine = work::planner(context, config, &order.target, &order.effective)?;
     // A first plan has no journal to remember from, and makes none.
     let memory = context.store_if_any()?;
     let (seat, watching) = work::seat_for(context, &State::default(), PLANNING);
@@ -44,13 +88,11 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     }
     let text =
         serde_json::to_string_pretty(&plan).map_err(|error| Failure::fault(error.to_string()))?;
-    crate::folder::write(&context.here.join(&args.out), text.as_bytes(), true)?;
-    if context.printer.is_json() {
-        context.printer.json(&plan.schema, &plan)?;
+    if is_stdout(out) {
+        context.printer.text(text)?;
     } else {
-        let page = page(&plan, &granted, context.printer.width());
-        context.printer.text(page)?;
-        context.printer.note(next(&plan, &granted, args));
+        crate::folder::write(&context.here.join(out), text.as_bytes(), true)?;
+        tell(context, args, &plan, &granted, out)?;
     }
     Ok(match plan.foretold() {
         Foretold::Success => Exit::Succeeded,
@@ -58,11 +100,27 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     })
 }
 
+fn tell(
+    context: &Context,
+    args: &Args,
+    plan: &Plan,
+    granted: &Granted,
+    out: &Path,
+) -> Result<(), Failure> {
+    if context.printer.is_json() {
+        return context.printer.json(&plan.schema, plan);
+    }
+    let page = page(plan, granted, context.printer.width());
+    context.printer.text(page)?;
+    let next = next(plan, granted, &args.choice.procedure, out);
+    context.printer.note(next);
+    Ok(())
+}
+
 /// Where the plan is, and the next command.
-fn next(plan: &Plan, granted: &Granted, args: &Args) -> String {
-    let out = args.out.display();
+fn next(plan: &Plan, granted: &Granted, procedure: &str, out: &Path) -> String {
+    let out = out.display();
     let there = format!("\nNothing was changed.  Plan {} is in {out}.", plan.name());
-    let procedure = &args.choice.procedure;
     let narrow = format!("windlass grant {procedure} --from {out} --force");
     if granted.is_draft {
         let files: Vec<_> = granted.names().collect();

@@ -69,6 +69,7 @@ fn unusable(file: &std::path::Path, error: &PlanError) -> Failure {
         PlanError::Changed
         | PlanError::Incomplete(_)
         | PlanError::Lost(_)
+        | PlanError::Parameters(_)
         | PlanError::Other(_) => Exit::Refused,
     };
     let inner = Failure::of(code, error);

@@ -5,6 +5,7 @@ use super::failure::{Exit, Failure};
 use super::parameters;
 use super::refusal::{self, Explained};
 use super::standing::exit;
+use super::unmet::unmet;
 use super::watch::{WORKING, Watching, watch};
 use crate::cluster;
 use crate::config::{Config, TargetRef};
@@ -54,7 +55,6 @@ impl Choice {
     ) -> Result<(Order, Granted), Failure> {
         config.target(target)?;
         let plugin = context.component(&self.procedure)?;
-        fits(config, &plugin, target)?;
         let given = match (&plan, !self.is_given()) {
             // A plan knows what it was made with.
             // For another component it is refused as such, whatever its parameters are.
@@ -77,7 +77,6 @@ impl Choice {
     ) -> Result<(Order, Granted), Failure> {
         config.target(target)?;
         let plugin = context.component(&self.procedure)?;
-        fits(config, &plugin, target)?;
         let given = self.complete(context, &plugin)?;
         let grants = context.grants(config);
         order_for(Purpose::Plan, context, grants, plugin, target, given, None)
@@ -361,14 +360,20 @@ pub(super) fn finish(
         .anchored(store.head_of(&finished.run)?)
         .in_zone(context.zone());
     let explanations = granted.map(|granted| refusal::explanations(granted, &entries));
+    let state = store.state(&finished.run)?;
+    let unmet = unmet(store, &state)?;
     if context.printer.is_json() {
         let document = Document {
             report: &report,
+            not_done: unmet.as_ref().map_or(&[], |unmet| &unmet.not_done),
             explanations: explanations.as_deref().unwrap_or_default(),
         };
         context.printer.json(SCHEMA, &document)?;
     } else {
         context.printer.text(report.text())?;
+        if let Some(unmet) = &unmet {
+            context.printer.text(format_args!("\n{unmet}"))?;
+        }
         for explained in explanations.into_iter().flatten() {
             let failure = Failure::from(explained).to_string();
             context.printer.note(failure.trim_end());
@@ -377,7 +382,6 @@ pub(super) fn finish(
     if let Some(why) = &finished.left {
         context.printer.note(why);
     }
-    let state = store.state(&finished.run)?;
     Ok(exit(Standing::of(&state, false)))
 }
 
@@ -386,6 +390,9 @@ pub(super) fn finish(
 struct Document<'a> {
     #[serde(flatten)]
     report: &'a Report,
+    /// Planned effects that the run, which is over, did not do.
+    #[serde(rename = "not-done", skip_serializing_if = "<[_]>::is_empty")]
+    not_done: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     explanations: &'a [Explained],
 }

@@ -7,6 +7,7 @@ use super::limits::Limits;
 use super::replay::Answer;
 use crate::clock::Millis;
 use crate::contract::{self, CallError, ErrorKind, Level, Verdict};
+use crate::grant::Side;
 use crate::journal::{Ask, Call, Entry, Store, Whose};
 use serde_json::Value;
 use std::time::Duration;
@@ -97,10 +98,12 @@ impl Guest {
             return Ok(answer);
         }
         gate.safe_point()?;
-        let answer = match too_large
-            .or_else(|| gate.budget_refuses(|| "a question to the host".into()))
-            .or_else(|| gate.injected())
-        {
+        let beyond = too_large.or_else(|| gate.budget_refuses(|| "a question to the host".into()));
+        if let Some(error) = beyond {
+            let line = ask.name().to_owned();
+            return Ok(gate.refuse(line, &call, Side::Budget, error, None).await?);
+        }
+        let answer = match gate.injected() {
             Some(error) => Err(error),
             None => self.answer(ask).await?,
         };

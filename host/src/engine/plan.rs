@@ -151,6 +151,9 @@ pub enum PlanError {
     /// The copy that was kept for resuming is gone.
     #[error("plan {0} is no longer kept")]
     Lost(String),
+    /// It is a plan for other parameters.
+    #[error("it was made with other parameters: {0}")]
+    Parameters(String),
     /// It is a plan for something else.
     #[error("it is a plan for {0}")]
     Other(String),
@@ -398,16 +401,21 @@ impl Plan {
             return Err(PlanError::Incomplete(problem.clone()));
         }
         if self.component != subject.component {
-            return Err(PlanError::Other(format!(
-                "another component, {}",
-                self.component
-            )));
+            let plain = |procedure: &str, version: &str| format!("{procedure} {version}");
+            let planned = plain(&self.procedure, &self.version);
+            let given = plain(&subject.procedure, &subject.version);
+            return Err(PlanError::Other(if planned == given {
+                format!("another component, {}", self.component)
+            } else {
+                format!("{planned}, and this is {given}")
+            }));
         }
         if self.target != subject.target {
             return Err(PlanError::Other(format!("target `{}`", self.target)));
         }
         if self.parameters != subject.parameters {
-            return Err(PlanError::Other(format!("parameters {}", self.parameters)));
+            let differing = differing(&self.parameters, &subject.parameters);
+            return Err(PlanError::Parameters(differing));
         }
         let mut keys = BTreeMap::new();
         for effect in &self.effects {
@@ -418,6 +426,30 @@ impl Plan {
             keys,
         })
     }
+}
+
+/// Each parameter that is another one, as it is now and as it is in the plan.
+fn differing(planned: &Value, given: &Value) -> String {
+    let none = serde_json::Map::new();
+    let (planned, given) = (
+        planned.as_object().unwrap_or(&none),
+        given.as_object().unwrap_or(&none),
+    );
+    let names: BTreeSet<_> = planned.keys().chain(given.keys()).collect();
+    let value = |parameters: &serde_json::Map<String, Value>, name: &str| {
+        let found = parameters.get(name).filter(|value| !value.is_null());
+        found.map_or_else(|| "not set".to_owned(), ToString::to_string)
+    };
+    let differing = names
+        .into_iter()
+        .filter(|name| planned.get(*name) != given.get(*name));
+    let told: Vec<_> = differing
+        .map(|name| {
+            let (now, then) = (value(given, name), value(planned, name));
+            format!("`{name}` is {now}, and {then} in the plan")
+        })
+        .collect();
+    told.join("; ")
 }
 
 impl PlannedEffect {

@@ -111,7 +111,7 @@ impl Parameters {
         };
         let fact = |(name, schema): (&str, Schema<'_>)| ParameterFacts {
             name: name.to_owned(),
-            kind: schema.describe(),
+            kind: schema.describe_bounds(),
             required: self.is_required(name),
             default: self.default(name).filter(|value| !value.is_null()).cloned(),
             description: raw(name)
@@ -227,6 +227,10 @@ fn read(schema: Schema<'_>, text: &str) -> Value {
             "array" if text.trim_start().starts_with('[') => {
                 serde_json::from_str(text).ok().filter(Value::is_array)
             }
+            "array" if text.trim_start().starts_with('{') => serde_json::from_str(text)
+                .ok()
+                .filter(Value::is_object)
+                .map(|item| Value::Array(vec![item])),
             "array" => Some(read_list(schema, text)),
             "object" => serde_json::from_str(text).ok().filter(Value::is_object),
             "string" => Some(as_text()),

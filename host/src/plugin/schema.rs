@@ -165,6 +165,36 @@ impl<'a> Schema<'a> {
         names.join(" or ")
     }
 
+    /// What the value is called, and its bounds.
+    pub(super) fn describe_bounds(self) -> String {
+        let mut text = self.describe();
+        let bounded: Vec<_> = self
+            .list("anyOf")
+            .chain(self.list("oneOf"))
+            .chain(std::iter::once(self))
+            .collect();
+        let bound = |key: &str| bounded.iter().find_map(|schema| schema.get(key));
+        // What a type of Rust bounds by itself says nothing.
+        let least = bound("minimum").filter(|least| least.as_f64() != Some(0.0));
+        let most = bound("maximum");
+        let words = [
+            ("at least", least),
+            ("at most", most),
+            ("more than", bound("exclusiveMinimum")),
+            ("less than", bound("exclusiveMaximum")),
+            ("at least this long:", bound("minLength")),
+            ("at most this long:", bound("maxLength")),
+            ("at least this many:", bound("minItems")),
+            ("at most this many:", bound("maxItems")),
+        ];
+        for (word, value) in words {
+            if let Some(value) = value {
+                text.extend([", ", word, " ", &value.to_string()]);
+            }
+        }
+        text
+    }
+
     fn describe_type(self, name: &str) -> String {
         match (name, self.items()) {
             ("string", _) => "text".into(),

@@ -74,14 +74,17 @@ impl Report {
             return "nothing was changed".into();
         }
         let counts = &self.counts;
+        // Of a run that was left, an effect without an end is what is in doubt.
+        let is_left = self.standing == Standing::InDoubt;
+        let left = if is_left { counts.open } else { 0 };
         let mut text = format!(
             "{}, {} undone, {} in doubt",
             counted(counts.effects, "effect"),
             counts.undone,
-            counts.in_doubt
+            counts.in_doubt + left
         );
         for (count, what) in [
-            (counts.open, "without a recorded end"),
+            (counts.open - left, "without a recorded end"),
             (counts.failed, "failed"),
             (counts.left_alone, "left alone"),
             (counts.undo_failed, "not taken back"),

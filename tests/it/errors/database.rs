@@ -187,8 +187,7 @@ fn a_server_that_dies_leaves_a_whole_record_and_a_run_that_goes_on() {
     assert!(ended.stderr.contains(asked), "{ended}");
     let told = error_of(&world, &ended.stdout);
     assert_snapshot!(told, @"
-    run [run] is in doubt after [span]: 1 effect, 0 undone, 0 in doubt, 1
-      without a recorded end
+    run [run] is in doubt after [span]: 1 effect, 0 undone, 1 in doubt
       pg-optimize 0.1.0 on orders, by tester, [time]
 
     look  [span]

@@ -27,8 +27,7 @@ fn a_pool_that_mixes_up_sessions_is_named_before_anything_is_set() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: `orders` could not be locked
-      cause: database `orders`: a pool in the way gives its sessions to several clients in turn (transaction or statement pooling), where settings and locks of one reach another; connect to the server itself, or through a pool in session mode
+    error: database `orders`: a pool in the way gives its sessions to several clients in turn (transaction or statement pooling), where settings and locks of one reach another; connect to the server itself, or through a pool in session mode
       nothing was changed
       hint:  windlass doctor --target orders
     ");

@@ -43,11 +43,13 @@ fn selftest_shows_what_it_did_and_what_it_did_not() {
     ----- stdout -----
     CLASS  CASE  MUST  TIME  MEMORY
     1  two-manifests  exit 3: 2 sections  [span]  [size]  ✓
-      `windlass:manifest`, at
-      offsets
+      `windlass:manifest`,
+      at offsets
     26  database-another  exit 3: may not read  –  –  not run: needs
-      server facts on another  --target
-    42  trap  exit 1: the procedure  [span]  [size]  ✓
+      server facts on  --target
+      another
+    42  trap  exit 1: the  [span]  [size]  ✓
+      procedure
     ----- stderr -----
     Trying 3 hostile components; each ends within seconds.
     1 case not run: windlass selftest --target TARGET

@@ -34,6 +34,33 @@ fn a_second_run_on_a_target_is_refused_and_the_first_one_named() {
     }
 }
 
+#[test]
+fn a_run_waits_for_the_end_of_another_if_it_is_told_to() {
+    let world = world(NEWEST);
+    let hold = Hold::writer(&world, "accounts");
+    let first = world.start(&[], &run(REBUILD));
+    until_waits(&world, "REINDEX");
+    let soon = [&run(REBUILD)[..], &["--wait=10ms"]].concat();
+    let given_up = world.windlass(&soon).expect(6);
+    assert!(
+        given_up.stderr.contains("--wait waits for its end"),
+        "{given_up}"
+    );
+    let second = world.start(&[], &[&run(REBUILD)[..], &["--wait"]].concat());
+    second.until_said("waiting for its end");
+    hold.release();
+    assert_succeeded(&world, first.wait());
+    let second = second.wait();
+    assert_eq!(second.code, 0, "{second}");
+    assert_eq!(
+        world.windlass(&["runs", "--output", "json"]).json()["runs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
 /// Its locks went with its process; what it began may still be done.
 #[test]
 fn a_run_that_was_left_in_the_middle_keeps_its_target() {

@@ -43,7 +43,7 @@ fn a_run_from_elsewhere_is_refused_while_the_first_one_lives() {
     let first = shop.start(&[], &words(&namespace, "images=app=shop:unready"));
     first.until_said("set image");
     let refused = other.windlass(&words(&namespace, "images=app=shop:2"));
-    assert_eq!(refused.code, 3, "{refused}");
+    assert_eq!(refused.code, 6, "{refused}");
     assert!(refused.stderr.contains("holds the lease"), "{refused}");
     assert_eq!(shop.image(), "shop:unready");
     first.kill();

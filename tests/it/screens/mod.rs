@@ -7,6 +7,7 @@
 mod grant;
 mod health;
 mod impostor;
+mod looking;
 mod run;
 mod start;
 

@@ -20,6 +20,7 @@ fn help() {
     Commands:
       init  Write a commented windlass.toml into this folder
       build  Compile a procedure, embed its manifest, print its digest
+      procedures  List what can be run, and with which parameters
       inspect  Tell from the binary alone what a procedure can and cannot do
       grant  Write a grant for a procedure, or check one
       plan  Show what a run would do, and how it would be undone
@@ -29,6 +30,7 @@ fn help() {
       cancel  End a run and take it back
       runs  List the runs and what can be done about each
       show  Show the report of a run
+      tell  Tell people of runs that need someone
       audit  Prove that the record is whole
       doctor  Look at all that a run needs, and say what is missing
       selftest  Let hostile components try, and say whether each is held
@@ -41,8 +43,8 @@ fn help() {
     Global options:
       --output <OUTPUT>  What stdout carries: text, or json, one document with a
       `schema` [default: text]
-      --config <FILE>  The configuration, instead of the nearest windlass.toml
-      here or above
+      --config <FILE>  The configuration, instead of `$WINDLASS_CONFIG` or the
+      nearest windlass.toml here or above
       --state <DIR>  Where runs are recorded, instead of what the
       configuration says
       -q, --quiet  Say nothing but the result
@@ -72,18 +74,21 @@ fn help() {
       <PROCEDURE>  A built-in procedure by its name, any other by its path
 
     Options:
-      --target <TARGET>  The target to work on
+      --target <TARGET>  The target to work on; may be repeated, and may end
+      with `*`
       --set <NAME=VALUE>  Set a parameter; may be repeated
       --parameters <FILE>  Read parameters from a JSON object; --set wins
       -o, --out <FILE>  Where the plan is written; one that is there is
-      replaced [default: plan.json]
+      replaced; - is stdout. Of several targets each has
+      its own, such as plan.orders.json [default:
+      plan.json]
       -h, --help  Print help
 
     Global options:
       --output <OUTPUT>  What stdout carries: text, or json, one document with a
       `schema` [default: text]
-      --config <FILE>  The configuration, instead of the nearest windlass.toml
-      here or above
+      --config <FILE>  The configuration, instead of `$WINDLASS_CONFIG` or the
+      nearest windlass.toml here or above
       --state <DIR>  Where runs are recorded, instead of what the
       configuration says
       -q, --quiet  Say nothing but the result
@@ -244,18 +249,20 @@ fn inspected_procedures() {
 
     danger  send
     needs  database-read: server, sessions, replication on the target
-      to see its role, its connections and what its standbys have received
+      the author says: to see its role, its connections and what its standbys
+      have received
       database-read: tables, indexes on the target, all tables
-      to find invalid indexes and tables that near the end of their
-      transaction numbers
+      the author says: to find invalid indexes and tables that near the end
+      of their transaction numbers
       database-read: invariants on the target
-      to evaluate the invariants that you declared; rows are counted, not
-      seen
+      the author says: to evaluate the invariants that you declared; rows are
+      counted, not seen
       database-read: statements on the target
-      to report which statements cost most since the last run; texts are
-      normalised
+      the author says: to report which statements cost most since the last
+      run; texts are normalised
       notify-send: start, end to the channel of `notify`
-      to say when it starts and how it ended, only with notify
+      the author says: to say when it starts and how it ended, only with
+      notify
     budget  0 effects, 1000 calls, [span]
     takes  about [span], the author says
     can  read server facts, read table sizes, read index sizes, read sessions,
@@ -279,36 +286,39 @@ fn inspected_procedures() {
       windlass:procedure/notify-send@0.1.0
       send
 
-    PARAMETER  DEFAULT  MEANING
-    expected-standbys  –  How many standbys must be connected. Absent:
-      as declared for the database in
-      windlass.toml.
-    max-lag  [span]  How long a standby may be behind.
-    max-lag-bytes  [size]  How many bytes a standby may be behind.
-    max-retained  [size]  How much log a replication slot may hold
-      back.
-    min-headroom  20  Percent of the connections that must be
-      free.
-    max-idle-in-transaction  [span]  How long a session may be idle in a
+    PARAMETER  DEFAULT  VALUES: WHAT THE AUTHOR SAYS
+    expected-standbys  –  whole number: How many standbys must be
+      connected. Absent: as declared for the
+      database in windlass.toml.
+    max-lag  [span]  text: How long a standby may be behind.
+    max-lag-bytes  [size]  text: How many bytes a standby may be
+      behind.
+    max-retained  [size]  text: How much log a replication slot may
+      hold back.
+    min-headroom  20  whole number, at most 100: Percent of the
+      connections that must be free.
+    max-idle-in-transaction  [span]  text: How long a session may be idle in a
       transaction.
-    max-transaction-age  [span]  How long a transaction may be open.
-    max-lock-waits  3  How many sessions may wait for locks at
-      once.
-    max-horizon-age  10000000  For how many transactions something may keep
-      dead rows from being removed.
-    max-wraparound-age  500000000  For how many transactions a table may go
-      without being frozen. The server stops at
-      about 2,100 million.
-    expect-tables  true  Whether it is a failure to see no table at
-      all.
-    invariants  []  Names of the invariants to evaluate. Empty:
-      all that are declared.
-    require-invariants  false  Whether it is inconclusive if no invariant
-      is declared.
-    slow-queries  5  How many of the statements that cost most
-      since the last run are reported. 0: none.
-    notify  –  A channel that is told when a run starts and
-      how it ended. Absent: nobody is.
+    max-transaction-age  [span]  text: How long a transaction may be open.
+    max-lock-waits  3  whole number: How many sessions may wait for
+      locks at once.
+    max-horizon-age  10000000  whole number: For how many transactions
+      something may keep dead rows from being
+      removed.
+    max-wraparound-age  500000000  whole number: For how many transactions a
+      table may go without being frozen. The
+      server stops at about 2,100 million.
+    expect-tables  true  true or false: Whether it is a failure to
+      see no table at all.
+    invariants  []  list of text: Names of the invariants to
+      evaluate. Empty: all that are declared.
+    require-invariants  false  true or false: Whether it is inconclusive if
+      no invariant is declared.
+    slow-queries  5  whole number, at most 100: How many of the
+      statements that cost most since the last run
+      are reported. 0: none.
+    notify  –  text: A channel that is told when a run
+      starts and how it ended. Absent: nobody is.
 
     Granted on orders: no.  windlass grant pg-health --target orders
     ----- stderr -----
@@ -324,16 +334,19 @@ fn inspected_procedures() {
     danger  maintain
     needs  database-read: server, tables, indexes, sessions, replication on the
       target, all tables
-      to find what is bloated and what blocks vacuum
+      the author says: to find what is bloated and what blocks vacuum
       database-maintain: vacuum, analyze, reindex, drop-invalid-index on the
       target, all tables
-      to repair it, one object at a time
+      the author says: to repair it, one object at a time
       database-maintain: set-parameters on the target, all tables
-      to make autovacuum start earlier, only with tune-autovacuum
+      the author says: to make autovacuum start earlier, only with
+      tune-autovacuum
       database-maintain: cancel-backend on the target
-      to cancel what an earlier run left running, only with cancel-abandoned
+      the author says: to cancel what an earlier run left running, only with
+      cancel-abandoned
       notify-send: start, end to the channel of `notify`
-      to say when it starts and how it ended, only with notify
+      the author says: to say when it starts and how it ended, only with
+      notify
     budget  200 effects, 10000 calls, [span]
     takes  about [span], the author says
     can  read server facts, read table sizes, read index sizes, read sessions,
@@ -359,52 +372,59 @@ fn inspected_procedures() {
       windlass:procedure/notify-send@0.1.0
       send
 
-    PARAMETER  DEFAULT  MEANING
-    max-objects  200  At most so many objects are worked on in
-      one run.
-    min-size  [size]  Smaller tables are not vacuumed and smaller
-      indexes not rebuilt.
-    stop-after  [span]  After this time nothing new is started. At
-      most [span]: the budget of a run is [span].
-    index-bloat  30  Percent of an index that must be bloat
+    PARAMETER  DEFAULT  VALUES: WHAT THE AUTHOR SAYS
+    max-objects  200  whole number, at most 200: At most so many
+      objects are worked on in one run.
+    min-size  [size]  text: Smaller tables are not vacuumed and
+      smaller indexes not rebuilt.
+    stop-after  [span]  text: After this time nothing new is
+      started. At most [span]: the budget of a
+      run is [span].
+    index-bloat  30  whole number, at least 1, at most 99:
+      Percent of an index that must be bloat
       before it is rebuilt.
-    dead-rows  5  Percent of a table's rows that must be dead
-      before it is vacuumed.
-    min-dead-rows  1000  Tables with fewer dead rows are not
+    dead-rows  5  whole number, at most 100: Percent of a
+      table's rows that must be dead before it is
       vacuumed.
-    modified-rows  10  Percent of a table's rows that must have
-      changed before it is analyzed without being
-      vacuumed.
-    min-modified-rows  1000  Tables with fewer changed rows are not
-      analyzed.
-    parent-statistics-age  7d  A partitioned table is analyzed when its
-      statistics are older than this; nothing
+    min-dead-rows  1000  whole number: Tables with fewer dead rows
+      are not vacuumed.
+    modified-rows  10  whole number, at most 100: Percent of a
+      table's rows that must have changed before
+      it is analyzed without being vacuumed.
+    min-modified-rows  1000  whole number: Tables with fewer changed
+      rows are not analyzed.
+    parent-statistics-age  7d  text: A partitioned table is analyzed when
+      its statistics are older than this; nothing
       else ever does it.
-    max-lag  [span]  Nothing is started while a standby is
+    max-lag  [span]  text: Nothing is started while a standby is
       further behind in time.
-    max-lag-bytes  [size]  Nothing is started while a standby is
+    max-lag-bytes  [size]  text: Nothing is started while a standby is
       further behind in bytes, or a slot that
       nobody uses retains more.
-    lag-patience  [span]  How long to wait for a standby to catch up
-      before stopping.
-    max-size-when-disk-unknown  [size]  The largest index that is rebuilt if the
-      free disk space is unknown. If it is known,
-      twice the index must be free.
-    report-transactions  [span]  Transactions open for longer are reported
-      as what keeps dead rows.
-    drop-failed-creations  false  Drop indexes whose creation never finished,
-      instead of only reporting them.
-    tune-autovacuum  false  Make autovacuum start earlier on the tables
-      that needed vacuum most.
-    tune-above  20  Percent of a table's rows that must be dead
-      before its autovacuum is tuned.
-    tune-to  2  Percent of a table's rows that may be dead
-      before a tuned autovacuum starts.
-    cancel-abandoned  false  Cancel statements that an earlier windlass
-      run left running, instead of only reporting
+    lag-patience  [span]  text: How long to wait for a standby to
+      catch up before stopping.
+    max-size-when-disk-unknown  [size]  text: The largest index that is rebuilt if
+      the free disk space is unknown. If it is
+      known, twice the index must be free.
+    report-transactions  [span]  text: Transactions open for longer are
+      reported as what keeps dead rows.
+    drop-failed-creations  false  true or false: Drop indexes whose creation
+      never finished, instead of only reporting
       them.
-    notify  –  A channel that is told when a run starts
-      and how it ended. Absent: nobody is.
+    tune-autovacuum  false  true or false: Make autovacuum start
+      earlier on the tables that needed vacuum
+      most.
+    tune-above  20  whole number, at most 100: Percent of a
+      table's rows that must be dead before its
+      autovacuum is tuned.
+    tune-to  2  whole number, at least 1, at most 100:
+      Percent of a table's rows that may be dead
+      before a tuned autovacuum starts.
+    cancel-abandoned  false  true or false: Cancel statements that an
+      earlier windlass run left running, instead
+      of only reporting them.
+    notify  –  text: A channel that is told when a run
+      starts and how it ended. Absent: nobody is.
 
     Granted on orders: no.  windlass grant pg-optimize --target orders
     ----- stderr -----

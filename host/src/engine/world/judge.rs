@@ -4,7 +4,7 @@ use super::super::EngineError;
 use super::target::{Inner, World};
 use crate::call::{Effect, Undo};
 use crate::database;
-use crate::journal::{Outcome, State, Status, StoreError};
+use crate::journal::{Entry, Outcome, Stamped, State, Status, StoreError};
 use std::collections::BTreeMap;
 
 /// What an operator may be told without anything being wrong with windlass.
@@ -62,6 +62,26 @@ pub(super) fn judge(state: &State, world: &World) -> Result<(), String> {
         let (is, must) = (inner.settings.get(&table), stands.get(&table));
         expect(is == must, || {
             why(&format!("{table} is {is:?} and must be {must:?}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// What is recorded as let through is no more than the budget has. What did not happen, as the target said after a crash, is asked for again.
+pub(super) fn kept_within(
+    (calls, effects): (Option<u64>, Option<u64>),
+    entries: &[Stamped],
+) -> Result<(), String> {
+    let of = |counts: fn(&Entry) -> bool| {
+        let counted = entries.iter().filter(|stamped| counts(&stamped.entry));
+        counted.count() as u64
+    };
+    let again = of(|entry| matches!(entry, Entry::NotDone { .. }));
+    let done = of(|entry| matches!(entry, Entry::Intended { .. })) - again;
+    let seen = of(|entry| matches!(entry, Entry::Observed { .. }));
+    for (most, used) in [(effects, done), (calls, done + seen)] {
+        expect(most.is_none_or(|most| used <= most), || {
+            format!("{used} of at most {most:?}")
         })?;
     }
     Ok(())

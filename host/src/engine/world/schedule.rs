@@ -1,12 +1,18 @@
 //! What a procedure does, what goes wrong and when, and what operators do about it.
 
+use super::super::Plan;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::ops::Range;
 
 /// A procedure and the processes that work on its run, one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     pub(super) script: Script,
+    /// How many calls and effects a run may make.
+    pub(super) budget: (Option<u64>, Option<u64>),
+    /// What it is bound to.
+    pub(super) plan: Option<Plan>,
     /// What goes wrong in the process that starts the run.
     pub(super) start: Vec<At>,
     /// Those that come after it.
@@ -128,10 +134,16 @@ pub(super) enum Trouble {
 
 pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
     let shift = (orders(), troubles()).prop_map(|(order, troubles)| Shift { order, troubles });
-    (scripts(), troubles(), vec(shift, 0..4)).prop_map(|(script, start, shifts)| Schedule {
-        script,
-        start,
-        shifts,
+    let at_most = |most: Range<u64>| prop_oneof![3 => Just(None), 1 => most.prop_map(Some)];
+    let budget = (at_most(1..8), at_most(0..4));
+    (scripts(), budget, troubles(), vec(shift, 0..4)).prop_map(|(script, budget, start, shifts)| {
+        Schedule {
+            script,
+            budget,
+            plan: None,
+            start,
+            shifts,
+        }
     })
 }
 

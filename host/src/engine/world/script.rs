@@ -9,7 +9,7 @@ use super::super::sandbox::{Ended, Guests, SandboxError, classify};
 use super::super::turn::Overseer;
 use super::TARGET;
 use super::schedule::{End, Script, Step};
-use super::target::{SETTING, table_name};
+use super::target::{PASSES_AFTER, SETTING, table_name};
 use crate::call::{Effect, Read};
 use crate::contract::database_types::ObjectName;
 use crate::contract::run::Host as _;
@@ -107,8 +107,9 @@ impl Step {
             Self::Await { seconds } => {
                 let read = Read::Probe(probe::Read {
                     endpoint: "shop".into(),
-                    look: probe::Look::AwaitPasses {
-                        times: u32::from(seconds) + 1,
+                    look: probe::Look::AwaitStatus {
+                        status: PASSES_AFTER + u16::from(seconds),
+                        times: 1,
                         every: 1000,
                         within: 10_000,
                     },

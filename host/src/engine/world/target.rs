@@ -12,7 +12,7 @@ use crate::contract::database_types::{ObjectName, StorageParameter};
 use crate::contract::{CallError, ErrorKind};
 use crate::database;
 use crate::journal::RunId;
-use crate::probe::Turn;
+use crate::probe::{self, Turn};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// The only setting that tables have here.
 pub(super) const SETTING: &str = "autovacuum_vacuum_scale_factor";
+
+/// The status that stands for no seconds.
+pub(super) const PASSES_AFTER: u16 = 200;
 
 /// What outlives the processes that work on it.
 pub(super) struct World {
@@ -46,6 +49,10 @@ pub(super) struct Inner {
     pub(super) leftovers: BTreeSet<String>,
     /// How often each effect happened, by its number.
     pub(super) happened: BTreeMap<u64, u32>,
+    /// Effects that this process was told the end of.
+    ended: BTreeSet<u64>,
+    /// When the endpoint passes, once it was asked for.
+    passes_at: Option<Instant>,
     /// Tables that another hand changed.
     pub(super) other_hands: BTreeSet<String>,
     /// What must not be.
@@ -100,6 +107,7 @@ impl World {
         let mut inner = self.inner();
         inner.moment = 0;
         inner.troubles = troubles.to_vec();
+        inner.ended.clear();
         inner.asked.clear();
         inner.dead = false;
         inner.disk_full = false;
@@ -157,6 +165,19 @@ impl World {
         }
     }
 
+    /// Waits until the endpoint passes, so many seconds after it was asked for first as the status says.
+    async fn passes(&self, permit: &Permit, read: &probe::Read) -> bool {
+        let probe::Look::AwaitStatus { status, within, .. } = read.look else {
+            return true;
+        };
+        let now = self.clock.instant();
+        let after = Duration::from_secs((status - PASSES_AFTER).into());
+        let at = *self.inner().passes_at.get_or_insert(now + after);
+        let end = permit.deadline().min(now + Duration::from_millis(within));
+        tokio::time::sleep_until(at.min(end).into()).await;
+        at <= end
+    }
+
     /// Writes for a run that must have the lock.
     fn write(&self, run: &RunId, write: impl FnOnce(&mut Inner)) {
         let now = self.clock.instant();
@@ -212,15 +233,13 @@ impl Inner {
 impl Targets for Arc<World> {
     fn read<'a>(
         &'a self,
-        _permit: &'a Permit,
+        permit: &'a Permit,
         read: &'a Read,
     ) -> BoxFuture<'a, Result<Value, CallError>> {
         Box::pin(async move {
             self.call().await?;
-            if let Some(within) = read.waits() {
-                let takes = Duration::from_secs(read.waits_at_least().as_secs() - 3);
-                tokio::time::sleep(takes.min(within)).await;
-                return Ok(json!(takes < within));
+            if let Read::Probe(read) = read {
+                return Ok(json!(self.passes(permit, read).await));
             }
             let inner = self.inner();
             Ok(json!(inner.settings.keys().collect::<Vec<_>>()))
@@ -258,10 +277,15 @@ impl Targets for Arc<World> {
         _prepared: &'a Prepared,
     ) -> BoxFuture<'a, Result<Applied, ApplyFailure>> {
         Box::pin(async move {
-            let failed = |error, in_doubt, sweep| ApplyFailure {
-                error,
-                in_doubt,
-                sweep,
+            let failed = |error, in_doubt: bool, sweep| {
+                if !in_doubt {
+                    self.inner().ended.insert(permit.effect());
+                }
+                ApplyFailure {
+                    error,
+                    in_doubt,
+                    sweep,
+                }
             };
             self.call()
                 .await
@@ -293,6 +317,7 @@ impl Targets for Arc<World> {
             if breaks {
                 return Err(failed(broken(), true, None));
             }
+            self.inner().ended.insert(permit.effect());
             Ok(applied())
         })
     }
@@ -307,6 +332,10 @@ impl Targets for Arc<World> {
     ) -> BoxFuture<'a, Result<Confirmed, CallError>> {
         Box::pin(async move {
             self.call().await?;
+            if self.inner().ended.contains(&number) {
+                let fault = format!("effect {number} has an end, and was asked about");
+                self.inner().faults.push(fault);
+            }
             if !effect.leaves_a_trace() {
                 return Ok(Confirmed::CannotTell("nothing tells".into()));
             }
