@@ -264,13 +264,6 @@ impl Plan {
 
     fn note(&mut self, entry: &Entry, assumed: bool) {
         match entry {
-            // It ends the work of a run, and spoils neither the run nor its plan.
-            Entry::Refused {
-                side: Side::Budget,
-                value,
-                error,
-                ..
-            } if Effect::deserialize(value).is_ok() => self.remarks.push(error.message.clone()),
             Entry::Refused { error, .. } => {
                 self.refused = true;
                 self.problem(&error.message);

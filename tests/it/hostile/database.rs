@@ -106,7 +106,14 @@ fn project(url: &str, timeout: &str) -> Project {
     );
     let project = Project::new(&text, &[("ORDERS", url)]);
     project
-        .windlass(&["grant", "pg-health", "--target", "orders"])
+        .windlass(&[
+            "grant",
+            "pg-health",
+            "--target",
+            "orders",
+            "--approved-by",
+            "tester",
+        ])
         .expect(0);
     project
 }

@@ -124,7 +124,14 @@ fn an_invalid_index_of_a_toast_table_is_named_with_its_table_and_dropped() {
     for major in [OLDEST, NEWEST] {
         let world = granted(World::on(major));
         world
-            .windlass(&["grant", "pg-health", "--target", "orders"])
+            .windlass(&[
+                "grant",
+                "pg-health",
+                "--target",
+                "orders",
+                "--approved-by",
+                "tester",
+            ])
             .expect(0);
         world.as_owner("CREATE TABLE docs (id integer PRIMARY KEY, body text)");
         let index = toast_index(&world, "docs");

@@ -72,6 +72,8 @@ pub(super) struct Session {
     warnings: Warnings,
     run: RunId,
     version: u32,
+    /// Whether the database takes any bytes for text.
+    any_bytes: bool,
     pid: i32,
     backend_start: i64,
     standby: bool,
@@ -106,7 +108,7 @@ const SETTINGS: &str = "
            pg_catalog.set_config('tcp_user_timeout', '60000', false),
            pg_catalog.set_config('client_min_messages', 'warning', false),
            pg_catalog.set_config('TimeZone', 'UTC', false),
-           -- Such a database takes names of any bytes, and the server gives none of a list in which one is not UTF-8.
+           -- Such a database takes any bytes for names, and else the server gives nothing of a list in which one is not UTF-8.
            CASE WHEN pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'
                THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) END,
            -- What the server acknowledged must survive its crash, or asking it later would be worthless.
@@ -130,6 +132,9 @@ const LOOK: &str = "
     SET LOCAL TimeZone = 'UTC';";
 
 const NO_TRANSACTION_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0;";
+
+/// Else the server gives nothing of a list in which one name is not UTF-8.
+const ANY_BYTES: &str = "SET LOCAL client_encoding = 'SQL_ASCII';";
 
 /// Asked before anything is set, so each name says its schema. As the login itself, which alone is sure to see when its session began.
 /// Asks the function behind `pg_stat_activity`: to plan the view takes a new session three times as long.
@@ -169,6 +174,7 @@ impl Session {
             way,
         } = connect(room, &application).await?;
         let version = version_number(driver.parameter("server_version").unwrap_or_default());
+        let any_bytes = driver.parameter("server_encoding") == Some("SQL_ASCII");
         let major = version / 10_000;
         let warnings = Warnings::default();
         let driven = Driven::spawn(drive(driver, Arc::clone(&warnings)));
@@ -188,6 +194,7 @@ impl Session {
             warnings,
             run: run.clone(),
             version,
+            any_bytes,
             pid: 0,
             backend_start: 0,
             standby: false,
@@ -270,6 +277,9 @@ impl Session {
             .replace("{statement}", &milliseconds(patience.statement));
         if self.major() >= 17 {
             sql.push_str(NO_TRANSACTION_TIMEOUT);
+        }
+        if self.any_bytes {
+            sql.push_str(ANY_BYTES);
         }
         let begun = self.client.batch_execute(&sql).await;
         begun.map_err(|error| self.not_opened(&error))?;
