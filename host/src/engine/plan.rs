@@ -5,7 +5,7 @@ use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
 use crate::contract::{ErrorKind, Level, Verdict};
-use crate::grant::{Capabilities, Side};
+use crate::grant::Capabilities;
 use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
