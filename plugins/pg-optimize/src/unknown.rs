@@ -7,6 +7,8 @@ use windlass_sdk::database::{
 };
 use windlass_sdk::{Finding, text};
 
+/// As many as one look shows.
+const MOST_SHOWN: usize = 5_000;
 /// How many objects one sentence names.
 const NAMED: usize = 5;
 
@@ -48,6 +50,27 @@ pub(crate) fn tables(coverage: &CoverageFacts) -> Unknown {
     );
     let parts = [none, absent].into_iter().filter(|part| !part.is_empty());
     Unknown::All(Finding::inconclusive(parts.collect::<Vec<_>>().join("; ")))
+}
+
+/// Objects beyond those that one look shows, which are the largest.
+pub(crate) fn beyond(coverage: &CoverageFacts, tables: usize, indexes: usize) -> Unknown {
+    let left = |covered: u32, seen: usize, thing: &str| {
+        let beyond = (covered as usize).saturating_sub(seen);
+        (seen >= MOST_SHOWN && beyond > 0).then(|| text::count(beyond, thing))
+    };
+    let left: Vec<String> = [
+        left(coverage.tables_covered, tables, "table"),
+        left(coverage.indexes_covered, indexes, "index"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if left.is_empty() {
+        return Unknown::Nothing;
+    }
+    let short = format!("not looked at: {}", left.join(" and "));
+    let long = format!("{short}, as one look shows the {MOST_SHOWN} largest of each");
+    Unknown::Part(short, long)
 }
 
 /// Indexes that might need a rebuild, and of which nobody knows whether they do.
@@ -175,6 +198,18 @@ mod tests {
             ..sample::coverage(0)
         };
         assert!(matches!(tables(&nothing), Unknown::All(_)));
+    }
+
+    #[test]
+    fn what_one_look_does_not_show_is_told() {
+        let coverage = sample::coverage(6_000);
+        let told = beyond(&coverage, MOST_SHOWN, MOST_SHOWN);
+        assert!(
+            matches!(&told, Unknown::Part(short, _) if short == "not looked at: 1,000 tables and 1,000 indexes"),
+            "{told:?}"
+        );
+        // Between two looks some were dropped.
+        assert_eq!(beyond(&sample::coverage(10), 9, 10), Unknown::Nothing);
     }
 
     #[test]

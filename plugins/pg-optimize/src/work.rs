@@ -66,6 +66,10 @@ impl<'a> Work<'a> {
         let bloat = unknown::bloat(&seen.indexes, &coverage.role, &self.memory, self.parameters);
         for (name, unknown) in [
             ("something is seen", unknown::tables(coverage)),
+            (
+                "all is looked at",
+                unknown::beyond(coverage, seen.tables.len(), seen.indexes.len()),
+            ),
             ("bloat is known", bloat),
             (
                 "dead rows are counted",

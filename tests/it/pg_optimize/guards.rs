@@ -255,6 +255,7 @@ fn an_index_that_would_wait_for_a_prepared_transaction_is_passed_over_from_the_p
         "--set",
         "min-size=8kB",
     ]);
+    // The leftover cannot be dropped either, so a run of it would need a person.
     let plan = plan.expect(7);
     let told = format!("prepared transaction `{gid}` (prepared at ");
     let words: Vec<_> = plan.stdout.split_whitespace().collect();
