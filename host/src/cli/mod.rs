@@ -194,8 +194,8 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
         // Large, so they do not lie on the stack.
         Command::Run(args) => telling(context, Box::pin(run::execute(context, &args))).await,
         Command::Resume(args) => telling(context, Box::pin(resume::execute(context, &args))).await,
-        Command::Undo(args) => telling(context, undo::execute(context, &args)).await,
-        Command::Cancel(args) => telling(context, cancel::execute(context, &args)).await,
+        Command::Undo(args) => telling(context, Box::pin(undo::execute(context, &args))).await,
+        Command::Cancel(args) => telling(context, Box::pin(cancel::execute(context, &args))).await,
         Command::Tell(args) => tell::execute(context, &args).await,
         Command::Runs(args) => runs::execute(context, &args),
         Command::Show(args) => show::execute(context, &args).await,

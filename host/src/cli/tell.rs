@@ -35,7 +35,8 @@ struct Told {
     run: RunId,
     state: &'static str,
     channel: String,
-    told: bool,
+    #[serde(rename = "told")]
+    knows: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -66,7 +67,7 @@ pub(super) async fn execute(context: &Context, _args: &Args) -> Result<Exit, Fai
             context.printer.note("nobody has to be told of anything");
         }
     }
-    let all = told.iter().all(|told| told.told);
+    let all = told.iter().all(|told| told.knows);
     Ok(if all { Exit::Succeeded } else { Exit::Failed })
 }
 
@@ -87,7 +88,7 @@ pub(super) async fn after(context: &Context) {
             for told in &told {
                 context.printer.note(line(told));
             }
-            if told.iter().any(|told| !told.told) {
+            if told.iter().any(|told| !told.knows) {
                 context.printer.note("hint: windlass tell, to try again");
             }
         }
@@ -128,7 +129,7 @@ async fn tell_all(context: &Context, config: &Config, store: &Store) -> Result<V
     });
     let told = futures_util::future::join_all(all).await;
     for Concern { run, state, .. } in &concerns {
-        let missed = told.iter().any(|told| told.run == *run && !told.told);
+        let missed = told.iter().any(|told| told.run == *run && !told.knows);
         if !missed {
             store.tell(run, "", state.entries())?;
         }
@@ -278,7 +279,7 @@ async fn tell(
         run: run.clone(),
         state: standing.label(),
         channel: channel.to_owned(),
-        told: why.is_none(),
+        knows: why.is_none(),
         why,
     }
 }

@@ -146,14 +146,7 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         let checked = endpoint.check(document, &name)?;
         endpoints.insert(name.into_inner(), checked);
     }
-    let everywhere = raw.windlass.tell;
-    let tell = tell
-        .into_iter()
-        .map(|(target, named): (_, Option<Vec<_>>)| {
-            let named = named.as_deref().unwrap_or(&everywhere);
-            Ok((target, known(document, named, &channels)?))
-        });
-    let tell = tell.collect::<Result<_, DocumentError>>()?;
+    let tell = told(document, &raw.windlass.tell, tell, &channels)?;
     Ok(Parsed {
         state: raw.windlass.state.unwrap_or_else(|| ".windlass".into()),
         grants: raw.windlass.grants.unwrap_or_else(|| "grants".into()),
@@ -164,6 +157,21 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Parsed, DocumentError> {
         endpoints,
         tell,
     })
+}
+
+/// By target, its own channels or else those for all.
+fn told<T>(
+    document: &Document<'_>,
+    everywhere: &[Spanned<String>],
+    targets: BTreeMap<String, Option<Vec<Spanned<String>>>>,
+    channels: &BTreeMap<String, T>,
+) -> Result<BTreeMap<String, Vec<String>>, DocumentError> {
+    let everywhere = known(document, everywhere, channels)?;
+    let told = |(target, named): (String, Option<Vec<_>>)| {
+        let own = named.map(|named| known(document, &named, channels));
+        Ok((target, own.unwrap_or_else(|| Ok(everywhere.clone()))?))
+    };
+    targets.into_iter().map(told).collect()
 }
 
 /// The names of channels that there are.

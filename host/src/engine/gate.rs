@@ -226,9 +226,9 @@ impl Gate {
     }
 
     /// Whether the files of the grants still cover the change, for as long as it is under way.
-    fn still_granted(&self, call: &Effect) -> Option<StillGranted> {
+    fn still_granted(&self, call: &Effect) -> StillGranted {
         let (kept, call) = (self.effective.kept.clone(), call.clone());
-        Some(StillGranted(Arc::new(move || kept.covers(&call))))
+        StillGranted(Arc::new(move || kept.covers(&call)))
     }
 
     /// An effect of the plan that is begun is used up; one that failed left the target as it was and may be tried again.
@@ -278,7 +278,7 @@ impl Gate {
         let ownership = if call.changes_target() {
             self.locks.ownership(
                 self.effective.covers_until(&call),
-                self.still_granted(&call),
+                Some(self.still_granted(&call)),
             )
         } else {
             Ownership::default()

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 /// Asks the files. The default says yes for ever: for leave that rests on no file.
 #[derive(Clone, Default)]
-pub struct Kept(Option<Arc<dyn Fn(&Effect) -> bool + Send + Sync>>);
+pub struct Kept(Option<Covers>);
+
+type Covers = Arc<dyn Fn(&Effect) -> bool + Send + Sync>;
 
 impl Kept {
     /// What this answers. It is asked before each change, and may read files for it.

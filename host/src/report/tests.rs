@@ -199,7 +199,7 @@ fn times_are_told_in_utc_and_in_the_zone() {
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
     let report = report([begin(), end(Outcome::Succeeded)]).in_zone(zone);
     let began = "2025-11-21 12:00 UTC (13:00 CET)";
-    let text = report.text().to_string().replace("\n  ", " ");
+    let text = report.text().replace("\n  ", " ");
     assert!(text.contains(began), "{text}");
     assert!(report.markdown().contains(&format!("| Date | {began} to")));
 }

@@ -173,8 +173,8 @@ fn a_clock_that_was_set_back_makes_no_grant_hold_again() {
         "parameters": {}, "grants": [], "plan": null, "by": "ana", "host": "0.1.0",
     }));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let begun = store.append(&id, Entry::Begin(begin.unwrap()));
-    runtime.block_on(begun).unwrap();
+    let recorded = store.append(&id, Entry::Begin(begin.unwrap()));
+    runtime.block_on(recorded).unwrap();
     drop(store);
     let refused = world.windlass(&run(REBUILD)).expect(3);
     assert!(

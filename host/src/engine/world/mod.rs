@@ -1,6 +1,7 @@
 //! The engine in a world of its own: procedures that are lists of steps, a target in memory, a clock that nobody waits for. A schedule says
 //! what goes wrong at which moment and what operators do about it; whatever it says, a run comes to an end, and that end is true.
 
+mod effects;
 mod judge;
 mod schedule;
 mod script;
@@ -119,12 +120,11 @@ impl Stage {
     }
 
     async fn all_shifts(&self, schedule: &Schedule, world: &Arc<World>) -> Result<u16, String> {
-        self.shift(schedule, world, &Task::Start, &schedule.start)
-            .await?;
+        Box::pin(self.shift(schedule, world, &Task::Start, &schedule.start)).await?;
         let moments = world.inner().moment;
         for shift in &schedule.shifts {
             let task = Task::Follow(shift.order);
-            self.shift(schedule, world, &task, &shift.troubles).await?;
+            Box::pin(self.shift(schedule, world, &task, &shift.troubles)).await?;
         }
         let mut tries = 0;
         while let Some(task) = self.what_is_left(world, tries)? {
@@ -133,7 +133,7 @@ impl Stage {
             if tries > TRIES {
                 return Err(format!("it does not come to an end, by {task:?}"));
             }
-            self.shift(schedule, world, &task, &[]).await?;
+            Box::pin(self.shift(schedule, world, &task, &[])).await?;
         }
         let Some(run) = world.inner().run.clone() else {
             return judge::nothing_happened(world).map(|()| moments);
@@ -192,7 +192,7 @@ impl Stage {
             }
         });
         let store = Store::on(&self.disk, self.clock.clone(), watcher);
-        let passed = self.process(schedule, world, task, &store).await;
+        let passed = Box::pin(self.process(schedule, world, task, &store)).await;
         // Nothing that follows is the process's own.
         self.disk_is_full.store(false, Ordering::Relaxed);
         let full = world.inner().disk_full;
@@ -328,6 +328,7 @@ fn disk(is_full: &Arc<AtomicBool>) -> Disk {
 
 /// How many schedules are tried, each with all the moments of its first process; more with the variable, for those who look for what is
 /// rare.
+#[expect(clippy::disallowed_methods, reason = "no configuration is read here")]
 fn cases() -> u32 {
     let more = std::env::var("WINDLASS_SCHEDULES").ok();
     more.and_then(|cases| cases.parse().ok()).unwrap_or(100)
@@ -356,10 +357,10 @@ fn whatever_goes_wrong_a_run_comes_to_a_true_end() {
     let share = cases().div_ceil(at_once);
     let started = Clock::system().instant();
     let tried = thread::scope(|scope| {
-        let tries = (0..at_once).map(|_| scope.spawn(move || try_schedules(share)));
-        let tries: Vec<_> = tries.collect();
-        let tried = tries.into_iter().map(|tried| tried.join().unwrap());
-        tried.collect::<Result<Vec<_>, _>>()
+        let threads = (0..at_once).map(|_| scope.spawn(move || try_schedules(share)));
+        let threads: Vec<_> = threads.collect();
+        let ended = threads.into_iter().map(|thread| thread.join().unwrap());
+        ended.collect::<Result<Vec<_>, _>>()
     });
     let played: u32 = tried.unwrap_or_else(|what| panic!("{what}")).iter().sum();
     let took = Clock::system().instant() - started;
