@@ -6,7 +6,7 @@ use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
 use crate::contract::{ErrorKind, Level, Verdict};
-use crate::grant::Capabilities;
+use crate::grant::{Capabilities, Side};
 use crate::journal::{Ask, Call, Entry, Stamped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -265,6 +265,13 @@ impl Plan {
 
     fn note(&mut self, entry: &Entry, assumed: bool) {
         match entry {
+            // It ends the work of a run, and spoils neither the run nor its plan.
+            Entry::Refused {
+                side: Side::Budget,
+                value,
+                error,
+                ..
+            } if Effect::deserialize(value).is_ok() => self.remarks.push(error.message.clone()),
             Entry::Refused { error, .. } => {
                 self.refused = true;
                 self.problem(&error.message);
