@@ -42,7 +42,7 @@ fn looks() -> Read {
 async fn found(application: &tokio_postgres::Client) -> Vec<String> {
     let sql = "SELECT name || '=' || setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'
                UNION ALL SELECT 'role=' || current_user
-               UNION ALL SELECT 'lock=' || objid FROM pg_locks WHERE locktype = 'advisory'
+               UNION ALL SELECT 'lock=' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
                UNION ALL SELECT 'statement=' || name FROM pg_prepared_statements ORDER BY 1";
     let messages = application.simple_query(sql).await.unwrap();
     let rows = messages.iter().filter_map(|message| {
