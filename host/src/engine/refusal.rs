@@ -21,7 +21,8 @@ impl Gate {
         if let Some(refused) = self.may_not(side, words) {
             return Some(refused);
         }
-        if effect.changes_target() && !self.effective.kept.covers(effect) {
+        if effect.changes_target() && !self.ledger.is_plan() && !self.effective.kept.covers(effect)
+        {
             let (line, place) = words();
             let message =
                 format!("may not {line} {place}: its grant was taken back since the run began");

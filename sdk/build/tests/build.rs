@@ -154,6 +154,7 @@ fn only_what_is_called_is_imported() {
     ]);
     assert_eq!(interfaces(&component), expected);
     let read = set([
+        "coverage",
         "server",
         "tables",
         "indexes",

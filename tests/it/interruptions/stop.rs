@@ -43,11 +43,13 @@ fn a_lost_terminal_stops_a_run_unless_it_is_to_go_on_without() {
         let world = world(NEWEST);
         let hold = Hold::writer(&world, "accounts");
         let windlass = env!("CARGO_BIN_EXE_windlass-under-test");
-        let mut command = world.command(if nohup { "nohup" } else { windlass });
-        if nohup {
-            command.arg(windlass);
+        // Whoever runs the suite may be one who goes on without a terminal.
+        let command = if nohup { "nohup" } else { "env" };
+        let mut command = world.command(command);
+        if !nohup {
+            command.arg("--default-signal=HUP");
         }
-        command.args(run(REBUILD));
+        command.arg(windlass).args(run(REBUILD));
         let running = Running::start(command);
         until_waits(&world, "REINDEX");
         running.hang_up();
