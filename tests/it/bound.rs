@@ -11,16 +11,7 @@ use xtask::postgres::NEWEST;
 #[test]
 fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is_done() {
     let world = World::bloated_on(NEWEST);
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let mut typed = vec!["plan", "pg-optimize", "--target", "orders"];
     typed.extend(chosen);
@@ -59,16 +50,7 @@ fn an_effect_that_the_plan_does_not_contain_is_refused_and_named_and_the_rest_is
 #[test]
 fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
     let world = World::on(NEWEST);
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     let chosen = ["--set", "min-size=8kB", "--set", "min-dead-rows=100"];
     let typed = ["plan", "pg-optimize", "--target", "orders"];
     world.windlass(&[&typed[..], &chosen].concat()).expect(0);
@@ -84,16 +66,7 @@ fn a_run_that_could_do_nothing_of_what_it_wanted_is_for_a_person() {
 /// A world with a plan in `plan.json` that has effects, and what was typed for it.
 fn planned() -> World {
     let world = World::bloated_on(NEWEST);
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     world.windlass(&typed("plan", &[])).expect(0);
     world
 }
@@ -137,16 +110,7 @@ fn a_plan_for_something_else_is_refused() {
         "it was made with other parameters",
     );
 
-    world
-        .windlass(&[
-            "grant",
-            "pg-health",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-health", "orders");
     let health = [
         "run",
         "pg-health",

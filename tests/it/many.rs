@@ -13,16 +13,7 @@ fn three_names() -> World {
         .map(|name| section.replace("orders", name))
         .collect();
     world.write("windlass.toml", &sections);
-    world
-        .windlass(&[
-            "grant",
-            "pg-health",
-            "--target",
-            "shard-1",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-health", "shard-1");
     let file = "grants/pg-health.shard-1.toml";
     let granted = world
         .read(file)

@@ -45,16 +45,7 @@ fn bloated(major: u32) -> World {
         world.database()
     );
     world.session().batch_execute(&quiet).unwrap();
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     succeeded(&tool("pgbench", &["-i", "-q", "-s", "5", world.url()]));
     world.as_owner("CREATE INDEX by_balance ON pgbench_accounts (abalance, aid); CREATE INDEX by_branch ON pgbench_accounts (bid)",
     );

@@ -114,16 +114,7 @@ fn a_language_that_needs_a_wasi_gets_an_empty_one_that_a_resumed_run_sees_again(
     std::fs::write(world.path().join("guest.wasm"), component()).unwrap();
     let inspected = world.windlass(&["inspect", "./guest.wasm"]).expect(0);
     assert!(inspected.stdout.contains("WASI"), "{inspected}");
-    world
-        .windlass(&[
-            "grant",
-            "./guest.wasm",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("./guest.wasm", "orders");
     let typed = ["run", "./guest.wasm", "--target", "orders"];
     // Killed after all lines: what a clock that moves or real randomness said would not be said again.
     world

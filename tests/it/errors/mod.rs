@@ -23,15 +23,7 @@ fn granted() -> World {
 }
 
 fn grant(world: &World, procedure: &str) {
-    let words = [
-        "grant",
-        procedure,
-        "--target",
-        "orders",
-        "--approved-by",
-        "tester",
-    ];
-    world.windlass(&words).expect(0);
+    world.grant(procedure, "orders");
 }
 
 /// `pg-optimize` with parameters that give it something to do in a bloated world.

@@ -22,16 +22,7 @@ fn bring(world: &World, file: &str, case: &str) {
 }
 
 pub(super) fn grant(world: &World) {
-    world
-        .windlass(&[
-            "grant",
-            "./hostile.wasm",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("./hostile.wasm", "orders");
 }
 
 /// Waits until the run has begun.

@@ -105,16 +105,7 @@ fn project(url: &str, timeout: &str) -> Project {
         "[database.orders]\nconnection = {{ env = \"ORDERS\" }}\nstatement-timeout = \"{timeout}\"\n"
     );
     let project = Project::new(&text, &[("ORDERS", url)]);
-    project
-        .windlass(&[
-            "grant",
-            "pg-health",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    project.grant("pg-health", "orders");
     project
 }
 

@@ -50,16 +50,7 @@ pub(crate) fn ready(world: World, lock_timeout: &str) -> World {
             "{text}lock-timeout = \"{lock_timeout}\"\ntransaction-wait = \"{lock_timeout}\"\n"
         ),
     );
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     world
 }
 

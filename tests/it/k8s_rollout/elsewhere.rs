@@ -22,16 +22,7 @@ fn words<'a>(namespace: &'a str, images: &'a str) -> [&'a str; 10] {
 /// The same configuration and grants in another folder, as on another machine.
 fn elsewhere(shop: &Shop) -> Project {
     let project = Project::new(&shop.read("windlass.toml"), &[]);
-    project
-        .windlass(&[
-            "grant",
-            "k8s-rollout",
-            "--target",
-            "staging",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    project.grant("k8s-rollout", "staging");
     project
 }
 

@@ -106,16 +106,7 @@ impl LawWorld for Database {
                 .unwrap();
         }
         connect(&world, &RECEIVER);
-        world
-            .windlass(&[
-                "grant",
-                case.procedure,
-                "--target",
-                "orders",
-                "--approved-by",
-                "tester",
-            ])
-            .expect(0);
+        world.grant(case.procedure, "orders");
         Self { case, world }
     }
 

@@ -112,15 +112,7 @@ fn a_host_that_slept_while_another_run_took_the_target_evicts_nothing_more() {
     let running = held_back(&shop);
     running.pause();
     let other = Project::new(&shop.read("windlass.toml"), &[]);
-    let grant = [
-        "grant",
-        "k8s-rollout",
-        "--target",
-        "staging",
-        "--approved-by",
-        "tester",
-    ];
-    other.windlass(&grant).expect(0);
+    other.grant("k8s-rollout", "staging");
     let namespace = format!("namespace={}", shop.namespace().name());
     let set = |set| ["--set", set];
     let words = ["run", "k8s-rollout", "--target", "staging"];

@@ -18,16 +18,7 @@ fn granted(world: World) -> World {
         .session()
         .batch_execute("DROP INDEX IF EXISTS accounts_abalance_ccnew")
         .unwrap();
-    world
-        .windlass(&[
-            "grant",
-            "pg-health",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-health", "orders");
     world
 }
 

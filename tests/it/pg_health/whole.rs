@@ -119,16 +119,7 @@ fn collations_of_another_version_of_their_library_fail_with_the_indexes_that_dep
 #[test]
 fn a_name_that_is_not_utf_8_is_shown_escaped_and_everything_else_goes_on() {
     let world = granted(World::bloated_on(NEWEST));
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     let ascii = Beside::of(
         &world,
         "ascii",

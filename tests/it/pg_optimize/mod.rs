@@ -22,16 +22,7 @@ const SMALL: &[&str] = &["min-size=8kB", "min-dead-rows=100"];
 
 /// A world with a grant for the procedure.
 fn granted(world: World) -> World {
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     world
 }
 

@@ -123,16 +123,7 @@ fn toast_index(world: &World, table: &str) -> String {
 fn an_invalid_index_of_a_toast_table_is_named_with_its_table_and_dropped() {
     for major in [OLDEST, NEWEST] {
         let world = granted(World::on(major));
-        world
-            .windlass(&[
-                "grant",
-                "pg-health",
-                "--target",
-                "orders",
-                "--approved-by",
-                "tester",
-            ])
-            .expect(0);
+        world.grant("pg-health", "orders");
         world.as_owner("CREATE TABLE docs (id integer PRIMARY KEY, body text)");
         let index = toast_index(&world, "docs");
         let owner = world.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'docs'");

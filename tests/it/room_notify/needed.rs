@@ -30,16 +30,7 @@ fn world(receivers: &[(&str, &Receiver)]) -> World {
             "\n[channel.{name}]\nkind = \"webhook\"\nurl = {{ file = \"{name}.url\" }}\nkey = {{ file = \"{name}.key\" }}\n"
         ));
     }
-    let grant = [
-        "grant",
-        "pg-health",
-        "--target",
-        "orders",
-        "--force",
-        "--approved-by",
-        "tester",
-    ];
-    world.windlass(&grant).expect(0);
+    world.grant("pg-health", "orders");
     world
 }
 
@@ -131,16 +122,7 @@ fn a_run_whose_process_is_gone_is_told_by_the_next_command() {
 fn a_run_at_work_is_not_told_of_and_one_in_doubt_is() {
     let ops = Receiver::start([]);
     let world = world(&[("ops", &ops)]);
-    let grant = [
-        "grant",
-        "pg-optimize",
-        "--target",
-        "orders",
-        "--force",
-        "--approved-by",
-        "tester",
-    ];
-    world.windlass(&grant).expect(0);
+    world.grant("pg-optimize", "orders");
     let index = "DROP INDEX accounts_abalance_ccnew";
     world.session().batch_execute(index).unwrap();
     let hold = Hold::writer(&world, "accounts");

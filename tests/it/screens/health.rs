@@ -10,16 +10,7 @@ use xtask::postgres::NEWEST;
 fn a_health_check() {
     let world = World::on(NEWEST);
     world.bloat(300);
-    world
-        .windlass(&[
-            "grant",
-            "pg-health",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-health", "orders");
     assert_snapshot!(checked(&world, &["plan", "pg-health", "--target", "orders"]), @"
     $ windlass plan pg-health --target orders
     exit code: 7

@@ -115,15 +115,7 @@ fn doctor_says_what_keeps_a_procedure_from_running() {
 #[test]
 fn a_configuration_is_named_by_a_variable_and_a_plan_goes_to_standard_output() {
     let world = World::on(NEWEST);
-    let grant = [
-        "grant",
-        "pg-optimize",
-        "--target",
-        "orders",
-        "--approved-by",
-        "ana",
-    ];
-    world.windlass(&grant).expect(0);
+    world.grant("pg-optimize", "orders");
     let plan = ["plan", "pg-optimize", "--target", "orders", "-o", "-"];
     let printed = world.windlass(&plan).expect(0);
     assert_eq!(printed.json()["procedure"], "pg-optimize");

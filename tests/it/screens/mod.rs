@@ -54,16 +54,7 @@ fn tuned<'a>(words: &[&'a str]) -> Vec<&'a str> {
 /// A bloated world with a grant for `pg-optimize`.
 fn granted() -> World {
     let world = World::bloated_on(NEWEST);
-    world
-        .windlass(&[
-            "grant",
-            "pg-optimize",
-            "--target",
-            "orders",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+    world.grant("pg-optimize", "orders");
     world
 }
 

@@ -92,6 +92,13 @@ impl Project {
         self.start(variables, arguments).wait()
     }
 
+    /// Writes an approved grant of all that the procedure needs on the target.
+    pub(crate) fn grant(&self, procedure: &str, target: &str) {
+        let words = ["grant", procedure, "--target", target];
+        let approved = ["--approved-by", "tester"];
+        self.windlass(&[&words[..], &approved].concat()).expect(0);
+    }
+
     /// Starts windlass and does not wait.
     pub(crate) fn start(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
         let mut command = self.command(env!("CARGO_BIN_EXE_windlass-under-test"));

@@ -88,15 +88,7 @@ impl Shop {
     /// With a grant for the procedure.
     #[must_use]
     pub(crate) fn granting(self, procedure: &str) -> Self {
-        self.windlass(&[
-            "grant",
-            procedure,
-            "--target",
-            "staging",
-            "--approved-by",
-            "tester",
-        ])
-        .expect(0);
+        self.grant(procedure, "staging");
         self
     }
 
