@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::doctor::{Finding, Verdict, probe};
 use super::failure::Failure;
-use super::work::fits;
+use super::order::fits;
 use crate::config::{Config, TargetRef};
 use crate::grant::{Danger, Purpose, Wanted, select};
 use crate::plugin::Component;

@@ -3,10 +3,11 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::order::{self, Choice};
 use super::output::table;
 use super::standing;
 use super::watch;
-use super::work::{self, Choice, Workshop};
+use super::work::{self, Workshop};
 use crate::config::Config;
 use crate::contract::Verdict;
 use crate::engine::{Audience, Control, Order, Seat};
@@ -96,7 +97,7 @@ fn orders(
     let parameters = choice.complete(context, plugin)?;
     let order = |target: &String| {
         let (grants, plugin) = (grants.clone(), plugin.clone());
-        let order = work::order_under(context, grants, plugin, target, parameters.clone(), None)?;
+        let order = order::order_under(context, grants, plugin, target, parameters.clone(), None)?;
         Ok(order.0)
     };
     let (mut orders, mut failures) = (Vec::new(), Vec::new());

@@ -16,6 +16,7 @@ mod inspect;
 mod manifests;
 mod many;
 mod narrate;
+mod order;
 mod output;
 mod parameters;
 mod plan;

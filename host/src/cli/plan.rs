@@ -3,10 +3,11 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::many::meant;
+use super::order::Choice;
 use super::planned;
 use super::refusal;
 use super::watch::PLANNING;
-use super::work::{self, Choice};
+use super::work;
 use crate::config::Config;
 use crate::contract::Verdict;
 use crate::engine::{Foretold, Plan, PlannedCheck};

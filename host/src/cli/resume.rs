@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::decision::Decided;
 use super::failure::{Exit, Failure};
+use super::order;
 use super::wait::Wait;
 use super::watch::TAKING_BACK;
 use super::work;
@@ -55,7 +56,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<Exit, Fail
     })?;
     let plan = plan_of(&store, &begin).map_err(|error| without_plan(&run, error))?;
     let plugin = Component::from_bytes(bytes)?;
-    let (order, granted) = work::order(
+    let (order, granted) = order::order(
         context,
         &config,
         plugin,

@@ -3,8 +3,9 @@
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::many;
+use super::order::Choice;
 use super::wait::Wait;
-use super::work::{self, Choice};
+use super::work;
 use crate::engine::{Plan, PlanError};
 use crate::journal::State;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::order::order_under;
 use super::standing::{is_at_work, next};
 use super::work;
 use crate::call::Effect;
@@ -10,7 +11,7 @@ use crate::clock::Millis;
 use crate::config::Config;
 use crate::contract::notify_types::{Delivery, Level, Message};
 use crate::engine::component_of;
-use crate::grant::{GrantFile, Purpose, Wanted, select};
+use crate::grant::GrantFile;
 use crate::journal::{Begin, EffectState, RunId, State, Status, Store};
 use crate::notify::{self, client::Notice};
 use crate::plugin::Component;
@@ -204,30 +205,20 @@ fn needs_someone(standing: Standing) -> bool {
 fn chosen(context: &Context, config: &Config, store: &Store, begin: &Begin) -> Vec<String> {
     let find = || -> Option<Vec<String>> {
         let plugin = Component::from_bytes(component_of(store, begin).ok()??).ok()?;
-        let manifest = plugin.manifest();
-        let needs = manifest.needs(&begin.target, &begin.parameters).ok()?;
-        let named = needs.notify.iter().flat_map(|need| &need.channels);
-        let named: Vec<_> = named
-            .filter(|channel| config.channels.contains_key(&channel.0))
-            .map(|channel| channel.0.clone())
-            .collect();
-        if named.is_empty() {
-            return None;
-        }
-        let wanted = Wanted {
-            procedure: plugin.name(),
-            spec: plugin.spec(),
-            digest: plugin.digest(),
-            target: &begin.target,
-            purpose: Purpose::Run,
-        };
         let shown = context.shown(&config.grants);
         let (grants, _) = GrantFile::read_all(&config.grants, &shown);
-        let granted = select(grants, wanted, context.clock.now()).ok()?;
-        let effective = granted.effective(wanted, needs, &manifest.budget).ok()?;
+        let parameters = begin.parameters.clone();
+        let order = order_under(context, grants, plugin, &begin.target, parameters, None);
+        let effective = order.ok()?.0.effective;
+        let named = effective
+            .needs
+            .notify
+            .iter()
+            .flat_map(|need| &need.channels);
+        let named = named.map(|channel| channel.0.clone());
+        let there = named.filter(|channel| config.channels.contains_key(channel));
         Some(
-            named
-                .into_iter()
+            there
                 .filter(|channel| effective.reaches_channel(channel))
                 .collect(),
         )
