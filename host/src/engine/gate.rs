@@ -3,6 +3,7 @@
 //! The order of the checks is the order of `Gate::effect`: well-formed, policy, capabilities, budget, lock, plan, prepare, what preparing
 //! found, journal, apply, journal.
 
+use super::bound::Bound;
 use super::control::{Audience, Control, Event};
 use super::halt::Halt;
 use super::hooks::Hooks;
@@ -11,7 +12,6 @@ use super::lock::Locks;
 use super::measure::Counted;
 use super::patience::{Waited, wait};
 use super::permit::{ChangePermit, Ownership, StillGranted};
-use super::plan::Bound;
 use super::refusal::{refused, unmeant};
 use super::remarks::Remarks;
 use super::replay::{Answer, Replay};

@@ -1,10 +1,10 @@
 //! The engine: one gate for all calls, the sandbox that guests run in, replay, unwind. It knows no target by its protocol.
 
 mod asides;
+mod bound;
 mod bounds;
 mod conclude;
 mod control;
-mod differing;
 mod gate;
 mod guest;
 mod halt;
@@ -19,6 +19,7 @@ mod order;
 mod patience;
 mod permit;
 mod plan;
+mod planning;
 mod refusal;
 mod remarks;
 mod replay;

@@ -1,10 +1,11 @@
 //! What is to be planned or run.
 
+use super::bound::Subject;
 use super::gate::Gate;
 use super::guest::Brief;
 use super::ledger::Ledger;
 use super::lock::Locks;
-use super::plan::{Plan, Subject};
+use super::plan::Plan;
 use super::remarks::Remarks;
 use super::replay::Replay;
 use super::runs::Seat;

@@ -1,18 +1,13 @@
 //! A plan: what a run would do, found out by running the same component with effects that are only prepared.
 
-use super::differing::differing;
-use super::ledger::Collected;
-use super::replay::Answer;
 use crate::call::{Effect, Prepared, Undo};
 use crate::clock::Millis;
-use crate::contract::{ErrorKind, Level, Verdict};
-use crate::grant::{Capabilities, Side};
-use crate::journal::{Ask, Call, Entry, Stamped};
+use crate::contract::Verdict;
+use crate::grant::Capabilities;
+use crate::journal::Stamped;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use thiserror::Error;
 
 /// The schema of the document.
@@ -58,18 +53,6 @@ pub struct Plan {
     /// The calls that are refused, or would be in a run, to be explained; no part of the document.
     #[serde(skip)]
     pub refusals: Vec<Stamped>,
-}
-
-/// Errors that say nothing of what is there.
-fn is_gap(kind: ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Limit | ErrorKind::Cancelled => {
-            true
-        }
-        ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Damaged => {
-            false
-        }
-    }
 }
 
 /// One effect of a plan.
@@ -160,163 +143,7 @@ pub enum PlanError {
     Other(String),
 }
 
-/// Who and what a plan is for.
-pub(super) struct Subject {
-    pub(super) procedure: String,
-    pub(super) version: String,
-    pub(super) component: String,
-    pub(super) target: String,
-    pub(super) parameters: Value,
-}
-
 impl Plan {
-    /// Makes the document from what a planning run recorded.
-    pub(super) fn new(
-        subject: Subject,
-        at: Millis,
-        collected: Collected,
-        end: Result<String, String>,
-    ) -> Self {
-        let Collected {
-            entries,
-            foreseen,
-            before,
-            asides,
-        } = collected;
-        let mut plan = Self {
-            schema: SCHEMA.into(),
-            digest: String::new(),
-            at,
-            procedure: subject.procedure,
-            version: subject.version,
-            component: subject.component,
-            target: subject.target,
-            parameters: subject.parameters,
-            effects: foreseen,
-            checks: Vec::new(),
-            remarks: Vec::new(),
-            assumed: Vec::new(),
-            problems: Vec::new(),
-            refused: false,
-            declined: None,
-            summary: String::new(),
-            refusals: asides.lacking,
-        };
-        let mut known = BTreeSet::new();
-        for (place, stamped) in entries.into_iter().enumerate() {
-            plan.note(&stamped.entry, asides.assumed.contains(&stamped.seq));
-            if let Entry::Observed { call, answer } = &stamped.entry {
-                let assumed = plan.observe(call, answer, place >= before);
-                let new = assumed.filter(|what| known.insert(what.clone()));
-                plan.assumed.extend(new);
-            } else if let Entry::Refused { .. } = &stamped.entry {
-                plan.refusals.push(stamped);
-            }
-        }
-        match end {
-            Ok(summary) => plan.summary = summary,
-            Err(error) => plan.problem(&error),
-        }
-        plan.digest = plan.content_digest();
-        plan
-    }
-
-    /// A procedure that gives up because of a refusal says the same once more.
-    fn problem(&mut self, what: &str) {
-        if !self.problems.iter().any(|known| known == what) {
-            self.problems.push(what.to_owned());
-        }
-    }
-
-    /// A look that failed leaves a gap in what the plan knows; a procedure that got over it does not close it. A change that the room
-    /// declined is none: the run would meet the same. Answers what is assumed of it.
-    fn observe(&mut self, call: &Call, answer: &Answer, after_effects: bool) -> Option<String> {
-        let asked = match call {
-            Call::Read(read) => read.to_string(),
-            Call::Ask(Ask::Sleep { milliseconds }) => {
-                let span = crate::text::duration(Duration::from_millis(*milliseconds));
-                return Some(format!("{span} of waiting pass without event"));
-            }
-            Call::Ask(ask) => ask.name().to_owned(),
-            Call::Effect(effect) => effect.to_string(),
-        };
-        let declined = matches!(call, Call::Effect(_));
-        match answer {
-            Err(error) if declined && error.kind == ErrorKind::Denied => {
-                // A message that cannot be sent is told, and holds no run.
-                if matches!(call, Call::Effect(effect) if effect.changes_target()) {
-                    self.declined.get_or_insert_with(|| error.message.clone());
-                }
-                None
-            }
-            Err(error) if is_gap(error.kind) => {
-                self.problem(&error.message);
-                None
-            }
-            Ok(_) if matches!(call, Call::Read(read) if read.waits().is_some()) => {
-                Some(format!("{asked}: it ends well"))
-            }
-            Ok(_) if after_effects && matches!(call, Call::Read(_)) => {
-                Some(format!("{asked}: as of now, before these effects"))
-            }
-            Ok(_) | Err(_) => None,
-        }
-    }
-
-    fn note(&mut self, entry: &Entry, assumed: bool) {
-        match entry {
-            // It ends the work of a run, and spoils neither the run nor its plan.
-            Entry::Refused {
-                side: Side::Budget,
-                value,
-                error,
-                ..
-            } if Effect::deserialize(value).is_ok() => self.remarks.push(error.message.clone()),
-            Entry::Refused { error, .. } => {
-                self.refused = true;
-                self.problem(&error.message);
-            }
-            Entry::Log {
-                level: Level::Warning | Level::Error,
-                message,
-            } => {
-                self.remarks.push(message.clone());
-            }
-            Entry::Check {
-                name,
-                verdict,
-                evidence,
-            } => self.checks.push(PlannedCheck {
-                name: name.clone(),
-                verdict: *verdict,
-                evidence: evidence.clone(),
-                assumed,
-            }),
-            Entry::Begin(_)
-            | Entry::Resumed { .. }
-            | Entry::Observed { .. }
-            | Entry::Waiting { .. }
-            | Entry::Step { .. }
-            | Entry::Log { .. }
-            | Entry::Panicked { .. }
-            | Entry::Intended { .. }
-            | Entry::Noted { .. }
-            | Entry::Turned(_)
-            | Entry::Done { .. }
-            | Entry::Failed { .. }
-            | Entry::NotDone { .. }
-            | Entry::InDoubt { .. }
-            | Entry::Unwinding { .. }
-            | Entry::Undoing { .. }
-            | Entry::Undone { .. }
-            | Entry::UndoFailed { .. }
-            | Entry::Stopped { .. }
-            | Entry::CancelRequested { .. }
-            | Entry::UndoRequested { .. }
-            | Entry::End { .. } => {}
-        }
-    }
-
     /// Reads a plan document and checks that nobody changed it.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
         let plan: Self = serde_json::from_str(text).map_err(PlanError::Malformed)?;
@@ -351,7 +178,7 @@ impl Plan {
     }
 
     /// The digest that the document should carry.
-    fn content_digest(&self) -> String {
+    pub(super) fn content_digest(&self) -> String {
         format!("sha256:{}", hex::encode(Sha256::digest(self.content())))
     }
 
@@ -395,38 +222,6 @@ impl Plan {
     pub fn is_complete(&self) -> bool {
         self.problems.is_empty()
     }
-
-    /// What a bound run may do, if this is a plan for just this run.
-    pub(super) fn bind(&self, subject: &Subject) -> Result<Bound, PlanError> {
-        if let Some(problem) = self.problems.first() {
-            return Err(PlanError::Incomplete(problem.clone()));
-        }
-        if self.component != subject.component {
-            let plain = |procedure: &str, version: &str| format!("{procedure} {version}");
-            let planned = plain(&self.procedure, &self.version);
-            let given = plain(&subject.procedure, &subject.version);
-            return Err(PlanError::Other(if planned == given {
-                format!("another component, {}", self.component)
-            } else {
-                format!("{planned}, and this is {given}")
-            }));
-        }
-        if self.target != subject.target {
-            return Err(PlanError::Other(format!("target `{}`", self.target)));
-        }
-        if self.parameters != subject.parameters {
-            let differing = differing(&self.parameters, &subject.parameters);
-            return Err(PlanError::Parameters(differing));
-        }
-        let mut keys = BTreeMap::new();
-        for effect in &self.effects {
-            *keys.entry(effect.key.clone()).or_insert(0) += 1;
-        }
-        Ok(Bound {
-            name: self.name().to_owned(),
-            keys,
-        })
-    }
 }
 
 impl PlannedEffect {
@@ -445,33 +240,6 @@ impl PlannedEffect {
             reversible: !matches!(prepared.undo, Undo::Impossible(_) | Undo::Final(_)),
             undo: prepared.undo.to_string(),
         }
-    }
-}
-
-/// The effects that a bound run may still apply, by plan key, whatever their order.
-#[derive(Clone, Debug)]
-pub(super) struct Bound {
-    name: String,
-    keys: BTreeMap<String, u64>,
-}
-
-impl Bound {
-    /// Whether a planned effect of this key is left.
-    pub(super) fn contains(&self, effect: &Effect) -> bool {
-        self.keys
-            .get(&effect.plan_key())
-            .is_some_and(|left| *left > 0)
-    }
-
-    /// Uses up one planned effect of this key, if there is one.
-    pub(super) fn take(&mut self, effect: &Effect) {
-        if let Some(left) = self.keys.get_mut(&effect.plan_key()) {
-            *left = left.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 }
 
