@@ -199,8 +199,9 @@ impl Ledger {
                 told
             }
         };
-        self.audience
-            .tell(Event::Recorded(self.run.clone(), Box::new(stamped)));
+        // Those who watch may fall behind, and none of them shows what was seen.
+        let told = Box::new(without_answer(stamped));
+        self.audience.tell(Event::Recorded(self.run.clone(), told));
         Ok(())
     }
 
@@ -336,7 +337,7 @@ impl Ledger {
     }
 }
 
-/// A plan says which looks it rests on, and nothing of what they showed.
+/// Which look it was, and nothing of what it showed.
 fn without_answer(mut stamped: Stamped) -> Stamped {
     if let Entry::Observed {
         answer: Ok(answer), ..

@@ -83,6 +83,14 @@ impl Body {
         }
     }
 
+    /// Bytes of its JSON.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Inline(json) => json.len(),
+            Self::Blob(blob) => blob.size,
+        }
+    }
+
     pub(super) fn stored(&self) -> Stored<'_> {
         match self {
             Self::Inline(json) => Stored::Inline(json),

@@ -44,6 +44,11 @@ impl Append {
         }
     }
 
+    /// Bytes of the entry as JSON: about what it takes while it waits.
+    pub(super) fn length(&self) -> usize {
+        self.body.length()
+    }
+
     pub(super) fn is_waited_for(&self) -> bool {
         self.reply.is_some()
     }

@@ -8,7 +8,7 @@ use super::{Receipt, StoreError, lock};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -28,10 +28,15 @@ struct Desk {
     committer: Mutex<Committer>,
     /// Several runs are at work, so that it pays to let their entries pile up.
     crowded: AtomicBool,
+    /// Bytes of what waits and nobody waits for; at least so many were added since all was committed.
+    held: AtomicUsize,
     /// The thread knows that something waits for which nobody waits.
     dawdling: AtomicBool,
     closed: AtomicBool,
 }
+
+/// Bytes of entries that may wait although nobody waits for them: whoever adds more commits, so that memory is bounded however busy the machine is.
+const HELD: usize = 8 << 20;
 
 /// How long an entry that nobody waits for may wait for company.
 const COMPANY: Duration = Duration::from_millis(5);
@@ -83,9 +88,11 @@ impl Writer {
 impl Writer {
     /// Takes an entry that nobody waits for. In a watched store it has no company: whoever watches sees every state that a crash can leave.
     pub(super) fn append_soon(&self, append: Append) {
+        let length = append.length();
+        let held = self.desk.held.fetch_add(length, Ordering::AcqRel) + length;
         lock(&self.desk.waiting).push_back(append);
-        if self.watched {
-            lock(&self.desk.committer).commit(&self.desk.waiting, true);
+        if self.watched || held > HELD {
+            self.desk.commit(&mut lock(&self.desk.committer), true);
             return;
         }
         if !self.desk.dawdling.swap(true, Ordering::AcqRel)
@@ -128,6 +135,7 @@ impl Desk {
             waiting: Mutex::default(),
             committer: Mutex::new(committer),
             crowded: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
             dawdling: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -146,6 +154,7 @@ impl Desk {
     }
 
     fn commit(&self, committer: &mut Committer, patient: bool) {
+        self.held.store(0, Ordering::Release);
         committer.commit(&self.waiting, patient);
         self.crowded
             .store(committer.is_crowded(), Ordering::Release);
@@ -175,6 +184,36 @@ impl Desk {
                 return;
             }
             thread::park();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Millis;
+    use crate::contract::Level;
+    use crate::journal::store::body::Body;
+    use crate::journal::{Entry, RunId};
+
+    /// Its thread may come to nothing for long, on a machine that has other things to do.
+    #[test]
+    fn what_nobody_waits_for_is_committed_before_it_is_much() {
+        let ledger = Arc::new(Mutex::new(Ledger::memory().unwrap()));
+        let committer = Committer::new(Arc::clone(&ledger), None);
+        let writer = Writer::on_the_spot(ledger, committer);
+        let entry = Entry::Log {
+            level: Level::Info,
+            message: "x".repeat(1 << 20),
+        };
+        let run = RunId("251121-k3f".into());
+        for _ in 0..100 {
+            let body = Body::encode(&run, &entry).unwrap();
+            let append = Append::new(run.clone(), (Millis(0), entry.clone()), body, None);
+            writer.append_soon(append);
+            let waiting = lock(&writer.desk.waiting);
+            let bytes: usize = waiting.iter().map(Append::length).sum();
+            assert!(bytes <= HELD, "{bytes}");
         }
     }
 }
