@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for Span {
 pub struct Clock {
     /// Where the time of day was when the runtime's clock was there; absent for the machine's own.
     driven: Option<(Millis, Instant)>,
-    /// What was recorded is past, whatever the machine says; shared by all who were handed this clock.
+    /// The time is never earlier than this. All clones share it.
     not_before: Arc<AtomicU64>,
 }
 
@@ -100,14 +100,14 @@ impl Clock {
         }
     }
 
-    /// The time of day, for records and for what ends at some time. It never goes back, nor behind what is recorded.
+    /// The time of day, for records and for expiry. It never goes back, and is never earlier than the last recorded entry.
     pub fn now(&self) -> Millis {
         let told = self.told().0;
         let before = self.not_before.fetch_max(told, Ordering::Relaxed);
         Millis(told.max(before))
     }
 
-    /// From here on it is no earlier than this. Answers by how much the machine's own clock is behind it.
+    /// From now on the time is never earlier than this. Returns how far the machine's clock is behind it.
     pub fn not_before(&self, recorded: Millis) -> Duration {
         self.not_before.fetch_max(recorded.0, Ordering::Relaxed);
         Duration::from_millis(recorded.since(self.told()))

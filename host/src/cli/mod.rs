@@ -124,7 +124,7 @@ enum Command {
     Runs(runs::Args),
     /// Show the report of a run
     Show(show::Args),
-    /// Tell people of runs that need someone
+    /// Tell channels about runs that need a person
     Tell(tell::Args),
     /// Prove that the record is whole
     Audit(audit::Args),
@@ -207,7 +207,7 @@ async fn execute(context: &Context, command: Command) -> Result<Exit, Failure> {
     }
 }
 
-/// Whoever works on a run tells, at the end, of those that need someone: of this one, and of others whose process is gone.
+/// Runs the command, then tells channels about runs that need a person: this run, and runs whose process is gone.
 async fn telling(
     context: &Context,
     work: impl Future<Output = Result<Exit, Failure>>,

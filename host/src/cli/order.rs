@@ -177,7 +177,8 @@ fn order_for(
     Ok((order, granted))
 }
 
-/// A clock that was set back makes no grant hold again: what is recorded is past. That a record cannot be read is told where it is needed.
+/// A clock that was set back must not make an expired grant valid again, so the time is at least that of the last entry. An unreadable record is
+/// reported elsewhere.
 fn not_behind_the_record(context: &Context) {
     let last = context.store_if_any().ok().flatten();
     let Some(last) = last.and_then(|store| store.last_at().ok().flatten()) else {
@@ -192,7 +193,7 @@ fn not_behind_the_record(context: &Context) {
     }
 }
 
-/// What the grant files cover when they are asked, which people may have changed since.
+/// Reads the grant files again whenever it is asked: people can change them while a run works.
 fn kept(
     context: &Context,
     plugin: &Component,

@@ -1,5 +1,5 @@
-//! `windlass tell`: tells people of runs that need someone. Each command that works on a run does the same at its end, so that nobody depends
-//! on what a procedure says of itself, nor on the process that died.
+//! `windlass tell`: tells channels about runs that need a person. Each command that works on a run does the same at its end, so a message does
+//! not depend on the procedure, nor on a process that died.
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
@@ -22,9 +22,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Of what is older nobody wants to hear any more.
+/// Older runs are not reported.
 const SINCE: Duration = Duration::from_hours(7 * 24);
-/// For how long one channel is tried: whoever ran the command waits for it.
+/// Time limit for one channel. The command waits for it.
 const WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ struct Told {
     why: Option<String>,
 }
 
-/// A run that needs someone, and the channels that do not know it yet.
+/// A run that needs a person, and the channels that were not told yet.
 struct Concern {
     run: RunId,
     state: State,
@@ -65,14 +65,14 @@ pub(super) async fn execute(context: &Context, _args: &Args) -> Result<Exit, Fai
             context.printer.text(line(told))?;
         }
         if told.is_empty() {
-            context.printer.note("nobody has to be told of anything");
+            context.printer.note("no run needs to be reported");
         }
     }
     let all = told.iter().all(|told| told.knows);
     Ok(if all { Exit::Succeeded } else { Exit::Failed })
 }
 
-/// The same at the end of a command that worked on a run. What goes wrong here changes nothing of how the command ended.
+/// The same at the end of a command that worked on a run. An error here does not change the command's exit code.
 pub(super) async fn after(context: &Context) {
     let Ok(config) = context.config() else {
         return;
@@ -118,7 +118,7 @@ async fn tell_all(context: &Context, config: &Config, store: &Store) -> Result<V
     let millis = u64::try_from(SINCE.as_millis()).unwrap_or(u64::MAX);
     let mut concerns = Vec::new();
     for run in store.untold(Millis(now.0.saturating_sub(millis)))? {
-        // What cannot be read is told by `windlass runs`, and hides no other.
+        // `windlass runs` reports a record that cannot be read. It must not hide other runs here.
         let Ok(state) = store.state(&run) else {
             continue;
         };
@@ -138,7 +138,7 @@ async fn tell_all(context: &Context, config: &Config, store: &Store) -> Result<V
     Ok(told)
 }
 
-/// None while a process is at work on the run: it tells by itself.
+/// Returns nothing while a process works on the run: that process reports it.
 fn concern(
     context: &Context,
     config: &Config,
@@ -180,7 +180,7 @@ fn concern(
     }))
 }
 
-/// Whoever stopped, cancelled or undid a run knows of it.
+/// A person who stopped, canceled or undid a run knows about it.
 fn needs_someone(standing: Standing) -> bool {
     match standing {
         Standing::Interrupted

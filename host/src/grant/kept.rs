@@ -1,22 +1,22 @@
-//! Whether the files of grants still say what they said when a run began: what people take away in between holds no longer.
+//! Whether the grant files still cover a change. People can remove or narrow a grant while a run works.
 
 use crate::call::Effect;
 use std::fmt;
 use std::sync::Arc;
 
-/// Asks the files. The default says yes for ever: for leave that rests on no file.
+/// Reads the grant files again. The default always covers: it is for capabilities that come from no file.
 #[derive(Clone, Default)]
 pub struct Kept(Option<Covers>);
 
 type Covers = Arc<dyn Fn(&Effect) -> bool + Send + Sync>;
 
 impl Kept {
-    /// What this answers. It is asked before each change, and may read files for it.
+    /// Uses this function. The gate calls it before each change; it can read files.
     pub fn while_so(covers: impl Fn(&Effect) -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(covers)))
     }
 
-    /// Whether the files as they are now cover the change. Reads them.
+    /// Whether the files, as they are now, cover the change. Reads them.
     pub fn covers(&self, effect: &Effect) -> bool {
         self.0.as_ref().is_none_or(|covers| covers(effect))
     }
@@ -28,7 +28,7 @@ impl fmt::Debug for Kept {
     }
 }
 
-/// The same question, not the same answer.
+/// Equal if both ask the same function.
 impl PartialEq for Kept {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

@@ -30,7 +30,7 @@ fn help() {
       cancel  End a run and take it back
       runs  List the runs and what can be done about each
       show  Show the report of a run
-      tell  Tell people of runs that need someone
+      tell  Tell channels about runs that need a person
       audit  Prove that the record is whole
       doctor  Look at all that a run needs, and say what is missing
       selftest  Let hostile components try, and say whether each is held

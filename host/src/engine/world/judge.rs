@@ -1,4 +1,4 @@
-//! Whether a run ended as it must: what its journal says is what became of the target.
+//! Judges the end of a run: the journal must say what happened to the target.
 
 use super::super::EngineError;
 use super::target::{Inner, World};
@@ -7,7 +7,7 @@ use crate::database;
 use crate::journal::{Entry, Outcome, Stamped, State, Status, StoreError};
 use std::collections::BTreeMap;
 
-/// What an operator may be told without anything being wrong with windlass.
+/// Errors that an operator can meet although windlass works as it must.
 pub(super) fn may_fail_with(error: &EngineError, disk_full: bool) -> bool {
     match error {
         EngineError::Lock(_)

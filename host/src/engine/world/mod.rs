@@ -1,5 +1,5 @@
-//! The engine in a world of its own: procedures that are lists of steps, a target in memory, a clock that nobody waits for. A schedule says
-//! what goes wrong at which moment and what operators do about it; whatever it says, a run comes to an end, and that end is true.
+//! The engine in a simulated world: procedures that are lists of steps, a target in memory, a clock that the test drives. A schedule says which
+//! fault happens at which moment and what operators do about it. Every schedule must lead to an end, and the record of that end must be true.
 
 mod effects;
 mod judge;
@@ -32,11 +32,11 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The only target.
 const TARGET: &str = "orders";
-/// How often an operator goes on with a run in which nothing more goes wrong.
+/// How often an operator resumes a run that meets no more faults.
 const TRIES: usize = 8;
-/// Runs after which the journal is begun anew: it is only for them.
+/// Number of runs for which one journal is used.
 const RUNS: usize = 500;
-/// Moments of one process at which it dies; waiting for long has many that are alike.
+/// Maximum number of moments at which one process dies. The moments of a long wait are alike.
 const MOMENTS: u16 = 60;
 
 /// What schedules share.
@@ -93,7 +93,7 @@ impl Stage {
         }
     }
 
-    /// Plays a schedule, and again with the first process dying at each of its moments. The error says what was not as it must be.
+    /// Plays a schedule, then plays it again once for each moment, with the first process dying there. The error says which rule was broken.
     fn play_and_die(&mut self, schedule: &Schedule) -> Result<(), String> {
         let moments = self.play(schedule)?;
         for moment in 0..moments.min(MOMENTS) {
@@ -154,7 +154,7 @@ impl Stage {
         Store::on(&self.disk, self.clock.clone(), watcher)
     }
 
-    /// What an operator has to do so that the run ends.
+    /// Returns what an operator must do next so that the run ends.
     fn what_is_left(&self, world: &World, tries: usize) -> Result<Option<Task>, String> {
         let Some(run) = world.inner().run.clone() else {
             return Ok(None);
@@ -170,7 +170,7 @@ impl Stage {
         });
         Ok(match state.outcome() {
             None => Some(Task::Settle(decision)),
-            // What another hand holds now may be free later.
+            // An object that is held now can be free later.
             Some(Outcome::Stuck) if tries < 2 => Some(Task::Follow(schedule::Order::Undo)),
             Some(_) => None,
         })
@@ -193,7 +193,7 @@ impl Stage {
         });
         let store = Store::on(&self.disk, self.clock.clone(), watcher);
         let passed = Box::pin(self.process(schedule, world, task, &store)).await;
-        // Nothing that follows is the process's own.
+        // The process has ended: its disk does not refuse the judge.
         self.disk_is_full.store(false, Ordering::Relaxed);
         let full = world.inner().disk_full;
         match passed {
@@ -326,8 +326,7 @@ fn disk(is_full: &Arc<AtomicBool>) -> Disk {
     Disk::new(move || is_full.load(Ordering::Relaxed)).unwrap()
 }
 
-/// How many schedules are tried, each with all the moments of its first process; more with the variable, for those who look for what is
-/// rare.
+/// Number of schedules, each played for all moments of its first process. `WINDLASS_SCHEDULES` sets a larger number to search for rare faults.
 #[expect(clippy::disallowed_methods, reason = "no configuration is read here")]
 fn cases() -> u32 {
     let more = std::env::var("WINDLASS_SCHEDULES").ok();

@@ -26,7 +26,7 @@ pub(super) const SETTING: &str = "autovacuum_vacuum_scale_factor";
 /// The status that stands for no seconds.
 pub(super) const PASSES_AFTER: u16 = 200;
 
-/// What outlives the processes that work on it.
+/// The target. It outlives the processes that work on it.
 pub(super) struct World {
     pub(super) clock: Clock,
     inner: Mutex<Inner>,
@@ -112,7 +112,7 @@ impl World {
         inner.next = Armed::default();
     }
 
-    /// All is well again, and nobody else has the lock.
+    /// Ends every fault, and gives the lock back.
     pub(super) fn calm(&self) {
         let mut inner = self.inner();
         inner.away_until = None;
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// A point at which other things happen, and after which a dead process goes on no more.
+    /// A point at which faults can happen. A dead process stops here.
     async fn step(&self) {
         self.pass();
         tokio::task::yield_now().await;
@@ -404,7 +404,7 @@ impl Targets for Arc<World> {
     }
 }
 
-/// Held for as long as nobody took it since.
+/// Held until another run takes it.
 #[derive(Debug)]
 struct Lock {
     epoch: u64,

@@ -1,4 +1,4 @@
-//! Situations that a schedule of chance seldom comes to, or whose end no rule tells.
+//! Situations that random schedules seldom reach, or whose end needs its own rule.
 
 use super::schedule::{self, Act, At, End, Schedule, Script, Step, Trouble};
 use super::target::World;

@@ -28,14 +28,14 @@ struct Desk {
     committer: Mutex<Committer>,
     /// Several runs are at work, so that it pays to let their entries pile up.
     crowded: AtomicBool,
-    /// Bytes of what waits and nobody waits for; at least so many were added since all was committed.
+    /// Bytes of entries that were added without waiting since the last commit.
     held: AtomicUsize,
     /// The thread knows that something waits for which nobody waits.
     dawdling: AtomicBool,
     closed: AtomicBool,
 }
 
-/// Bytes of entries that may wait although nobody waits for them: whoever adds more commits, so that memory is bounded however busy the machine is.
+/// Maximum bytes of entries that wait for company. The caller that adds more commits them, so memory is bounded on a busy machine too.
 const HELD: usize = 8 << 20;
 
 /// How long an entry that nobody waits for may wait for company.
@@ -196,9 +196,9 @@ mod tests {
     use crate::journal::store::body::Body;
     use crate::journal::{Entry, RunId};
 
-    /// Its thread may come to nothing for long, on a machine that has other things to do.
+    /// The journal's thread can get no processor time for seconds on a busy machine.
     #[test]
-    fn what_nobody_waits_for_is_committed_before_it_is_much() {
+    fn entries_that_wait_for_company_are_committed_before_they_take_much_memory() {
         let ledger = Arc::new(Mutex::new(Ledger::memory().unwrap()));
         let committer = Committer::new(Arc::clone(&ledger), None);
         let writer = Writer::on_the_spot(ledger, committer);

@@ -1,4 +1,4 @@
-//! What the host itself tells people of a run. It is no effect of the run: nothing of it is in the run's record.
+//! Messages from the host about a run. They are not effects of the run, so the run's record does not contain them.
 
 use super::Client;
 use super::attempt::Answer;
@@ -9,7 +9,7 @@ use crate::journal::{RunId, State, Store};
 use crate::notify::Effect;
 use std::time::Duration;
 
-/// What is said.
+/// A message from the host.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// What it is about.
@@ -19,8 +19,8 @@ pub struct Notice {
 }
 
 impl Client {
-    /// Tries once, for so long, to tell the channel how a run stands. The error says why that was not to be had. Reserves the channel's next
-    /// turn in the journal, if it takes turns.
+    /// Makes one attempt, with this time limit, to send the message. Fails with the reason if the receiver did not accept it. Reserves the
+    /// channel's next turn in the journal if the channel has a rate limit.
     pub async fn tell(
         &self,
         channel: &str,
